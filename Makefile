@@ -1,0 +1,35 @@
+# The two commands of the README, `make run` and `make test`, do all set-up by themselves.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint bench soak
+
+BIN := .venv/bin
+
+help: ## List the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
+
+setup: ## Build .venv with the console script; does nothing when it is up to date.
+	@.ci/setup
+
+run: setup ## Start the paper daemon on embedded data (Ctrl-C stops it in order).
+	@exec $(BIN)/argonaut run configs/paper.toml
+
+test: lint ## Run the linters and all tests.
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
+check: lint ## Run the linters and the architecture tests: what must stay true of the tree.
+	@$(BIN)/python -m pytest -q tests/architecture
+
+lint: setup
+	@$(BIN)/ruff format --check --quiet --output-format=concise . || { echo "make: run $(BIN)/ruff format ." >&2; exit 1; }
+	@$(BIN)/ruff check --quiet --output-format=concise .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: setup ## Measure speed and memory; rewrites the table in benchmarks/README.md.
+	@exec $(BIN)/python -m benchmarks
+
+soak: setup ## Run the paper daemon for long at high speed and check that nothing grows.
+	@exec $(BIN)/python -m benchmarks.soak

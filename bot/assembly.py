@@ -1,0 +1,233 @@
+"""The one wiring: the same strategies into whatever host is given.
+
+`BacktestEngine` and `LiveNode` both take actors and strategies; `wire` needs nothing else of them. Only
+the making of the host differs between backtest, paper and live (`bot.backtest`, `bot.paper`, `bot.live`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from adapters.instruments import InstrumentSpec
+from bot.config import HostConfig, LoadedStrategy
+from strategies.config import StrategyConfig
+from strategies.decision import DecisionPipeline, Stages
+from strategies.errors import ConfigError
+from strategies.features import FeaturePipeline
+from strategies.gate import TradingGate
+from strategies.guardrails import AccountGuard, AccountLimits, GuardrailChain, RiskBook
+from strategies.hub import PanelHub, PanelHubConfig
+from strategies.market import BarRow, Instrument
+from strategies.observation import ObservationBuilder
+from strategies.orders import Identity
+from strategies.policies import make_policy
+from strategies.portfolio import Ledger
+from strategies.regime import RegimeFilter, RegimeParams
+from strategies.sizing import Sizer
+from strategies.strategy import PolicyStrategy, PolicyStrategyConfig
+from strategies.tape import TapeSink
+
+
+class Host(Protocol):
+    """What `wire` needs of an engine or a node."""
+
+    def add_actor(self, actor: Any) -> None:
+        """Register an actor."""
+
+    def add_strategy(self, strategy: Any) -> None:
+        """Register a strategy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the strategies of one host share."""
+
+    instruments: Mapping[str, Instrument]
+    tape: TapeSink
+    gate: TradingGate
+    bars_per_year: Callable[[str], float]
+    """Bars a year for an interval such as ``1-MINUTE``."""
+    account: AccountGuard
+    """Limits over all strategies together."""
+    spread_bps: float
+    """Spread assumed where the venue quotes none."""
+    free_base: Callable[[str], float] | None = None
+    """Free balance of a currency at the venue; None where the account may go short."""
+    panel_timeout_secs: float = 5.0
+    on_bar: Callable[[str, BarRow], None] | None = None
+    """Called with bar type and bar before the strategies decide."""
+    monotonic: Callable[[], float] | None = None
+    """Clock for the deadline of an inference; None sets no deadline, so a backtest depends on no machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """What was put into the host, in the order in which it is called."""
+
+    hub: PanelHub
+    strategies: tuple[PolicyStrategy, ...]
+
+
+def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surroundings) -> Wired:
+    """Build every strategy and put it, with the hub that calls them, into the host.
+
+    Raises:
+        ConfigError: If a strategy cannot be built; the host is unchanged.
+    """
+    strategies = tuple(
+        _build_strategy(number, one, surroundings) for number, one in enumerate(loaded, start=1)
+    )
+    hub = PanelHub(
+        PanelHubConfig(
+            listeners=strategies,
+            timeout_secs=surroundings.panel_timeout_secs,
+            on_bar_seen=surroundings.on_bar,
+            before_decisions=_account_reader(surroundings.account, strategies),
+        )
+    )
+    host.add_actor(hub)
+    for strategy in strategies:
+        host.add_strategy(strategy)
+    return Wired(hub, strategies)
+
+
+def account_guard(host: HostConfig) -> AccountGuard:
+    """Limits over all strategies of a host, with the strategies' capital as the equity that they start from."""
+    account = host.settings.account
+    limits = AccountLimits(
+        max_gross_quote=account.max_gross_quote,
+        max_net_quote=account.max_net_quote,
+        daily_loss_quote=account.daily_loss_quote,
+        drawdown_frac=account.drawdown_frac,
+        loss_readings=account.loss_readings,
+        day_start_utc_hour=host.strategies[0].config.guardrails.day_start_utc_hour,
+    )
+    return AccountGuard(limits, sum(loaded.config.capital_quote for loaded in host.strategies))
+
+
+def bar_type(instrument_id: str, interval: str) -> str:
+    """Name of the bars that a strategy trades on, for example ``BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL``."""
+    return f"{instrument_id}-{interval}-LAST-EXTERNAL"
+
+
+def build_pipeline(
+    loaded: LoadedStrategy,
+    instruments: Sequence[Instrument],
+    bars_per_year: float,
+    *,
+    account: AccountGuard | None = None,
+    monotonic: Callable[[], float] | None = None,
+) -> DecisionPipeline:
+    """Build the stages of one strategy.
+
+    Raises:
+        ConfigError: If a stage refuses its part of the configuration, or an artefact it names.
+    """
+    config, base_dir = loaded.config, loaded.path.parent
+    features = FeaturePipeline(config.features, len(instruments))
+    regime = _regime_filter(config, base_dir)
+    num_states = regime.params.num_states if regime is not None and _sees_belief(config) else 0
+    policy = make_policy(
+        config.policy,
+        columns=features.columns,
+        num_instruments=len(instruments),
+        num_states=num_states,
+        schema_sha256=features.schema_sha256,
+        base_dir=base_dir,
+        action_map=config.allocation.action_map,
+        monotonic=monotonic,
+    )
+    stages = Stages(
+        features=features,
+        regime=regime,
+        observation=ObservationBuilder(
+            lookback=config.features.lookback,
+            num_instruments=len(instruments),
+            num_features=features.num_features,
+            num_states=num_states,
+            columns=features.columns,
+        ),
+        policy=policy,
+        sizer=Sizer(config.sizing, instruments, bars_per_year),
+        guardrails=GuardrailChain(config.guardrails, instruments, account),
+        book=RiskBook(config.guardrails, len(instruments), config.capital_quote),
+        ledger=Ledger(instruments, config.capital_quote),
+    )
+    identity = Identity(strategy=config.name, policy_id=policy.policy_id, config_sha256=loaded.sha256)
+    return DecisionPipeline(config, instruments, stages, identity)
+
+
+def trading_rules(spec: InstrumentSpec, *, may_short: bool) -> Instrument:
+    """Trading rules as the stages need them.
+
+    Args:
+        spec: Rules as the edges know them.
+        may_short: Whether the account may sell what it does not hold.
+    """
+    return Instrument(
+        instrument_id=spec.instrument_id,
+        base_currency=spec.base,
+        quote_currency=spec.quote,
+        tick_size=spec.tick_size,
+        lot_size=spec.lot_size,
+        min_quantity=spec.min_quantity,
+        min_notional=spec.min_notional,
+        maker_fee_bps=spec.maker_fee_bps,
+        taker_fee_bps=spec.taker_fee_bps,
+        shortable=spec.shortable and may_short,
+        sector=spec.sector,
+    )
+
+
+def _account_reader(account: AccountGuard, strategies: Sequence[PolicyStrategy]) -> Callable[[int], None]:
+    """Sums over all books, read at each bar time before the first strategy decides."""
+    ledgers = [strategy.pipeline.stages.ledger for strategy in strategies]
+
+    def read(ts_event: int) -> None:
+        account.mark(
+            ts_event,
+            sum(ledger.equity for ledger in ledgers),
+            sum(ledger.gross_exposure for ledger in ledgers),
+            sum(ledger.net_exposure for ledger in ledgers),
+        )
+
+    return read
+
+
+def _build_strategy(number: int, loaded: LoadedStrategy, surroundings: Surroundings) -> PolicyStrategy:
+    config = loaded.config
+    missing = [name for name in config.instruments if name not in surroundings.instruments]
+    if missing:
+        raise ConfigError(
+            f"{loaded.path.name}: instruments {missing} are not in the catalog, which holds "
+            f"{sorted(surroundings.instruments)}; import their bars or take them off the list"
+        )
+    pipeline = build_pipeline(
+        loaded,
+        [surroundings.instruments[name] for name in config.instruments],
+        surroundings.bars_per_year(config.interval),
+        account=surroundings.account,
+        monotonic=surroundings.monotonic,
+    )
+    return PolicyStrategy(
+        PolicyStrategyConfig(
+            number,
+            pipeline=pipeline,
+            bar_types=tuple(bar_type(name, config.interval) for name in config.instruments),
+            gate=surroundings.gate,
+            tape=surroundings.tape,
+            free_base=surroundings.free_base,
+            spread_bps=surroundings.spread_bps,
+        )
+    )
+
+
+def _regime_filter(config: StrategyConfig, base_dir: Path) -> RegimeFilter | None:
+    if config.regime is None:
+        return None
+    return RegimeFilter(RegimeParams.from_config(config.regime, base_dir))
+
+
+def _sees_belief(config: StrategyConfig) -> bool:
+    return config.regime is not None and config.regime.append_beliefs

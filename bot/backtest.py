@@ -1,0 +1,252 @@
+"""The strategies in the backtest engine, over a catalog.
+
+A decision at the close of a bar fills at the next open: each bar is preceded by one quote at its open,
+and orders take one nanosecond to arrive, so the quote that fills them is the one after the decision.
+The engine runs once per process, in chunks of bars, so memory does not grow with the span.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.common import LoggerConfig
+from nautilus_trader.execution import DefaultFillModel, StaticLatencyModel
+from nautilus_trader.model import AccountType, Currency, Money, OmsType, TraderId, Venue
+from nautilus_trader.risk import RiskEngineConfig
+
+from adapters.catalog import Catalog
+from adapters.instruments import spec_of
+from adapters.playback import Playback
+from bot.assembly import Surroundings, Wired, account_guard, bar_type, trading_rules, wire
+from bot.config import HostConfig
+from bot.engine_costs import CostMeter, EngineFees
+from strategies.errors import ConfigError, SafetyError
+from strategies.gate import TradingGate
+from strategies.market import Instrument
+from strategies.tape import MemoryTape
+
+_NS_PER_MS = 1_000_000
+_FIRST_TICK_NS = 1
+"""Latency of an order where none is configured: the quote one nanosecond after a close fills it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyEnd:
+    """Where one strategy stands at the end of a run."""
+
+    name: str
+    equity: float
+    capital: float
+    fault: str | None
+    """What made it halt; None where nothing did."""
+    skipped_panels: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRun:
+    """What one run of the engine left behind."""
+
+    tape: MemoryTape
+    strategies: tuple[StrategyEnd, ...]
+    costs: Mapping[str, Mapping[str, float]]
+    """Quote currency by strategy name, then by kind."""
+    account_profit: float
+    """Change of the venue account's worth at the last closes, quote currency."""
+    bars: int
+    late_bars: int
+    incomplete_panels: int
+
+
+def run_engine(
+    host: HostConfig, catalog: Catalog, progress: Callable[[int, int], None] | None = None
+) -> EngineRun:
+    """Run the host's strategies over the catalog in a fresh engine.
+
+    Args:
+        host: A host of any kind; its venue, costs and strategies are used.
+        catalog: Where the bars lie.
+        progress: Called with nanoseconds done and in all, after each chunk.
+
+    Raises:
+        ConfigError: If a strategy cannot be built.
+        CatalogError: If the catalog holds no bars for the span, or is damaged.
+        SafetyError: If the engine saw no bars, or a cost could not be computed: the result would lie.
+    """
+    venue = Venue(host.settings.venue.name)
+    currency = Currency.from_str(host.settings.venue.currency)
+    instruments = _instruments(host, catalog)
+    may_short = host.settings.venue.account_type.value == "margin"
+    rules = {
+        name: trading_rules(spec_of(instrument), may_short=may_short)
+        for name, instrument in instruments.items()
+    }
+    _check_quote_currency(rules, host)
+    meter = CostMeter(host.settings.costs, rules)
+    fees = EngineFees(meter, currency)
+    engine = _make_engine(host, venue, currency, fees)
+    for instrument in instruments.values():
+        engine.add_instrument(instrument)
+    tape = MemoryTape()
+    surroundings = Surroundings(
+        instruments=rules,
+        tape=tape,
+        gate=TradingGate(armed=True),
+        bars_per_year=host.settings.venue.bars_per_year,
+        account=account_guard(host),
+        spread_bps=2.0 * host.settings.costs.half_spread_bps,
+        free_base=None if may_short else _holdings(engine, venue),
+        panel_timeout_secs=host.settings.execution.panel_timeout_secs,
+        on_bar=meter.note_bar,
+    )
+    try:
+        wired = wire(engine, host.strategies, surroundings)
+        bars = _play(engine, host, catalog, progress)
+        return _outcome(engine, host, wired, meter, fees, tape, bars)
+    finally:
+        engine.dispose()
+
+
+def _make_engine(host: HostConfig, venue: Venue, currency: Currency, fees: EngineFees) -> BacktestEngine:
+    engine = BacktestEngine(
+        BacktestEngineConfig(
+            trader_id=TraderId("ARGONAUT-001"),
+            logging=LoggerConfig(bypass_logging=True),
+            run_analysis=False,
+            # Our guardrails limit the order rate; the engine's silent default of 100/s would drop orders.
+            risk_engine=RiskEngineConfig(max_order_submit_rate="100000/00:00:01"),
+        )
+    )
+    latency = max(_FIRST_TICK_NS, int(host.settings.execution.latency_ms * _NS_PER_MS))
+    engine.add_venue(
+        venue=venue,
+        oms_type=OmsType.NETTING,
+        account_type=AccountType.CASH
+        if host.settings.venue.account_type.value == "cash"
+        else AccountType.MARGIN,
+        starting_balances=[Money(host.settings.venue.starting_balance, currency)],
+        default_leverage=Decimal(str(host.settings.venue.leverage)),
+        fee_model=fees,
+        # A stop that the market has passed when it arrives must fill: rejected, it leaves a naked position.
+        reject_stop_orders=False,
+        # Our sizing spends no more than there is; a gap beyond its buffer must show as a loss, not end the run.
+        allow_cash_borrowing=True,
+        fill_model=DefaultFillModel(1.0, 0.0, 0),
+        latency_model=StaticLatencyModel(base_latency_nanos=latency),
+        bar_adaptive_high_low_ordering=host.settings.venue.bar_adaptive_high_low_ordering,
+    )
+    return engine
+
+
+def _instruments(host: HostConfig, catalog: Catalog) -> dict[str, Any]:
+    names = dict.fromkeys(name for loaded in host.strategies for name in loaded.config.instruments)
+    return {name: catalog.instrument(name) for name in names}
+
+
+def _check_quote_currency(rules: Mapping[str, Instrument], host: HostConfig) -> None:
+    for name, instrument in rules.items():
+        if instrument.quote_currency != host.settings.venue.currency:
+            raise ConfigError(
+                f"{name} is quoted in {instrument.quote_currency}, but the account's currency is "
+                f"{host.settings.venue.currency}; set venue.currency, or trade it on a host of its own"
+            )
+
+
+def _holdings(engine: BacktestEngine, venue: Venue) -> Callable[[str], float]:
+    """Base currency that the account holds, whoever of ours bought it."""
+
+    cache = engine.cache  # taken now: a running engine does not hand it out
+
+    def total(currency: str) -> float:
+        account = cache.account_for_venue(venue)
+        balance = None if account is None else account.balance_total(Currency.from_str(currency))
+        return 0.0 if balance is None else float(balance)
+
+    return total
+
+
+def _play(
+    engine: BacktestEngine,
+    host: HostConfig,
+    catalog: Catalog,
+    progress: Callable[[int, int], None] | None,
+) -> int:
+    bar_types = dict.fromkeys(
+        bar_type(name, loaded.config.interval)
+        for loaded in host.strategies
+        for name in loaded.config.instruments
+    )
+    playback = Playback(catalog, list(bar_types), host.settings.data.start_ns, host.settings.data.end_ns)
+    bars_seen = 0
+    for stretch in playback.stretches():
+        for bars, quotes in stretch.series:
+            bars_seen += len(bars)
+            if bars:
+                engine.add_data(bars, validate=False, sort=False)
+                engine.add_data(quotes, validate=False, sort=False)
+        engine.sort_data()
+        engine.run(streaming=True)
+        engine.clear_data()
+        if progress is not None:
+            progress(stretch.end_ns - playback.first_ns, playback.last_ns - playback.first_ns)
+    engine.end()
+    return bars_seen
+
+
+def _outcome(
+    engine: BacktestEngine,
+    host: HostConfig,
+    wired: Wired,
+    meter: CostMeter,
+    fees: EngineFees,
+    tape: MemoryTape,
+    bars: int,
+) -> EngineRun:
+    if fees.fault is not None:
+        raise SafetyError(f"the cost model failed, so orders were not filled: {fees.fault}") from fees.fault
+    if wired.hub.last_ts_event == 0:
+        raise SafetyError(f"{bars} bars were given to the engine, but the strategies saw none of them")
+    names = {str(strategy.strategy_id): strategy.name for strategy in wired.strategies}
+    return EngineRun(
+        tape=tape,
+        strategies=tuple(
+            StrategyEnd(
+                name=strategy.name,
+                equity=strategy.pipeline.stages.ledger.equity,
+                capital=strategy.pipeline.stages.ledger.capital,
+                fault=None
+                if strategy.fault is None
+                else f"{type(strategy.fault).__name__}: {strategy.fault}",
+                skipped_panels=strategy.skipped_panels,
+            )
+            for strategy in wired.strategies
+        ),
+        costs={names[key]: totals for key, totals in meter.totals.items()},
+        account_profit=_account_worth(engine, host, wired) - host.settings.venue.starting_balance,
+        bars=bars,
+        late_bars=wired.hub.late_bars,
+        incomplete_panels=wired.hub.incomplete_panels,
+    )
+
+
+def _account_worth(engine: BacktestEngine, host: HostConfig, wired: Wired) -> float:
+    """The venue account at the last closes: what the sum of the ledgers must equal."""
+    account = engine.cache.account_for_venue(Venue(host.settings.venue.name))
+    closes = {
+        instrument.instrument_id: float(close)
+        for strategy in wired.strategies
+        for instrument, close in zip(strategy.pipeline.instruments, strategy.pipeline.closes, strict=True)
+    }
+    worth = float(account.balance_total(Currency.from_str(host.settings.venue.currency)))
+    if host.settings.venue.account_type.value == "cash":
+        bases = {i.base_currency: i.instrument_id for s in wired.strategies for i in s.pipeline.instruments}
+        for base, instrument_id in bases.items():
+            held = account.balance_total(Currency.from_str(base))
+            if held is not None and float(held) != 0.0:
+                worth += float(held) * closes[instrument_id]
+        return worth
+    for position in engine.cache.positions_open():
+        close = closes[str(position.instrument_id)]
+        worth += float(position.signed_qty) * (close - float(position.avg_px_open))
+    return worth

@@ -1,0 +1,144 @@
+"""The console script: finds the command, runs it, and turns every ending into an exit code.
+
+Only the module of the command that is called is imported, so that ``argonaut --help`` answers at once and
+``argonaut status`` loads no engine.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.exceptions import TyperException
+
+from adapters.errors import AdapterError
+from bot.cli.console import emit_json, emit_text, note
+from bot.exit_codes import ExitCode, exit_code_of
+from strategies.errors import ArgonautError
+
+
+class Command(NamedTuple):
+    """Where a command is, and what it is for."""
+
+    target: str
+    """Module and attribute: a `typer.Typer` for a group of commands, a function for a single one."""
+    help: str
+
+    def load(self) -> Any:
+        """Import the command."""
+        module, attribute = self.target.split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+COMMANDS = {
+    "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
+}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        args: Command line without the program's name; None takes that of the process.
+
+    Returns:
+        The exit code; see `bot.exit_codes`.
+    """
+    args = list(sys.argv[1:] if args is None else args)
+    try:
+        command = typer.main.get_command(_app(called=_command_of(args)))
+        result = command(args, prog_name="argonaut", standalone_mode=False)
+        if result == ExitCode.INTERRUPTED:  # how typer says KeyboardInterrupt
+            return _end(args, "Interrupted", "interrupted", ExitCode.INTERRUPTED)
+        return int(result) if isinstance(result, int) else ExitCode.OK
+    except TyperException as error:
+        return _refuse_usage(error, args)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception as error:
+        if os.environ.get("ARGONAUT_DEBUG"):
+            raise
+        return _end(args, type(error).__name__, _message(error), _exit_code(error))
+
+
+def _app(called: str | None) -> typer.Typer:
+    app = typer.Typer(
+        name="argonaut",
+        help="A live trading bot on NautilusTrader.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    for name, command in COMMANDS.items():
+        target = command.load() if name == called else _not_called
+        if isinstance(target, typer.Typer):
+            app.add_typer(target, name=name, help=command.help)
+        else:
+            app.command(name, help=command.help)(target)
+    return app
+
+
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=lambda given: _print_version(given=given))
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+
+
+def _print_version(*, given: bool) -> None:
+    if given:
+        emit_text(f"argonaut {version('argonaut')}")
+        raise typer.Exit
+
+
+def _not_called() -> None:
+    raise AssertionError("only listed, never called")
+
+
+def _command_of(args: Sequence[str]) -> str | None:
+    return next((arg for arg in args if not arg.startswith("-")), None)
+
+
+def _exit_code(error: Exception) -> ExitCode:
+    if isinstance(error, ArgonautError):
+        return exit_code_of(error)
+    if isinstance(error, AdapterError):
+        return ExitCode.DATA
+    return ExitCode.IO if isinstance(error, OSError) else ExitCode.INTERNAL
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, ArgonautError | AdapterError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return (
+        f"a fault of this program: {type(error).__name__}: {error}\n"
+        "run it again with ARGONAUT_DEBUG=1 to see where, and report it"
+    )
+
+
+def _refuse_usage(error: TyperException, args: Sequence[str]) -> int:
+    if "--json" in args:
+        return _end(args, "UsageError", error.format_message(), ExitCode.USAGE)
+    show: Callable[[], None] = getattr(error, "show", lambda: note(f"argonaut: {error.format_message()}"))
+    show()
+    return ExitCode.USAGE
+
+
+def _end(args: Sequence[str], kind: str, message: str, code: ExitCode) -> int:
+    note("\n".join(f"argonaut: {line}" for line in message.splitlines()))
+    if "--json" in args:
+        emit_json({"error": {"kind": kind, "message": message, "exit_code": int(code)}})
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Configuration: a host file says where and how, the strategy files that it names say what trades.
+
+Flow: TOML → canonical JSON → frozen models (`host`, `strategies.config`) → `loading` → `HostConfig`.
+
+The document that was validated is the document that is hashed, and the hash pins the run. Nothing overlays
+and nothing is read from the environment; secrets never enter a configuration.
+"""
+
+from bot.config.host import (
+    AccountConfig,
+    AccountType,
+    DaemonConfig,
+    DataConfig,
+    ExecutionConfig,
+    FillPolicy,
+    HostKind,
+    HostSettings,
+    LiveConfig,
+    OnStop,
+    ReplayConfig,
+    VenueConfig,
+)
+from bot.config.loading import HostConfig, LoadedStrategy, load_host, load_strategy
+
+__all__ = [
+    "AccountConfig",
+    "AccountType",
+    "DaemonConfig",
+    "DataConfig",
+    "ExecutionConfig",
+    "FillPolicy",
+    "HostConfig",
+    "HostKind",
+    "HostSettings",
+    "LiveConfig",
+    "LoadedStrategy",
+    "OnStop",
+    "ReplayConfig",
+    "VenueConfig",
+    "load_host",
+    "load_strategy",
+]

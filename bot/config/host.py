@@ -1,0 +1,216 @@
+"""The host file: which strategies run, on which venue, over which data, and how the process behaves."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from strategies.config import CostConfig, Fraction, NonNegative, Positive, Section
+
+_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}
+
+
+class HostKind(StrEnum):
+    """What the strategies are put into."""
+
+    BACKTEST = "backtest"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class AccountType(StrEnum):
+    """What the account may do."""
+
+    CASH = "cash"
+    """Only what is held can be sold; no borrowing."""
+    MARGIN = "margin"
+    """Short sales and leverage."""
+
+
+class VenueConfig(Section):
+    """Where orders go, and the account that they are charged to."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+    """Venue of every instrument of every strategy, for example ``BINANCE``."""
+    account_type: AccountType = AccountType.CASH
+    currency: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2,9}$")] = "USDT"
+    """Currency of the account; instruments must be quoted in it."""
+    starting_balance: Positive = 100_000.0
+    """Balance of a simulated account at the start; a live venue reports its own."""
+    leverage: Annotated[float, Field(ge=1.0, le=125.0)] = 1.0
+    """Leverage of a margin account."""
+    trading_days_per_year: Annotated[int, Field(ge=1, le=366)] = 365
+    """365 where the market never closes, 252 for US shares."""
+    trading_hours_per_day: Annotated[float, Field(gt=0.0, le=24.0)] = 24.0
+    """24 where the market never closes, 6.5 for US shares."""
+    bar_adaptive_high_low_ordering: bool = False
+    """Backtest: guess from the bar's shape whether high or low came first; else the high always did."""
+
+    @model_validator(mode="after")
+    def _a_cash_account_borrows_nothing(self) -> "VenueConfig":
+        if self.account_type is AccountType.CASH and self.leverage != 1.0:
+            raise ValueError(
+                f'a cash account has leverage 1, not {self.leverage:g}; set account_type = "margin"'
+            )
+        return self
+
+    def bars_per_year(self, interval: str) -> float:
+        """Bars that the market prints in a year.
+
+        Args:
+            interval: Step and unit in Nautilus's words, for example ``1-MINUTE``.
+        """
+        step, unit = interval.split("-")
+        if unit == "DAY":
+            return self.trading_days_per_year / int(step)
+        secs = self.trading_days_per_year * self.trading_hours_per_day * 3600
+        return secs / (int(step) * _SECONDS[unit])
+
+
+class DataConfig(Section):
+    """Which bars are played: those that close after ``start`` and not after ``end``."""
+
+    catalog: str = "../catalog"
+    """Directory of the catalog, relative to this file. Not part of the hash that pins the run: where data
+    lie is no setting of the run, and what they are is pinned by the hash of their content."""
+    start: str | None = None
+    """ISO 8601 date or time, UTC where it names no zone; None starts at the first bar."""
+    end: str | None = None
+    """Likewise; None goes on to the last bar."""
+
+    @field_validator("start", "end")
+    @classmethod
+    def _is_a_time(cls, text: str | None) -> str | None:
+        if text is not None:
+            _to_ns(text)
+        return text
+
+    @model_validator(mode="after")
+    def _start_is_before_end(self) -> "DataConfig":
+        if self.start_ns is not None and self.end_ns is not None and self.start_ns >= self.end_ns:
+            raise ValueError(f"start ({self.start}) is not before end ({self.end})")
+        return self
+
+    @property
+    def start_ns(self) -> int | None:
+        """Start, UTC nanoseconds."""
+        return None if self.start is None else _to_ns(self.start)
+
+    @property
+    def end_ns(self) -> int | None:
+        """End, UTC nanoseconds."""
+        return None if self.end is None else _to_ns(self.end)
+
+
+class ReplayConfig(Section):
+    """Paper only: how recorded bars are played to the daemon as if they were live."""
+
+    speed: Positive | Literal["max"] = 60.0
+    """Seconds of market time that pass in one second; "max" waits for nothing but the decisions."""
+    warmup_bars: Annotated[int, Field(ge=0)] | None = None
+    """Bars fed to the strategies before the first decision; None takes what the features need."""
+    loop: bool = False
+    """Start over, on shifted time, when the data end; else the daemon stops."""
+
+
+class FillPolicy(StrEnum):
+    """When a simulated venue fills a market order that was decided at the close of a bar."""
+
+    NEXT_OPEN = "next_open"
+    """At the open of the next bar."""
+    VWAP_WINDOW = "vwap_window"
+    """In equal parts over the next ``vwap_minutes``."""
+
+
+class ExecutionConfig(Section):
+    """How decisions reach the venue."""
+
+    fill_policy: FillPolicy = FillPolicy.NEXT_OPEN
+    vwap_minutes: Annotated[int, Field(ge=1, le=240)] = 15
+    """Length of the window of ``vwap_window``."""
+    latency_ms: NonNegative = 0.0
+    """Simulated time from decision to venue."""
+    panel_timeout_secs: Positive = 5.0
+    """How long a decision waits for the bars of the other instruments."""
+
+
+class AccountConfig(Section):
+    """Limits over all strategies of the host together, besides their own; None is no limit."""
+
+    max_gross_quote: Positive | None = None
+    """Largest sum of absolute positions, quote currency."""
+    max_net_quote: Positive | None = None
+    """Largest absolute sum of positions, quote currency."""
+    daily_loss_quote: Positive | None = None
+    """Loss since the start of the trading day that latches REDUCING for all."""
+    drawdown_frac: Fraction | None = None
+    """Drawdown from the account's peak that latches REDUCING for all."""
+    loss_readings: Annotated[int, Field(ge=1)] = 3
+    """Consecutive readings beyond a loss limit that latch it; one bad price must not."""
+    day_start_utc_hour: Annotated[int, Field(ge=0, le=23)] = 0
+    """Hour at which the account's trading day begins."""
+
+
+class OnStop(StrEnum):
+    """What becomes of open positions when the daemon is told to stop; orders are cancelled either way."""
+
+    KEEP = "keep"
+    FLATTEN = "flatten"
+
+
+class DaemonConfig(Section):
+    """How the process behaves."""
+
+    on_stop: OnStop = OnStop.KEEP
+    stop_timeout_secs: Positive = 30.0
+    """How long an orderly stop may take before the process ends without it."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class LiveConfig(Section):
+    """Live only: which venue's client, and whether orders may leave at all."""
+
+    adapter: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    """Client of the venue, a module in ``adapters/``."""
+    testnet: bool = True
+    """The venue's test environment rather than real money."""
+    armed: bool = False
+    """Harmless until this is true; a command-line flag has to say so once more."""
+
+
+_SECTIONS_OF_ONE_KIND = {"replay": HostKind.PAPER, "live": HostKind.LIVE}
+
+
+class HostSettings(Section):
+    """A host file, as written."""
+
+    kind: HostKind
+    strategies: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Strategy files, relative to this file; they are called in this order."""
+    venue: VenueConfig
+    costs: CostConfig = CostConfig()
+    data: DataConfig = DataConfig()
+    replay: ReplayConfig = ReplayConfig()
+    execution: ExecutionConfig = ExecutionConfig()
+    account: AccountConfig = AccountConfig()
+    daemon: DaemonConfig = DaemonConfig()
+    live: LiveConfig = LiveConfig()
+
+    @model_validator(mode="after")
+    def _sections_are_of_this_kind(self) -> "HostSettings":
+        for section, kind in _SECTIONS_OF_ONE_KIND.items():
+            if section in self.model_fields_set and self.kind is not kind:
+                raise ValueError(f'[{section}] is read by kind = "{kind}" only; remove it from this file')
+        return self
+
+
+def _to_ns(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError('not a date or time such as "2023-01-31" or "2023-01-31T12:00:00Z"') from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000

@@ -1,0 +1,240 @@
+"""Reading host and strategy files: every problem of every file at once, and one hash that pins the run."""
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from bot.config.host import HostKind, HostSettings
+from bot.config.problems import Problem, problems_of, refuse, shown, suggestion
+from strategies.config import StrategyConfig
+
+type Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedStrategy:
+    """A strategy file that was read and found good."""
+
+    path: Path
+    config: StrategyConfig
+    sha256: str
+    """Hash of the configuration with all defaults in place; comments and order do not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """A host file and the strategy files that it names, read and found good."""
+
+    path: Path
+    settings: HostSettings
+    strategies: tuple[LoadedStrategy, ...]
+    """In the order in which they are called."""
+    sha256: str
+    """Pins the run: hash over host and strategies with all defaults in place, less where files lie."""
+
+    @property
+    def catalog_path(self) -> Path:
+        """Directory of the catalog."""
+        return _beside(self.path, self.settings.data.catalog)
+
+    def document(self) -> Document:
+        """What the hash is of, plus where files lie."""
+        pinned = _pinned(self.settings, self.strategies)
+        pinned["host"]["data"]["catalog"] = self.settings.data.catalog
+        return pinned
+
+
+def load_host(path: Path, overrides: Mapping[str, Any] | None = None) -> HostConfig:
+    """Read a host file and its strategy files.
+
+    Args:
+        path: The host file.
+        overrides: Values that replace those of the file, by dotted key such as ``data.start``. Paths
+            among them count from the host file's directory, as those in the file do.
+
+    Raises:
+        ConfigError: If anything in any of the files is wrong; the message has a line for each problem.
+    """
+    overrides = overrides or {}
+    document, problems = _read(path)
+    if document is not None:
+        problems += _replace(document, overrides, str(path))
+    settings, refused = _validate(path, document, HostSettings)
+    problems += [_mark_override(problem, overrides) for problem in refused]
+    # A bad host file still shows what is wrong with the strategies that it names.
+    loaded, refused = _load_strategies(path, document)
+    problems += refused
+    if settings is not None:
+        problems += _check_together(path, settings, loaded)
+    refuse(problems)
+    assert settings is not None
+    return HostConfig(path, settings, tuple(loaded), _sha256(_pinned(settings, loaded)))
+
+
+def load_strategy(path: Path) -> LoadedStrategy:
+    """Read one strategy file.
+
+    Raises:
+        ConfigError: If anything in it is wrong; the message has a line for each problem.
+    """
+    loaded, problems = _load_strategy(path)
+    refuse(problems)
+    assert loaded is not None
+    return loaded
+
+
+def is_host(path: Path) -> bool:
+    """Whether a file means to be a host file rather than a strategy file."""
+    document, _ = _read(path)
+    return document is not None and ("kind" in document or "strategies" in document)
+
+
+def canonical_json(document: object) -> bytes:
+    """The one way to write a document: sorted keys, no spaces, UTF-8."""
+    return json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_time_text
+    ).encode()
+
+
+def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Document:
+    host = settings.model_dump(mode="json", exclude={"strategies": True, "data": {"catalog"}})
+    return {"host": host, "strategies": [one.config.model_dump(mode="json") for one in strategies]}
+
+
+def _sha256(document: Document) -> str:
+    return hashlib.sha256(canonical_json(document)).hexdigest()
+
+
+def _read(path: Path) -> tuple[Document | None, list[Problem]]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")), []
+    except tomllib.TOMLDecodeError as error:
+        text = str(error).replace("Cannot overwrite a value", "a key is given twice")
+        return None, [Problem(str(path), "", f"not valid TOML: {text}")]
+    except UnicodeDecodeError as error:
+        return None, [
+            Problem(str(path), "", f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}")
+        ]
+    except FileNotFoundError:
+        return None, [Problem(str(path), "", f"no such file{_near_file(path)}")]
+    except OSError as error:
+        return None, [Problem(str(path), "", f"cannot be read: {error.strerror}")]
+
+
+def _near_file(path: Path, beside: str = "") -> str:
+    try:
+        return suggestion(
+            f"{beside}{path.name}", [f"{beside}{one.name}" for one in path.parent.glob("*.toml")]
+        )
+    except OSError:
+        return ""
+
+
+def _validate[M: BaseModel](
+    path: Path, document: Document | None, model: type[M]
+) -> tuple[M | None, list[Problem]]:
+    if document is None:
+        return None, []
+    try:
+        # From JSON rather than from Python's values: strict, yet a list may be a tuple and a text an enum.
+        return model.model_validate_json(canonical_json(document)), []
+    except ValidationError as error:
+        return None, problems_of(str(path), model, error)
+
+
+def _load_strategy(path: Path) -> tuple[LoadedStrategy | None, list[Problem]]:
+    document, problems = _read(path)
+    config, refused = _validate(path, document, StrategyConfig)
+    if config is None:
+        return None, problems + refused
+    return LoadedStrategy(path, config, _sha256(config.model_dump(mode="json"))), problems
+
+
+def _load_strategies(host: Path, document: Document | None) -> tuple[list[LoadedStrategy], list[Problem]]:
+    names = (document or {}).get("strategies")
+    loaded: list[LoadedStrategy] = []
+    problems: list[Problem] = []
+    seen: dict[Path, int] = {}
+    for at, name in enumerate(names if isinstance(names, list) else []):
+        if not isinstance(name, str):
+            continue
+        path = _beside(host, name)
+        key = f"strategies[{at}]"
+        if path in seen:
+            problems.append(
+                Problem(str(host), key, f" = {shown(name)}: the same file as strategies[{seen[path]}]")
+            )
+        elif not path.is_file():
+            near = _near_file(path, beside=f"{Path(name).parent}/")
+            problems.append(Problem(str(host), key, f" = {shown(name)}: no such file{near}"))
+        else:
+            one, refused = _load_strategy(path)
+            problems += refused
+            loaded += [one] if one is not None else []
+        seen.setdefault(path, at)
+    return loaded, problems
+
+
+def _check_together(host: Path, settings: HostSettings, loaded: Sequence[LoadedStrategy]) -> list[Problem]:
+    problems: list[Problem] = []
+    owners: dict[str, Path] = {}
+    for one in loaded:
+        name, venue = one.config.name, settings.venue.name
+        if name in owners:
+            message = f" = {shown(name)}: {owners[name]} has this name already; expected one of its own"
+            problems.append(Problem(str(one.path), "name", message))
+        owners.setdefault(name, one.path)
+        problems += [
+            Problem(
+                str(one.path),
+                f"instruments[{at}]",
+                f" = {shown(instrument)}: expected an instrument of {venue}, the venue of {host}",
+            )
+            for at, instrument in enumerate(one.config.instruments)
+            if instrument.rpartition(".")[2] != venue
+        ]
+    asked = sum(one.config.capital_quote for one in loaded)
+    balance = settings.venue.starting_balance
+    if settings.kind is not HostKind.LIVE and asked > balance:
+        message = f" = {balance:g}: the strategies' capital_quote sums to {asked:g}; expected at least that"
+        problems.append(Problem(str(host), "venue.starting_balance", message))
+    return problems
+
+
+def _replace(document: Document, overrides: Mapping[str, Any], file: str) -> list[Problem]:
+    problems = []
+    for key, value in overrides.items():
+        *sections, name = key.split(".")
+        at: Any = document
+        for section in sections:
+            at = at.setdefault(section, {}) if isinstance(at, dict) else None
+        if isinstance(at, dict):
+            at[name] = value
+        else:
+            problems.append(
+                Problem(file, key, f" = {shown(value, name)}: [{'.'.join(sections)}] is not a table")
+            )
+    return problems
+
+
+def _mark_override(problem: Problem, overrides: Mapping[str, Any]) -> Problem:
+    given = problem.key.partition("[")[0] in overrides
+    return problem._replace(message=f"{problem.message} (given on the command line)") if given else problem
+
+
+def _beside(file: Path, name: str) -> Path:
+    return Path(os.path.normpath(file.parent / name))
+
+
+def _time_text(value: object) -> str:
+    if isinstance(value, date | datetime | time):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in a configuration")

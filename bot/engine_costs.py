@@ -1,0 +1,89 @@
+"""The one cost model in the engine's and the paper venue's words, and a meter of what it charged.
+
+Fills happen at the bare price (the next open); spread, impact, fees and commission are charged with the
+fill. So a fill's price is the market's, every cost has a name, and gross and net differ by their sum.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nautilus_trader.execution import FeeModel
+from nautilus_trader.model import Currency, Money, OrderType, TimeInForce
+
+from strategies.config import CostConfig
+from strategies.costs import CostBreakdown, CostModel
+from strategies.market import BarRow, Instrument
+
+COST_KINDS = ("commission", "fee", "half_spread", "impact")
+
+
+class CostMeter:
+    """Charges fills and adds up what was charged, by strategy and kind.
+
+    Args:
+        config: The cost model's parameters.
+        instruments: By instrument id.
+    """
+
+    def __init__(self, config: CostConfig, instruments: Mapping[str, Instrument]) -> None:
+        self._names = list(instruments)
+        self._index = {name: index for index, name in enumerate(self._names)}
+        self._model = CostModel(config, [instruments[name] for name in self._names])
+        self._volumes = [0.0] * len(self._names)
+        self.totals: dict[str, dict[str, float]] = {}
+        """Quote currency by strategy id, then by kind of cost."""
+
+    def note_bar(self, bar_type: str, row: BarRow) -> None:
+        """Remember the newest volume; impact is measured against the last bar that closed."""
+        index = self._index.get(bar_type.rsplit("-", 4)[0])
+        if index is not None:
+            self._volumes[index] = row.volume
+
+    def charge(
+        self, strategy: str, instrument_id: str, quantity: float, price: float, *, is_maker: bool
+    ) -> CostBreakdown:
+        """Cost of one fill.
+
+        Args:
+            strategy: Whose fill it is.
+            instrument_id: What was traded.
+            quantity: Base units, positive.
+            price: Quote currency per base unit.
+            is_maker: Whether the order was resting.
+        """
+        index = self._index[instrument_id]
+        cost = self._model.trade_cost(index, quantity, price, self._volumes[index], is_maker=is_maker)
+        totals = self.totals.setdefault(strategy, dict.fromkeys(COST_KINDS, 0.0))
+        for kind in COST_KINDS:
+            totals[kind] += getattr(cost, kind)
+        return cost
+
+
+class EngineFees(FeeModel):  # type: ignore[misc]  # the engine ships no types for subclassing
+    """The cost model as the backtest engine asks for it: one commission a fill."""
+
+    def __new__(cls, meter: CostMeter, currency: Currency) -> "EngineFees":
+        new: EngineFees = super().__new__(cls)
+        return new
+
+    def __init__(self, meter: CostMeter, currency: Currency) -> None:
+        self._meter = meter
+        self._currency = currency
+        self.fault: BaseException | None = None
+        """The engine swallows what a fee model raises and does not fill; the runner must look here."""
+
+    def get_commission(self, order: Any, fill_quantity: Any, fill_px: Any, instrument: Any) -> Money:
+        """Cost of a fill in the account's currency."""
+        try:
+            resting = order.order_type == OrderType.LIMIT and order.time_in_force != TimeInForce.IOC
+            cost = self._meter.charge(
+                str(order.strategy_id),
+                str(instrument.id),
+                float(fill_quantity),
+                float(fill_px),
+                is_maker=resting,
+            )
+            return Money(cost.total, self._currency)
+        except Exception as error:
+            self.fault = self.fault or error
+            raise

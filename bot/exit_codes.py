@@ -1,0 +1,53 @@
+"""Exit codes of the console script: what a supervisor or a script may rely on.
+
+From 64 on the numbers follow ``sysexits.h`` where it has a fitting one. systemd must not restart on
+`USAGE`, `AUDIT_CHAIN`, `UNRECONCILED`, `HALTED` and `CONFIG`: a person has to look first.
+"""
+
+from enum import IntEnum
+
+from strategies.errors import ArgonautError, ConfigError, DataError, SafetyError, TransientError
+
+
+class ExitCode(IntEnum):
+    """Why the program ended."""
+
+    OK = 0
+    """Done; for a daemon, stopped in order."""
+    FINDINGS = 1
+    """The command worked and found something wrong, for example a gap in the data."""
+    USAGE = 64
+    """The command line is wrong."""
+    DATA = 65
+    """Market data is missing or wrong."""
+    UNAVAILABLE = 69
+    """No daemon answers."""
+    AUDIT_CHAIN = 70
+    """The audit chain is broken."""
+    UNRECONCILED = 71
+    """Our books and the venue's cannot be reconciled."""
+    INTERNAL = 72
+    """A fault of this program; ARGONAUT_DEBUG=1 shows where."""
+    IO = 74
+    """A file or the disk refused."""
+    TEMPORARY = 75
+    """Something outside failed in a way that a retry may mend."""
+    HALTED = 77
+    """An invariant that protects money is broken; trading halted."""
+    CONFIG = 78
+    """The configuration, or an artefact that it names, cannot be used; nothing was started."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+_OF_ERRORS: tuple[tuple[type[ArgonautError], ExitCode], ...] = (
+    (ConfigError, ExitCode.CONFIG),
+    (DataError, ExitCode.DATA),
+    (TransientError, ExitCode.TEMPORARY),
+    (SafetyError, ExitCode.HALTED),
+)
+
+
+def exit_code_of(error: ArgonautError) -> ExitCode:
+    """Exit code that an error stands for."""
+    return next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), ExitCode.INTERNAL)

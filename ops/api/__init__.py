@@ -1,0 +1,1 @@
+"""The operator's HTTP interface, on the daemon's own loop."""

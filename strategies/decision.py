@@ -1,0 +1,339 @@
+"""The whole way from a panel of bars to order intents, as one readable list of pure stages.
+
+Flow: panel → features → regime → observation → policy → allocation → sizing → guardrails → orders → **decision**.
+
+Nothing here knows a clock, a venue or a mode. The backtest, the paper daemon and the live daemon call
+`DecisionPipeline` with the same arguments and so get the same answer.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from strategies.allocation import allocate
+from strategies.config import OrderStyle, StrategyConfig
+from strategies.errors import ConfigError, DataError
+from strategies.features import FeaturePipeline, FeatureVector
+from strategies.guardrails import (
+    GuardrailChain,
+    GuardrailContext,
+    GuardrailReason,
+    RiskBook,
+    TradingState,
+    Verdict,
+)
+from strategies.market import Floats, Instrument, Panel
+from strategies.observation import Observation, ObservationBuilder
+from strategies.orders import (
+    Bracket,
+    Identity,
+    OrderIntent,
+    OrderKind,
+    OrderRole,
+    decision_id,
+    plan_orders,
+)
+from strategies.policies import Policy
+from strategies.portfolio import Ledger
+from strategies.regime import RegimeBelief, RegimeFilter
+from strategies.sizing import Sizer, SizingContext, Target, Trade, fit_to_cash, plan_trades
+from strategies.tape import DecisionRecord, VerdictRecord
+
+
+class Conditions(NamedTuple):
+    """What the host knows at the moment of a decision and a stage may not ask for itself."""
+
+    trading_state: TradingState
+    armed: bool
+    """Whether orders may leave at all; always true on paper and in a backtest."""
+    reconciled: bool
+    """Whether our books agree with the venue's."""
+    busy: frozenset[int]
+    """Instruments with an order of ours still working; they are left alone until it is done."""
+    unknown: frozenset[int]
+    """Instruments with an order whose outcome is unknown."""
+    free_base: Callable[[str], float] | None
+    """Balance of a base currency that may be sold, asked only before a sale; None on a margin account."""
+    working_buys: Sequence[float]
+    """Base units still to fill of our opening and closing purchases, one entry per instrument; empty for none."""
+    working_sells: Sequence[float]
+    """Likewise of sales, positive."""
+    spread_bps: float
+    """Spread that the venue quotes, or that the cost model assumes where it quotes none."""
+
+
+class Decision(NamedTuple):
+    """The outcome of one bar time."""
+
+    record: DecisionRecord
+    verdicts: tuple[VerdictRecord, ...]
+    orders: tuple[OrderIntent | Bracket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages of one strategy, built once by the host."""
+
+    features: FeaturePipeline
+    regime: RegimeFilter | None
+    observation: ObservationBuilder
+    policy: Policy
+    sizer: Sizer
+    guardrails: GuardrailChain
+    book: RiskBook
+    ledger: Ledger
+
+
+class DecisionPipeline:
+    """Turns panels into decisions, one bar time after the other.
+
+    Args:
+        config: The strategy.
+        instruments: In configuration order.
+        stages: Built stages; their state belongs to this pipeline from now on.
+        identity: What order ids are derived from.
+
+    Raises:
+        ConfigError: If the regime model names a column that the manifest does not produce.
+    """
+
+    def __init__(
+        self, config: StrategyConfig, instruments: Sequence[Instrument], stages: Stages, identity: Identity
+    ) -> None:
+        self.config = config
+        self.instruments = tuple(instruments)
+        self.stages = stages
+        self.identity = identity
+        self.belief: RegimeBelief | None = None
+        self.latched: GuardrailReason | None = None
+        """The loss limit that the newest bar latched; None mostly."""
+        self._ts_event = 0
+        self._closes = [0.0] * len(instruments)
+        self._closes_array: Floats = np.zeros(len(instruments))
+        self._volumes = [0.0] * len(instruments)
+        self._last_bar_ts = [0] * len(instruments)
+        self._regime_columns = _regime_columns(config, stages.features.columns)
+        self._regime_row = _regime_row(config)
+
+    @property
+    def closes(self) -> list[float]:
+        """Last close of each instrument, quote currency; 0 before the first."""
+        return self._closes
+
+    @property
+    def warmup_bars(self) -> int:
+        """Bars before the first decision: the features' warm-up and a full observation window."""
+        return self.stages.features.warmup_bars + self.config.features.lookback - 1
+
+    def observe(self, panel: Panel) -> bool:
+        """Take in the bars of one close time: features, book, estimates, belief, window.
+
+        Uses bars up to and including ``panel.ts_event`` only.
+
+        Returns:
+            Whether there is enough history to decide.
+
+        Raises:
+            DataError: If a bar is malformed, and then no stage has advanced; or if the regime model cannot
+                use the features, and then this bar has no decision.
+        """
+        stages = self.stages
+        features = stages.features.update(panel)
+        self._ts_event = panel.ts_event
+        self._note_bars(panel)
+        stages.ledger.mark(self._closes)
+        self.latched = None
+        if not features.ready:
+            return False
+        self._closes_array = np.array(self._closes)
+        stages.sizer.observe(self._closes_array)
+        self.belief = self._update_regime(features)
+        self.latched = stages.book.mark(panel.ts_event, stages.ledger.equity, self._regime_state)
+        stages.observation.push(features)
+        return stages.observation.ready
+
+    def decide(self, conditions: Conditions) -> Decision:
+        """Decide on the bars observed last.
+
+        Returns:
+            What was decided, what the guardrails said to it, and what is to be sent.
+        """
+        stages = self.stages
+        observation = stages.observation.build(stages.ledger, self._closes_array, self.belief)
+        action = stages.policy.act(observation)
+        sizing = SizingContext(
+            equity=stages.ledger.equity,
+            closes=self._closes_array,
+            positions=observation.positions,
+            action=action,
+            belief=self.belief,
+        )
+        weights = allocate(
+            action,
+            stages.ledger.weights(),
+            self.config.allocation,
+            scale=lambda wanted: stages.sizer.scale(wanted, sizing),
+        )
+        target = stages.sizer.size(weights, sizing)
+        trades = self._plan(target, conditions)
+        verdicts, orders = self._check_and_plan(trades, conditions, action.confidence)
+        record = DecisionRecord(
+            ts_event=self._ts_event,
+            strategy=self.config.name,
+            observation_sha256=_observation_sha256(observation),
+            regime_state=-1 if self._regime_state is None else self._regime_state,
+            regime_probs=() if self.belief is None else self.belief.probs,
+            closes=tuple(self._closes),
+            action=tuple(action.values.tolist()),
+            confidence=action.confidence,
+            weights=tuple(weights.tolist()),
+            targets=tuple(target.quantities.tolist()),
+        )
+        return Decision(record, verdicts, orders)
+
+    @property
+    def _regime_state(self) -> int | None:
+        return None if self.belief is None else self.belief.state
+
+    def _plan(self, target: Target, conditions: Conditions) -> tuple[Trade, ...]:
+        positions, closes = self.stages.ledger.positions, self._closes_array
+        trades = plan_trades(target, positions, closes, self.instruments)
+        if conditions.free_base is not None and any(trade.quantity < 0.0 for trade in trades):
+            free = [conditions.free_base(instrument.base_currency) for instrument in self.instruments]
+            trades = plan_trades(target, positions, closes, self.instruments, free)
+        trades = tuple(trade for trade in trades if trade.index not in conditions.busy)
+        return fit_to_cash(trades, self._spendable(conditions), self.instruments) if trades else trades
+
+    def _spendable(self, conditions: Conditions) -> float:
+        ledger = self.stages.ledger
+        working = sum(
+            quantity * close for quantity, close in zip(conditions.working_buys, self._closes, strict=False)
+        )
+        return ledger.cash - working - self.config.sizing.cash_buffer_frac * ledger.equity
+
+    def _note_bars(self, panel: Panel) -> None:
+        for index, bar in enumerate(panel.bars):
+            if bar is not None:
+                self._closes[index] = bar.close
+                self._volumes[index] = bar.volume
+                self._last_bar_ts[index] = bar.ts_event
+
+    def _update_regime(self, features: FeatureVector) -> RegimeBelief | None:
+        regime = self.stages.regime
+        if regime is None:
+            return None
+        rows = features.values
+        if self._regime_row is not None:
+            x = [float(rows[self._regime_row, column]) for column in self._regime_columns]
+        else:
+            count = len(rows)
+            x = [float(sum(rows[:, column].tolist())) / count for column in self._regime_columns]
+        try:
+            return regime.update(x)
+        except ValueError as error:
+            raise DataError(f"strategy {self.config.name}: the regime model cannot use {x}: {error}") from error
+
+    def _check_and_plan(
+        self, trades: Sequence[Trade], conditions: Conditions, confidence: float
+    ) -> tuple[tuple[VerdictRecord, ...], tuple[OrderIntent | Bracket, ...]]:
+        if not trades:
+            return (), ()
+        stages = self.stages
+        context = self._guardrail_context(conditions, confidence)
+        verdicts: list[VerdictRecord] = []
+        orders: list[OrderIntent | Bracket] = []
+        for trade in trades:
+            context.has_stop = trade.stop is not None
+            verdict = stages.guardrails.check(trade, context, stages.book, self._decision_id(trade))
+            verdicts.append(_verdict_record(self._ts_event, self.config.name, trade, verdict))
+            planned = plan_orders(
+                trade,
+                verdict,
+                config=self.config.orders,
+                instrument=self.instruments[trade.index],
+                identity=self.identity,
+                ts_event=self._ts_event,
+                bid=context.bid[trade.index],
+                ask=context.ask[trade.index],
+            )
+            if planned is not None:
+                orders.append(planned)
+        return tuple(verdicts), tuple(orders)
+
+    def _guardrail_context(self, conditions: Conditions, confidence: float) -> GuardrailContext:
+        ledger = self.stages.ledger
+        half_spread = conditions.spread_bps / 2e4
+        return GuardrailContext(
+            ts_event=self._ts_event,
+            now_ns=self._ts_event,
+            trading_state=conditions.trading_state,
+            armed=conditions.armed,
+            reconciled=conditions.reconciled,
+            unknown_orders=conditions.unknown,
+            equity=ledger.equity,
+            cash=ledger.cash,
+            positions=ledger.positions,
+            closes=self._closes,
+            bid=[close * (1.0 - half_spread) for close in self._closes],
+            ask=[close * (1.0 + half_spread) for close in self._closes],
+            bar_volumes=self._volumes,
+            last_bar_ts=self._last_bar_ts,
+            confidence=confidence,
+            regime_state=self._regime_state,
+            working_buys=conditions.working_buys,
+            working_sells=conditions.working_sells,
+        )
+
+    def _decision_id(self, trade: Trade) -> str:
+        role = OrderRole.OPEN
+        if trade.reduces:
+            role = OrderRole.CLOSE if trade.closes else OrderRole.REDUCE
+        is_market = self.config.orders.style is OrderStyle.MARKET
+        kind = OrderKind.MARKET if is_market else OrderKind.LIMIT_IOC
+        return decision_id(self.identity, trade.instrument_id, self._ts_event, kind, role)
+
+
+def _observation_sha256(observation: Observation) -> str:
+    digest = hashlib.sha256(observation.features.tobytes())
+    digest.update(observation.portfolio.tobytes())
+    digest.update(observation.beliefs.tobytes())
+    return digest.hexdigest()
+
+
+def _verdict_record(ts_event: int, strategy: str, trade: Trade, verdict: Verdict) -> VerdictRecord:
+    return VerdictRecord(
+        ts_event=ts_event,
+        strategy=strategy,
+        instrument_id=trade.instrument_id,
+        requested=trade.quantity,
+        approved=verdict.approved,
+        reason=verdict.reason.value,
+        limit=verdict.limit,
+        value=verdict.value,
+    )
+
+
+def _regime_columns(config: StrategyConfig, columns: tuple[str, ...]) -> tuple[int, ...]:
+    if config.regime is None:
+        return ()
+    missing = [name for name in config.regime.columns if name not in columns]
+    if missing:
+        raise ConfigError(
+            f"strategy {config.name}: regime.columns names {missing}, "
+            f"but the feature manifest produces {list(columns)}; add the feature or correct the name"
+        )
+    return tuple(columns.index(name) for name in config.regime.columns)
+
+
+def _regime_row(config: StrategyConfig) -> int | None:
+    if config.regime is None or config.regime.instrument_id is None:
+        return None
+    if config.regime.instrument_id not in config.instruments:
+        raise ConfigError(
+            f"strategy {config.name}: regime.instrument_id is {config.regime.instrument_id!r}, "
+            f"expected one of the strategy's instruments {list(config.instruments)}"
+        )
+    return config.instruments.index(config.regime.instrument_id)

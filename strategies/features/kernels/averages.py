@@ -1,0 +1,76 @@
+"""Moving averages of the close, as a price or as the close's distance from it."""
+
+from collections import deque
+from math import fsum, log
+
+from strategies.features.kernel import Kernel, check_bars
+from strategies.features.smoothing import RecursiveAverage
+from strategies.market import BarRow
+
+
+class Sma(Kernel):
+    """Simple average of the last ``period`` closes, the current one included. TA-Lib: SMA."""
+
+    KIND = "sma"
+    __slots__ = ("_closes", "_period")
+
+    def __init__(self, *, period: int = 20) -> None:
+        self._period = check_bars("period", period)
+        self._closes: deque[float] = deque(maxlen=period)
+        super().__init__((f"sma_{period}",), period)
+
+    def update(self, bar: BarRow, row: list[float], at: int) -> None:
+        closes = self._closes
+        closes.append(bar.close)
+        if len(closes) == self._period:
+            row[at] = fsum(closes) / self._period
+
+
+class SmaDistance(Kernel):
+    """``ln(close / SMA)``: the simple average as a stationary feature."""
+
+    KIND = "sma_distance"
+    __slots__ = ("_closes", "_period")
+
+    def __init__(self, *, period: int = 20) -> None:
+        self._period = check_bars("period", period)
+        self._closes: deque[float] = deque(maxlen=period)
+        super().__init__((f"sma_distance_{period}",), period)
+
+    def update(self, bar: BarRow, row: list[float], at: int) -> None:
+        closes = self._closes
+        closes.append(bar.close)
+        if len(closes) == self._period:
+            row[at] = log(bar.close * self._period / fsum(closes))
+
+
+class Ema(Kernel):
+    """Exponential average of the close, ``alpha = 2 / (period + 1)``.
+
+    TA-Lib's EMA: seeded with the simple average of the first ``period`` closes. Nautilus's seeds with the
+    first close and differs until the seed is forgotten.
+    """
+
+    KIND = "ema"
+    __slots__ = ("_average",)
+
+    def __init__(self, *, period: int = 20) -> None:
+        self._average = RecursiveAverage.ema(check_bars("period", period))
+        super().__init__((f"ema_{period}",), period, self._average.settle_values)
+
+    def update(self, bar: BarRow, row: list[float], at: int) -> None:
+        row[at] = self._average.push(bar.close)
+
+
+class EmaDistance(Kernel):
+    """``ln(close / EMA)``: the exponential average as a stationary feature."""
+
+    KIND = "ema_distance"
+    __slots__ = ("_average",)
+
+    def __init__(self, *, period: int = 20) -> None:
+        self._average = RecursiveAverage.ema(check_bars("period", period))
+        super().__init__((f"ema_distance_{period}",), period, self._average.settle_values)
+
+    def update(self, bar: BarRow, row: list[float], at: int) -> None:
+        row[at] = log(bar.close / self._average.push(bar.close))

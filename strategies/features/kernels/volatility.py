@@ -1,0 +1,114 @@
+"""Volatility of one bar's log return, per bar, as a fraction; nothing here is annualised."""
+
+from collections import deque
+from math import fsum, hypot, isnan, log, sqrt
+
+from strategies.features.kernel import NAN, Kernel, check_bars, settled_after
+from strategies.market import BarRow
+
+
+class RealisedVolatility(Kernel):
+    """``sqrt(mean of squared log returns)`` over ``window`` returns.
+
+    The mean return is taken as zero: over a window of bars it is noise, and estimating it costs accuracy.
+    """
+
+    KIND = "realised_volatility"
+    __slots__ = ("_close", "_returns", "_scale", "_window")
+
+    def __init__(self, *, window: int = 60) -> None:
+        self._window = check_bars("window", window)
+        self._scale = 1.0 / sqrt(window)
+        self._close = NAN
+        self._returns: deque[float] = deque(maxlen=window)
+        super().__init__((f"realised_volatility_{window}",), window + 1)
+
+    def update(self, bar: BarRow, row: list[float], at: int) -> None:
+        previous = self._close
+        self._close = bar.close
+        if isnan(previous):
+            return
+        returns = self._returns
+        returns.append(log(bar.close / previous))
+        if len(returns) == self._window:
+            row[at] = hypot(*returns) * self._scale
+
+
+class EwmaVolatility(Kernel):
+    """Root of the exponentially weighted mean of squared log returns; the weight halves in ``halflife`` bars.
+
+    Weights are normalised by their sum, so no seed is needed (``pandas.ewm(adjust=True)``); over time it
+    becomes the RiskMetrics recursion.
+    """
+
+    KIND = "ewma_volatility"
+    __slots__ = ("_close", "_decay", "_missing", "_sum", "_weight")
+
+    def __init__(self, *, halflife: int = 60) -> None:
+        self._missing = check_bars("halflife", halflife)
+        self._decay = 0.5 ** (1.0 / halflife)
+        self._close = NAN
+        self._sum = self._weight = 0.0
+        super().__init__((f"ewma_volatility_{halflife}",), halflife + 1, settled_after(self._decay) + 1)
+
+    def update(self, bar: BarRow, row: list[float], at: int) -> None:
+        previous = self._close
+        self._close = bar.close
+        if isnan(previous):
+            return
+        x = log(bar.close / previous)
+        self._sum = self._sum * self._decay + x * x
+        self._weight = self._weight * self._decay + 1.0
+        if self._missing > 1:
+            self._missing -= 1
+            return
+        row[at] = sqrt(self._sum / self._weight)
+
+
+class ParkinsonVolatility(Kernel):
+    """``sqrt(mean of ln(high / low)² / (4 ln 2))`` over ``window`` bars: five times the data's efficiency.
+
+    Source:
+        Parkinson (1980), The extreme value method for estimating the variance of the rate of return.
+    """
+
+    KIND = "parkinson_volatility"
+    __slots__ = ("_ranges", "_scale", "_window")
+
+    def __init__(self, *, window: int = 60) -> None:
+        self._window = check_bars("window", window)
+        self._scale = 1.0 / sqrt(4.0 * log(2.0) * window)
+        self._ranges: deque[float] = deque(maxlen=window)
+        super().__init__((f"parkinson_volatility_{window}",), window)
+
+    def update(self, bar: BarRow, row: list[float], at: int) -> None:
+        ranges = self._ranges
+        ranges.append(log(bar.high / bar.low))
+        if len(ranges) == self._window:
+            row[at] = hypot(*ranges) * self._scale
+
+
+class GarmanKlassVolatility(Kernel):
+    """``sqrt(mean of (ln(high / low)² / 2 - (2 ln 2 - 1) · ln(close / open)²))`` over ``window`` bars.
+
+    Source:
+        Garman and Klass (1980), On the estimation of security price volatilities from historical data.
+    """
+
+    KIND = "garman_klass_volatility"
+    __slots__ = ("_terms", "_window")
+
+    def __init__(self, *, window: int = 60) -> None:
+        self._window = check_bars("window", window)
+        self._terms: deque[float] = deque(maxlen=window)
+        super().__init__((f"garman_klass_volatility_{window}",), window)
+
+    def update(self, bar: BarRow, row: list[float], at: int) -> None:
+        terms = self._terms
+        spread, body = log(bar.high / bar.low), log(bar.close / bar.open)
+        terms.append(0.5 * spread * spread - _BODY_WEIGHT * body * body)
+        if len(terms) == self._window:
+            row[at] = sqrt(fsum(terms) / self._window)
+
+
+_BODY_WEIGHT = 2.0 * log(2.0) - 1.0

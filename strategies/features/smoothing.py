@@ -1,0 +1,110 @@
+"""Recursive averages and sliding extremes: the state that several kernels share.
+
+Sliding sums are not here on purpose: a running sum drifts, so windowed kernels add up their window anew
+with `math.fsum`, which is exactly rounded and as fast as a loop in C.
+"""
+
+import math
+from collections import deque
+
+from strategies.features.kernel import settled_after
+
+
+class RecursiveAverage:
+    """``a_t = a_{t-1} + alpha · (x_t - a_{t-1})``, seeded with the mean of the first ``period`` values.
+
+    This is TA-Lib's convention: ``alpha = 2 / (period + 1)`` is its EMA, ``alpha = 1 / period`` Wilder's.
+    """
+
+    __slots__ = ("_alpha", "_missing", "_period", "_seed", "settle_values", "value")
+
+    def __init__(self, period: int, alpha: float) -> None:
+        self._period = period
+        self._alpha = alpha
+        self._missing = period
+        self._seed = 0.0
+        self.value = math.nan
+        self.settle_values = period + settled_after(1.0 - alpha)
+
+    @classmethod
+    def ema(cls, period: int) -> "RecursiveAverage":
+        """Exponential average with the centre of mass of a simple one of ``period`` values."""
+        return cls(period, 2.0 / (period + 1.0))
+
+    @classmethod
+    def wilder(cls, period: int) -> "RecursiveAverage":
+        """Wilder's average, the one of RSI and ATR."""
+        return cls(period, 1.0 / period)
+
+    def push(self, x: float) -> float:
+        """Take in a value and return the average, NaN until ``period`` values are in."""
+        if self._missing:
+            self._missing -= 1
+            self._seed += x
+            if self._missing == 0:
+                self.value = self._seed / self._period
+            return self.value
+        self.value += self._alpha * (x - self.value)
+        return self.value
+
+
+class SlidingMaximum:
+    """Largest of the last ``length`` values in O(1) amortised; negate in and out for the smallest.
+
+    Keeps only values that a later, larger one has not made irrelevant. It chooses and never computes, so
+    it cannot drift.
+    """
+
+    __slots__ = ("_births", "_count", "_length", "_values")
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._count = 0
+        self._values: deque[float] = deque()
+        self._births: deque[int] = deque()
+
+    @property
+    def value(self) -> float:
+        """The maximum."""
+        return self._values[0]
+
+    @property
+    def age(self) -> int:
+        """Values taken in since the maximum; of equal ones the youngest counts."""
+        return self._count - self._births[0]
+
+    def push(self, x: float) -> float:
+        """Take in a value and return the maximum."""
+        values, births = self._values, self._births
+        count = self._count = self._count + 1
+        while values and values[-1] <= x:
+            values.pop()
+            births.pop()
+        values.append(x)
+        births.append(count)
+        if births[0] <= count - self._length:
+            values.popleft()
+            births.popleft()
+        return values[0]
+
+
+class TrueRange:
+    """``max(high, previous close) - min(low, previous close)``: the range with the gap before it.
+
+    The first bar has no previous close and gives NaN, as in TA-Lib.
+    """
+
+    __slots__ = ("_previous",)
+
+    def __init__(self) -> None:
+        self._previous = math.nan
+
+    def push(self, high: float, low: float, close: float) -> float:
+        """Take in a bar and return its true range."""
+        previous = self._previous
+        self._previous = close
+        if math.isnan(previous):
+            return previous
+        top = high if high > previous else previous  # noqa: FURB136 - three times as fast as max()
+        bottom = low if low < previous else previous  # noqa: FURB136
+        return top - bottom

@@ -1,0 +1,52 @@
+"""What the guardrails look at: one strategy's account and market at the moment of a decision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from strategies.guardrails.verdict import TradingState
+
+type Vector = Sequence[float]
+"""One number per instrument, in configuration order: a list or tuple, read faster than an array."""
+
+
+@dataclass(slots=True)
+class GuardrailContext:
+    """The state of the world at one decision of one strategy; vectors have one entry per instrument."""
+
+    ts_event: int
+    """Close time of the bars decided on, UTC nanoseconds; the book must have been marked at it."""
+    now_ns: int
+    """Decision time by the clock that stamps the bars (event time in a backtest or a replay)."""
+    trading_state: TradingState
+    """The latch that governs this strategy; of several scopes, the strictest."""
+    armed: bool
+    """Whether any order may leave at all."""
+    reconciled: bool
+    """Whether orders, fills, positions and cash agree with the venue."""
+    unknown_orders: frozenset[int]
+    """Instruments (by index) with an order whose outcome is not known."""
+    equity: float
+    """The strategy's equity, quote currency."""
+    cash: float
+    """The strategy's cash, quote currency."""
+    positions: Vector
+    """Signed base units, as filled."""
+    closes: Vector
+    """Last close, quote currency."""
+    bid: Vector
+    ask: Vector
+    bar_volumes: Vector
+    """Volume of the last bar, base units."""
+    last_bar_ts: Sequence[int]
+    """Close time of the newest bar, UTC nanoseconds."""
+    confidence: float
+    """The policy's, 0..1."""
+    regime_state: int | None
+    """Most probable regime state; None without a regime model."""
+    has_stop: bool = False
+    """Whether the entry carries a protective stop; `orders.require_stop` acts on it, no guardrail does."""
+    working_buys: Vector = ()
+    """Base units still to fill of open or unknown buys from earlier bars, protective orders left out;
+    empty for none."""
+    working_sells: Vector = ()
+    """Base units (positive) still to fill of open or unknown sales, likewise."""

@@ -1,0 +1,63 @@
+"""May anything be sent at all? Arming, halts, latches, reconciliation, repeated decisions."""
+
+import math
+
+from strategies.guardrails.proposal import Finding, Proposal
+from strategies.guardrails.verdict import GuardrailReason, TradingState
+
+_NAN = math.nan
+
+
+def trading_state(proposal: Proposal) -> Finding | None:
+    """Nothing but reductions unless trading is ACTIVE; a manual halt needs no readings."""
+    state = proposal.context.trading_state
+    if state is TradingState.ACTIVE:
+        return None
+    reason = GuardrailReason.REDUCING if state is TradingState.REDUCING else GuardrailReason.HALTED
+    return Finding(reason, _NAN, _NAN)
+
+
+def fault(proposal: Proposal) -> Finding | None:
+    """A strategy halted by a fault, or on command, adds nothing until it is released."""
+    return Finding(GuardrailReason.HALTED, _NAN, _NAN) if proposal.book.fault else None
+
+
+def reconciliation(proposal: Proposal) -> Finding | None:
+    """No new risk while the venue may hold something else than we think: anywhere, or on this instrument."""
+    context = proposal.context
+    if not context.reconciled:
+        return Finding(GuardrailReason.UNRECONCILED, _NAN, _NAN)
+    if proposal.index in context.unknown_orders:
+        return Finding(GuardrailReason.UNRECONCILED, 0.0, 1.0)
+    # One sum over all numbers: any of them that is not finite makes the sum so.
+    total = context.equity + context.cash + sum(context.positions)
+    total += sum(context.working_buys) + sum(context.working_sells)
+    return None if math.isfinite(total) else Finding(GuardrailReason.UNRECONCILED, _NAN, total)
+
+
+def loss_latches(proposal: Proposal) -> Finding | None:
+    """Daily loss and drawdown from the peak: from the first reading at the limit, and while latched."""
+    book = proposal.book
+    if book.daily_loss.blocking:
+        return Finding(GuardrailReason.DAILY_LOSS, book.daily_loss.limit, book.daily_loss.loss)
+    if book.drawdown.blocking:
+        return Finding(GuardrailReason.REDUCING, book.drawdown.limit, book.drawdown.loss)
+    if proposal.context.equity <= 0.0:  # whatever the limits are: nothing is left to lose
+        return Finding(GuardrailReason.DAILY_LOSS, 0.0, proposal.context.equity)
+    return None
+
+
+def state_drawdown(proposal: Proposal) -> Finding | None:
+    """No opening in a regime state that has lost its budget."""
+    state = proposal.context.regime_state
+    latch = None if state is None else proposal.book.state_losses.latch(state)
+    if latch is None or not latch.blocking:
+        return None
+    return Finding(GuardrailReason.STATE_DRAWDOWN, latch.limit, latch.loss)
+
+
+def repeated_decision(proposal: Proposal) -> Finding | None:
+    """Risk is added to an instrument once a bar."""
+    if proposal.book.reserved.opened[proposal.index]:
+        return Finding(GuardrailReason.DUPLICATE, 1.0, 2.0)
+    return None

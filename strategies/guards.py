@@ -1,0 +1,39 @@
+"""Guarded engine callbacks.
+
+The engine logs an exception that a Python callback raises and goes on as if all was well (even for
+``KeyboardInterrupt``), so a strategy could keep trading on half-updated state. Every callback of ours
+is wrapped: the first exception is kept, the owner's ``on_fault`` is called once, and from then on the
+owner's callbacks do nothing.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Guarded(Protocol):
+    """Something whose callbacks are wrapped by `guarded`."""
+
+    fault: BaseException | None
+    """The first exception that escaped a callback; None while all is well."""
+
+    def contain(self, where: str, error: BaseException) -> None:
+        """React to the first fault: stop trading and say so. Must not raise."""
+
+
+def guarded[**P, R](callback: Callable[P, R]) -> Callable[P, R | None]:
+    """Wrap a method so that an exception is contained rather than swallowed."""
+
+    @functools.wraps(callback)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R | None:
+        owner: Any = args[0]
+        if owner.fault is not None:
+            return None
+        try:
+            return callback(*args, **kwargs)
+        except BaseException as error:  # KeyboardInterrupt too: the engine would swallow it
+            owner.fault = error
+            owner.contain(callback.__name__, error)
+            return None
+
+    return wrapper

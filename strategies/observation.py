@@ -1,0 +1,262 @@
+"""What a policy sees: one definition, used when trading and when training.
+
+Flow: features, regime, portfolio → **observation** → policies.
+"""
+
+from dataclasses import dataclass
+from math import erf, sqrt
+
+import numpy as np
+
+from strategies.features import FeatureVector
+from strategies.market import Float32s, Floats
+from strategies.portfolio import Ledger
+from strategies.regime import RegimeBelief, RegimeParams
+
+PORTFOLIO_FIELDS = (
+    "cash_frac",
+    "margin_used",
+    "drawdown",
+    "unrealised",
+    "realised",
+    "rolling_vol",
+    "turnover",
+)
+"""Entries of the portfolio vector before the weights, in order (mission SB-122)."""
+
+_SINGLE_ASSET_ORDER = [7, 0, 1, 3, 2, 4, 5, 6]
+
+
+@dataclass(slots=True, eq=False)
+class Observation:
+    """Everything that is known at the close of one bar time.
+
+    Arrays are read-only by agreement. ``window`` and ``features`` are views that the next bar
+    overwrites: whoever keeps an observation copies them.
+    """
+
+    ts_event: int
+    """Close time of the newest bar, UTC nanoseconds."""
+    window: Float32s
+    """Feature rows, oldest first, shape (L, N, F)."""
+    portfolio: Float32s
+    """Shape (7 + N,): `PORTFOLIO_FIELDS`, then the weight of each instrument.
+
+    cash_frac, margin_used (gross exposure) and the weights are fractions of equity; unrealised and
+    realised (gross of fees) are fractions of the strategy's capital; drawdown is 0..1 from the peak;
+    rolling_vol is the standard deviation of the book's return per bar; turnover is what the last bar
+    traded, as a fraction of equity.
+    """
+    beliefs: Float32s
+    """Filtered regime probabilities, shape (K,); empty where the policy is not shown them."""
+    features: Floats
+    """Newest feature row in full precision, shape (N, F)."""
+    closes: Floats
+    """Last close of each instrument, shape (N,), quote currency."""
+    columns: tuple[str, ...]
+    """Names of the F features."""
+    positions: Floats
+    """Signed base units, shape (N,)."""
+    bars_held: tuple[int, ...]
+    """Bars since each position was opened; 0 where there is none."""
+    belief: RegimeBelief | None
+    """The belief in full precision; None without a regime model or where it is not shown."""
+
+
+class ObservationBuilder:
+    """Keeps the feature window and joins it with the book and the regime belief.
+
+    The window is a ring stored twice, so that the last L rows always lie in one piece and are handed
+    out without a copy.
+
+    Args:
+        lookback: Rows of the window, L.
+        num_instruments: N.
+        num_features: F.
+        num_states: K states of the belief that the policy is shown; 0 shows none.
+        columns: Names of the features; they are passed on in the observation.
+
+    Raises:
+        ValueError: If ``columns`` are given and are not F.
+    """
+
+    __slots__ = (
+        "_columns",
+        "_filled",
+        "_latest",
+        "_lookback",
+        "_num_states",
+        "_position",
+        "_rows",
+        "_windows",
+    )
+
+    def __init__(
+        self,
+        lookback: int,
+        num_instruments: int,
+        num_features: int,
+        num_states: int,
+        columns: tuple[str, ...] = (),
+    ) -> None:
+        if columns and len(columns) != num_features:
+            raise ValueError(f"expected {num_features} column names, found {len(columns)}: {list(columns)}")
+        ring = np.zeros((2 * lookback, num_instruments, num_features), dtype=np.float32)
+        twice = ring.reshape(2, lookback, num_instruments, num_features)
+        self._lookback = lookback
+        self._num_states = num_states
+        self._columns = columns
+        # Both copies of each row, and the window that ends with it: made once, so a push allocates nothing.
+        self._rows = [twice[:, position] for position in range(lookback)]
+        self._windows = [ring[position + 1 : position + 1 + lookback] for position in range(lookback)]
+        self.reset()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the window is full of rows that were ready."""
+        return self._filled >= self._lookback
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        self._filled = 0
+        self._position = -1
+        self._latest: FeatureVector | None = None
+
+    def push(self, features: FeatureVector) -> None:
+        """Append the newest feature row.
+
+        A row that is not ready empties the window: a policy must never see a gap or a NaN.
+
+        Args:
+            features: Values of shape (N, F).
+
+        Raises:
+            ValueError: If the shape differs. The window is unchanged.
+        """
+        if not features.ready:
+            self.reset()
+            return
+        position = self._position + 1
+        if position == self._lookback:
+            position = 0
+        rows = self._rows[position]
+        if features.values.shape != rows.shape[1:]:
+            raise ValueError(f"expected features of shape {rows.shape[1:]}, found {features.values.shape}")
+        rows[:] = features.values
+        self._position = position
+        self._latest = features
+        self._filled += 1
+
+    def build(self, ledger: Ledger, closes: Floats, belief: RegimeBelief | None) -> Observation:
+        """Join the window with the book and the belief, all as of the newest row.
+
+        Args:
+            ledger: The strategy's book, marked at ``closes``.
+            closes: Last close of each instrument, shape (N,), quote currency.
+            belief: Regime belief after the newest row.
+
+        Raises:
+            ValueError: If no row was pushed, or the belief has not the number of states that the
+                policy is to be shown.
+        """
+        latest = self._latest
+        if latest is None:
+            raise ValueError("expected at least one pushed feature row, found none; push before build")
+        if not self._num_states:
+            belief = None
+        elif belief is None or len(belief.probs) != self._num_states:
+            raise ValueError(f"expected a belief over {self._num_states} states, found {belief}")
+        return Observation(
+            ts_event=latest.ts_event,
+            window=self._windows[self._position],
+            portfolio=portfolio_vector(ledger),
+            beliefs=_NO_BELIEFS if belief is None else np.array(belief.probs, dtype=np.float32),
+            features=latest.values,
+            closes=closes,
+            columns=self._columns,
+            positions=np.array(ledger.positions),
+            bars_held=tuple(ledger.bars_held),
+            belief=belief,
+        )
+
+
+def portfolio_vector(ledger: Ledger) -> Float32s:
+    """State of a book as a network reads it, shape (7 + N,); see `Observation.portfolio`.
+
+    Args:
+        ledger: A strategy's book, marked at the newest closes.
+    """
+    equity, capital = ledger.equity, ledger.capital
+    per_equity = 1.0 / equity if equity > 0.0 else 0.0
+    return np.array(
+        [
+            ledger.cash * per_equity,
+            ledger.gross_exposure * per_equity,
+            ledger.drawdown,
+            ledger.unrealised / capital,
+            ledger.realised / capital,
+            ledger.rolling_volatility,
+            ledger.turnover,
+            *ledger.weights(),
+        ],
+        dtype=np.float32,
+    )
+
+
+def single_asset_portfolio(portfolio: Float32s) -> Float32s:
+    """Reorder the portfolio vector of one instrument as single-asset policies read it (mission SB-121).
+
+    Args:
+        portfolio: `Observation.portfolio` with N = 1, shape (8,).
+
+    Returns:
+        pos (the weight), cash_frac, margin_used, unrealised, drawdown, realised, rolling_vol,
+        turnover; shape (8,).
+
+    Raises:
+        ValueError: If the vector is not one instrument's.
+    """
+    if portfolio.shape != (8,):
+        raise ValueError(
+            f"expected the portfolio vector of one instrument, shape (8,), found {portfolio.shape}"
+        )
+    return portfolio[_SINGLE_ASSET_ORDER]
+
+
+def belief_summary(params: RegimeParams, belief: RegimeBelief, return_column: int = 0) -> Float32s:
+    """Condense a belief into what it says about the next bar's return (mission SB-102).
+
+    With ``q = Aᵀ filtered_probs``, the return of the next bar is a mixture of normals:
+
+        p_bull = Σ q_k [m_k > 0]      p_bear = Σ q_k [m_k < 0]      p_up = Σ q_k Φ(m_k / s_k)
+        mu = Σ q_k m_k                sigma² = Σ q_k (s_k² + m_k²) - mu²
+
+    Args:
+        params: The model behind the belief.
+        belief: Filtered belief; uses x_1..t only.
+        return_column: Which of the model's features is the return.
+
+    Returns:
+        p_bull, p_bear, p_up, mu / sigma, sigma (return units); shape (5,).
+    """
+    means = params.means[:, return_column]
+    is_diagonal = params.covariances.ndim == 2
+    variances = (
+        params.covariances[:, return_column]
+        if is_diagonal
+        else params.covariances[:, return_column, return_column]
+    )
+    predicted_probs = np.array(belief.probs) @ params.transition_matrix
+    mu = float(predicted_probs @ means)
+    # Around the mixture's mean, so that nothing cancels.
+    sigma = sqrt(float(predicted_probs @ (variances + (means - mu) ** 2)))
+    z = means / np.sqrt(variances)
+    p_up = sum(
+        prob * 0.5 * (1.0 + erf(value / sqrt(2.0)))
+        for prob, value in zip(predicted_probs, z.tolist(), strict=True)
+    )
+    p_bull, p_bear = predicted_probs[means > 0.0].sum(), predicted_probs[means < 0.0].sum()
+    return np.array([p_bull, p_bear, p_up, mu / sigma, sigma], dtype=np.float32)
+
+
+_NO_BELIEFS: Float32s = np.zeros(0, dtype=np.float32)

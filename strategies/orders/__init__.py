@@ -1,0 +1,25 @@
+"""From an approved trade to order intents: what is to be sent, before anything is sent.
+
+Flow: guardrails → **orders** → decision → the door.
+
+`intents` holds the types, `identity` the ids, `plan` the rules. An intent's ids are pure functions of
+the decision, so that a re-run, a restart or a retry names the same order by the same name.
+"""
+
+from strategies.orders.identity import Identity, client_order_id, decision_id
+from strategies.orders.intents import Bracket, OrderIntent, OrderKind, OrderRole, OrderSide
+from strategies.orders.plan import OrderSkip, plan_orders, skip_reason
+
+__all__ = [
+    "Bracket",
+    "Identity",
+    "OrderIntent",
+    "OrderKind",
+    "OrderRole",
+    "OrderSide",
+    "OrderSkip",
+    "client_order_id",
+    "decision_id",
+    "plan_orders",
+    "skip_reason",
+]

@@ -1,0 +1,64 @@
+"""Names of orders: the same decision has the same name, in every run and every process.
+
+Flow: decision → **identity** → intents.
+"""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+
+from strategies.orders.intents import OrderKind, OrderRole
+
+CLIENT_ORDER_ID_PREFIX = "AR"
+"""By this our orders are known among those of other programs on the account."""
+
+_CLIENT_ORDER_ID_LENGTH = 32
+_FORMAT = b"argonaut.decision.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who decides."""
+
+    strategy: str
+    policy_id: str
+    """SHA-256, hexadecimal, of what the policy is made of."""
+    config_sha256: str
+    """Hash that pins the run's configuration."""
+
+
+def decision_id(
+    identity: Identity, instrument_id: str, ts_event: int, kind: OrderKind, role: OrderRole
+) -> str:
+    """Hash what was decided, by whom and on which bar.
+
+    Every text is preceded by its length, so no two different decisions share their bytes.
+
+    Args:
+        identity: Strategy, policy and configuration.
+        instrument_id: What is traded.
+        ts_event: Close time of the bar, UTC nanoseconds.
+        kind: How the order meets the market.
+        role: What the order is for; one bar yields at most one order of a role and instrument.
+
+    Returns:
+        SHA-256, 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256(_FORMAT)
+    for text in (identity.strategy, identity.policy_id, identity.config_sha256, instrument_id, kind, role):
+        raw = text.encode()
+        digest.update(struct.pack("<I", len(raw)) + raw)
+    digest.update(struct.pack("<q", ts_event))
+    return digest.hexdigest()
+
+
+def client_order_id(decision: str) -> str:
+    """Shorten a decision id to what every venue takes as an order's name.
+
+    32 letters and digits, the strictest rule met so far (OKX; Binance and Bybit take 36 with hyphens).
+    Of the 120 bits kept, two are alike among 10^15 orders with a probability below one in a million.
+
+    Args:
+        decision: A decision id.
+    """
+    return CLIENT_ORDER_ID_PREFIX + decision[: _CLIENT_ORDER_ID_LENGTH - len(CLIENT_ORDER_ID_PREFIX)]

@@ -1,0 +1,58 @@
+"""What a policy is, and what it answers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from strategies.config import ActionMap
+from strategies.market import Floats
+from strategies.observation import Observation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Action:
+    """What a policy wants, before allocation and sizing; arrays are read-only by agreement."""
+
+    values: Floats
+    """Shape (N,), or (N + 1,) for `ActionMap.SIMPLEX_CASH`, whose last entry is the gate."""
+    action_map: ActionMap = ActionMap.WEIGHTS
+    """How ``values`` become weights. As weights, NaN leaves an instrument as it is."""
+    confidence: float = 1.0
+    """0..1; the guardrails refuse to add risk below their minimum."""
+    edge_bps: Floats | None = None
+    """Expected return of each instrument in basis points, shape (N,)."""
+    stops: Floats | None = None
+    """Price of each protective stop, shape (N,), quote currency; NaN where there is none."""
+    targets: Floats | None = None
+    """Price of each profit target, shape (N,), quote currency; NaN where there is none."""
+    time_stop_bars: int = 0
+    """Bars after which the policy means to close what it opens; 0 is never."""
+
+    @classmethod
+    def hold(cls, num_instruments: int) -> "Action":
+        """Leave every position as it is.
+
+        Args:
+            num_instruments: N.
+        """
+        values = np.full(num_instruments, np.nan)
+        values.flags.writeable = False  # policies keep one and hand it out again and again
+        return cls(values)
+
+
+class Policy(Protocol):
+    """Turns observations into actions; the same observations in the same order give the same actions."""
+
+    name: str
+    """The kind of policy, as the configuration names it."""
+    required_columns: tuple[str, ...]
+    """Feature columns that it reads by name."""
+    policy_id: str
+    """SHA-256, in hex, of what decides: a file's bytes, or the canonical configuration of a rule."""
+
+    def act(self, observation: Observation) -> Action:
+        """Answer one observation; uses what was known at ``observation.ts_event`` only."""
+
+    def reset(self) -> None:
+        """Forget all observations; what follows is as after construction."""

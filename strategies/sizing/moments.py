@@ -1,0 +1,98 @@
+"""Running moments of the instruments' returns, for the rules that need a volatility or an edge.
+
+Flow: closes → **moments** → sizer.
+"""
+
+import math
+from collections import deque
+
+import numpy as np
+
+from strategies.market import Floats
+
+MIN_RETURNS = 20
+"""Returns before an estimate counts: the relative error of a volatility is then about one in six."""
+
+
+class ReturnMoments:
+    """Exponentially weighted mean and second moment of a vector of returns.
+
+    With weights (1 - alpha)^k on the return of k bars ago, normalised to sum to one, so that the first
+    returns are not averaged with an invented zero. Uses returns up to the present bar only.
+
+    Args:
+        num_instruments: N.
+        alpha: Weight of the newest return, in the long run.
+    """
+
+    __slots__ = ("_decay", "_forgotten", "_mean", "_outer", "_second", "_step", "count")
+
+    def __init__(self, num_instruments: int, alpha: float) -> None:
+        self._decay = 1.0 - alpha
+        self._forgotten = 1.0
+        self._mean: Floats = np.zeros(num_instruments)
+        self._second: Floats = np.zeros((num_instruments, num_instruments))
+        self._step: Floats = np.zeros(num_instruments)
+        self._outer: Floats = np.zeros((num_instruments, num_instruments))
+        self.count = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough returns have been seen."""
+        return self.count >= MIN_RETURNS
+
+    def update(self, returns: Floats) -> None:
+        """Take the returns of one bar.
+
+        Args:
+            returns: Shape (N,), fractions.
+        """
+        self.count += 1
+        self._forgotten *= self._decay
+        gain = (1.0 - self._decay) / (1.0 - self._forgotten)
+        np.subtract(returns, self._mean, out=self._step)
+        self._step *= gain
+        self._mean += self._step
+        np.multiply(returns[:, None], returns, out=self._outer)
+        self._outer -= self._second
+        self._outer *= gain
+        self._second += self._outer
+
+    def portfolio(self, weights: list[float]) -> tuple[float, float]:
+        """Mean and second moment of the return that fixed weights would have had, per bar.
+
+        Args:
+            weights: N signed fractions of equity.
+        """
+        w = np.array(weights)
+        return float(w @ self._mean), float(w @ self._second @ w)
+
+
+class ReturnWindow:
+    """Volatility of each instrument over its last returns.
+
+    Args:
+        num_instruments: N.
+        window_bars: Returns in the window.
+    """
+
+    __slots__ = ("_returns",)
+
+    def __init__(self, num_instruments: int, window_bars: int) -> None:
+        self._returns: list[deque[float]] = [deque(maxlen=window_bars) for _ in range(num_instruments)]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the window is full."""
+        return len(self._returns[0]) == self._returns[0].maxlen
+
+    def update(self, returns: Floats) -> None:
+        """Take the returns of one bar, shape (N,)."""
+        for window, value in zip(self._returns, returns.tolist(), strict=True):
+            window.append(value)
+
+    def volatility(self, index: int) -> float:
+        """Sample standard deviation of an instrument's returns in the window, per bar."""
+        window = self._returns[index]
+        mean = math.fsum(window) / len(window)
+        return math.sqrt(math.fsum((value - mean) ** 2 for value in window) / (len(window) - 1))

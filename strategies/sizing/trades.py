@@ -1,0 +1,107 @@
+"""From target quantities to the trades that reach them.
+
+Flow: sizer → **trades** → guardrails.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from strategies.market import Floats, Instrument
+from strategies.sizing.lots import lots_quantity, whole_lots
+from strategies.sizing.sizer import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One change of one position, in one direction."""
+
+    index: int
+    """Position of the instrument in the configuration."""
+    instrument_id: str
+    quantity: float
+    """Signed base units, whole lots: positive buys."""
+    price: float
+    """Reference price: the last close, quote currency."""
+    reduces: bool = False
+    """Whether it only takes exposure away."""
+    closes: bool = False
+    """Whether it takes all of it away."""
+    stop: float | None = None
+    """Protective stop of what it opens, quote currency."""
+    target: float | None = None
+    """Profit target of what it opens, quote currency."""
+
+
+def plan_trades(
+    target: Target,
+    positions: Floats | Sequence[float],
+    closes: Floats,
+    instruments: Sequence[Instrument],
+    free_base: Sequence[float] | None = None,
+) -> tuple[Trade, ...]:
+    """Plan the trades from what is held to what is wanted, reductions first, so that they pay for the rest.
+
+    A change of sign is two trades: one that closes, one that opens. Of an instrument that cannot be
+    shorted no more is sold than the lesser of position and free balance. What the venue would refuse as
+    too small is not planned; only where an instrument is shortable, and orders can be reduce-only, may a
+    reduction be smaller than that.
+
+    Args:
+        target: What sizing wants.
+        positions: Shape (N,), signed base units.
+        closes: Shape (N,), quote currency.
+        instruments: In configuration order.
+        free_base: N balances of base currency that no order has locked, NaN where unknown; None where
+            positions alone count.
+    """
+    reductions: list[Trade] = []
+    openings: list[Trade] = []
+    for index, wanted in enumerate(target.quantities.tolist()):
+        if math.isnan(wanted):
+            continue
+        instrument, price, position = instruments[index], float(closes[index]), float(positions[index])
+        lot_size, instrument_id = instrument.lot_size, instrument.instrument_id
+        held = whole_lots(position, lot_size)
+        reducing, opening = _legs(held, whole_lots(wanted, lot_size))
+        if not instrument.shortable:
+            # A reduction is no more than the position already; the free balance bounds it further.
+            free = math.inf if free_base is None else free_base[index]
+            reducing, opening = max(reducing, -_free_lots(free, held, lot_size)), max(opening, 0)
+        if reducing and (instrument.shortable or _is_sendable(reducing, price, instrument)):
+            quantity = lots_quantity(reducing, lot_size)
+            reductions.append(
+                Trade(index, instrument_id, quantity, price, reduces=True, closes=reducing == -held)
+            )
+        if opening and _is_sendable(opening, price, instrument):
+            quantity = lots_quantity(opening, lot_size)
+            stop, profit = _level(target.stops, index), _level(target.targets, index)
+            openings.append(Trade(index, instrument_id, quantity, price, stop=stop, target=profit))
+    return (*reductions, *openings)
+
+
+def _legs(held: int, goal: int) -> tuple[int, int]:
+    """Split the way from ``held`` to ``goal`` into what reduces and what opens."""
+    if held == 0 or (held * goal > 0 and abs(goal) >= abs(held)):
+        return 0, goal - held
+    if held * goal > 0:
+        return goal - held, 0
+    return -held, goal
+
+
+def _free_lots(free: float, held: int, lot_size: Decimal) -> int:
+    return max(whole_lots(free, lot_size), 0) if math.isfinite(free) else abs(held)
+
+
+def _is_sendable(lots: int, price: float, instrument: Instrument) -> bool:
+    quantity = abs(lots) * instrument.lot_size
+    return quantity >= instrument.min_quantity and float(quantity) * price >= float(instrument.min_notional)
+
+
+def _level(levels: Floats | None, index: int) -> float | None:
+    if levels is None or np.isnan(levels[index]):
+        return None
+    return float(levels[index])

@@ -1,0 +1,309 @@
+"""The Nautilus strategy, and the one door through which orders leave.
+
+Flow: decision → **door** → Nautilus → venue → fill → ledger, tape.
+
+Nothing else in the project submits, modifies or cancels an order; a test of the source says so.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from nautilus_trader.model import ClientOrderId, OrderFilled, OrderSide, StrategyId
+from nautilus_trader.trading import Strategy, StrategyConfig as NautilusStrategyConfig
+
+from strategies.decision import Conditions, DecisionPipeline
+from strategies.engine_orders import EngineOrders
+from strategies.errors import DataError
+from strategies.gate import TradingGate
+from strategies.guardrails import TradingState
+from strategies.guards import guarded
+from strategies.market import Panel
+from strategies.orders import Bracket, OrderIntent, OrderRole
+from strategies.tape import EquityRecord, FillRecord, HaltRecord, OrderRecord, TapeSink
+
+_NAN = float("nan")
+_PROTECTION = (OrderRole.STOP, OrderRole.TARGET)
+
+
+class PolicyStrategyConfig(NautilusStrategyConfig):  # type: ignore[misc]  # the engine ships no types for subclassing
+    """Carries the strategy's parts through the engine's one-argument constructor."""
+
+    def __new__(cls, number: int, **_: object) -> "PolicyStrategyConfig":
+        tag = f"{number:03d}"
+        new: PolicyStrategyConfig = super().__new__(
+            cls, strategy_id=StrategyId(f"ARGO-{tag}"), order_id_tag=tag, manage_contingent_orders=False
+        )
+        return new
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        pipeline: DecisionPipeline,
+        bar_types: tuple[str, ...],
+        gate: TradingGate,
+        tape: TapeSink,
+        free_base: Callable[[str], float] | None = None,
+        spread_bps: float = 0.0,
+    ) -> None:
+        self.number = number
+        self.pipeline = pipeline
+        self.bar_types = bar_types
+        self.gate = gate
+        self.tape = tape
+        self.free_base = free_base
+        self.spread_bps = spread_bps
+
+
+class PolicyStrategy(Strategy):  # type: ignore[misc]
+    """Hosts one decision pipeline inside Nautilus.
+
+    Args:
+        config: The parts; see `PolicyStrategyConfig`.
+    """
+
+    def __init__(self, config: PolicyStrategyConfig) -> None:
+        super().__init__(config)
+        pipeline = config.pipeline
+        self.name = pipeline.config.name
+        self.bar_types = config.bar_types
+        self.pipeline = pipeline
+        self.fault: BaseException | None = None
+        self.skipped_panels = 0
+        """Panels whose bars were malformed; no decision was made on them."""
+        self.decisions = 0
+        self._may_decide = False
+        self.last_ts_event = 0
+        self._gate = config.gate
+        self._tape = config.tape
+        self._free_base = config.free_base
+        self._spread_bps = config.spread_bps
+        self._ledger = pipeline.stages.ledger
+        self._book = pipeline.stages.book
+        self._index = {i.instrument_id: n for n, i in enumerate(pipeline.instruments)}
+        self._orders: EngineOrders | None = None
+        self._working: dict[str, OrderIntent] = {}
+        self._filled: dict[str, float] = {}
+
+    # -- decisions ---------------------------------------------------------------------------------
+
+    @guarded
+    def observe(self, panel: Panel) -> None:
+        """Take in the bars of one close time; called by the hub, before any strategy decides."""
+        self._may_decide = False
+        try:
+            self._may_decide = self.pipeline.observe(panel)
+        except DataError as error:
+            self.skipped_panels += 1
+            self._tape.write(HaltRecord(panel.ts_event, self.name, "SKIPPED", "bad_data", str(error)))
+            return
+        self.last_ts_event = panel.ts_event
+        if self.pipeline.latched is not None:
+            reason = self.pipeline.latched.value
+            self._tape.write(HaltRecord(panel.ts_event, self.name, "REDUCING", reason, "loss limit reached"))
+        self._record_equity(panel.ts_event)
+
+    @guarded
+    def decide(self) -> None:
+        """Decide on the bars taken in last, and send what was approved; called by the hub."""
+        if not self._may_decide:
+            return
+        self._may_decide = False
+        decision = self.pipeline.decide(self._conditions())
+        self.decisions += 1
+        self._tape.write(decision.record)
+        for verdict in decision.verdicts:
+            self._tape.write(verdict)
+        for planned in decision.orders:
+            self._send(planned)
+
+    def working_intents(self) -> tuple[OrderIntent, ...]:
+        """Orders of this strategy that are not done yet, in the order in which they were sent."""
+        return tuple(self._working.values())
+
+    def _conditions(self) -> Conditions:
+        busy: set[int] = set()
+        buys: list[float] = []
+        sells: list[float] = []
+        if self._working:
+            buys, sells = [0.0] * len(self._index), [0.0] * len(self._index)
+            for own_id, intent in self._working.items():
+                if intent.role in _PROTECTION:
+                    continue
+                index = self._index[intent.instrument_id]
+                busy.add(index)
+                working = buys if intent.side == "BUY" else sells
+                working[index] += intent.quantity - self._filled[own_id]
+        return Conditions(
+            trading_state=self._gate.state(self.name),
+            armed=self._gate.armed,
+            reconciled=self._gate.reconciled,
+            busy=frozenset(busy),
+            unknown=frozenset(),
+            free_base=self._free_base,
+            working_buys=buys,
+            working_sells=sells,
+            spread_bps=self._spread_bps,
+        )
+
+    def contain(self, where: str, error: BaseException) -> None:
+        """Halt this strategy after a fault; the others go on."""
+        if self.fault is None:
+            self.fault = error
+        detail = f"{type(error).__name__} in {where}: {error}"
+        self._halt(self.last_ts_event, TradingState.HALTED, "fault", detail)
+
+    def _halt(self, ts_event: int, state: TradingState, reason: str, detail: str) -> None:
+        self._gate.restrict(state, f"{reason}: {detail}", self.name)
+        self._tape.write(HaltRecord(ts_event, self.name, state.value, reason, detail))
+
+    # -- the door ----------------------------------------------------------------------------------
+
+    def _send(self, planned: OrderIntent | Bracket) -> None:
+        if isinstance(planned, Bracket):
+            self._send_bracket(planned)
+            return
+        if planned.role is OrderRole.CLOSE:
+            self._cancel_protection(planned.instrument_id)
+        order = self._engine_orders().single(planned, self.clock.timestamp_ns())
+        self._remember(planned)
+        self.submit_order(order)
+
+    def _send_bracket(self, bracket: Bracket) -> None:
+        orders = self._engine_orders().bracket(bracket, self.clock.timestamp_ns())
+        for intent in (bracket.entry, bracket.stop, bracket.target):
+            if intent is not None:
+                self._remember(intent)
+        self.submit_order_list(orders)
+
+    def _engine_orders(self) -> EngineOrders:
+        if self._orders is None:  # the trader id is known only after the engine has registered us
+            self._orders = EngineOrders(self.pipeline.instruments, self.trader_id, self.strategy_id)
+        return self._orders
+
+    def _cancel_protection(self, instrument_id: str) -> None:
+        for intent in self.working_intents():
+            if intent.instrument_id == instrument_id and intent.role in _PROTECTION:
+                self.cancel_order(ClientOrderId(intent.client_order_id))
+
+    def _remember(self, intent: OrderIntent) -> None:
+        self._working[intent.client_order_id] = intent
+        self._filled[intent.client_order_id] = 0.0
+        self._record_order(intent, intent.ts_event, "SUBMITTED", "")
+        if intent.role not in _PROTECTION:
+            index = self._index[intent.instrument_id]
+            notional = intent.quantity * self._ledger.closes[index]
+            self._book.on_order_sent(
+                intent.ts_event, index, 1 if intent.side == "BUY" else -1, notional, intent.decision_id
+            )
+
+    # -- what came of them -------------------------------------------------------------------------
+
+    @guarded
+    def on_order_filled(self, event: OrderFilled) -> None:
+        """Book an execution."""
+        own_id = str(event.client_order_id)
+        instrument_id = str(event.instrument_id)
+        index = self._index[instrument_id]
+        quantity, price = float(event.last_qty), float(event.last_px)
+        side = "BUY" if event.order_side == OrderSide.BUY else "SELL"
+        fee = 0.0 if event.commission is None else float(event.commission)
+        self._ledger.apply_fill(index, quantity if side == "BUY" else -quantity, price, fee)
+        self._tape.write(
+            FillRecord(
+                ts_event=event.ts_event,
+                strategy=self.name,
+                instrument_id=instrument_id,
+                client_order_id=own_id,
+                trade_id=str(event.trade_id),
+                side=side,
+                quantity=quantity,
+                price=price,
+                fee=fee,
+                liquidity=event.liquidity_side.name,
+            )
+        )
+        intent = self._working.get(own_id)
+        if intent is None:
+            return
+        filled = round(self._filled[own_id] + quantity, self.pipeline.instruments[index].quantity_decimals)
+        self._filled[own_id] = filled
+        done = filled >= intent.quantity
+        self._record_order(intent, event.ts_event, "FILLED" if done else "PARTIALLY_FILLED", "")
+        if done:
+            self._finish(own_id, rejected=False)
+
+    @guarded
+    def on_order_accepted(self, event: Any) -> None:
+        """Note that the venue has the order."""
+        self._note(event, "ACCEPTED", "")
+
+    @guarded
+    def on_order_denied(self, event: Any) -> None:
+        """The engine's own checks refused the order."""
+        self._end(event, "DENIED", str(event.reason), rejected=True)
+
+    @guarded
+    def on_order_rejected(self, event: Any) -> None:
+        """The venue refused the order."""
+        self._end(event, "REJECTED", str(event.reason), rejected=True)
+
+    @guarded
+    def on_order_canceled(self, event: Any) -> None:
+        """The order is gone; what was filled before stays."""
+        self._end(event, "CANCELED", "", rejected=False)
+
+    @guarded
+    def on_order_expired(self, event: Any) -> None:
+        """The order ran out of time."""
+        self._end(event, "EXPIRED", "", rejected=False)
+
+    def _note(self, event: Any, status: str, reason: str) -> None:
+        intent = self._working.get(str(event.client_order_id))
+        if intent is not None:
+            self._record_order(intent, event.ts_event, status, reason)
+
+    def _end(self, event: Any, status: str, reason: str, *, rejected: bool) -> None:
+        self._note(event, status, reason)
+        self._finish(str(event.client_order_id), rejected=rejected)
+
+    def _finish(self, own_id: str, *, rejected: bool) -> None:
+        if self._working.pop(own_id, None) is not None:
+            self._filled.pop(own_id)
+            self._book.on_outcome(rejected)
+
+    def _record_order(self, intent: OrderIntent, ts_event: int, status: str, reason: str) -> None:
+        self._tape.write(
+            OrderRecord(
+                ts_event=ts_event,
+                strategy=self.name,
+                instrument_id=intent.instrument_id,
+                decision_id=intent.decision_id,
+                client_order_id=intent.client_order_id,
+                side=str(intent.side),
+                quantity=intent.quantity,
+                kind=str(intent.kind),
+                role=str(intent.role),
+                price=_NAN if intent.price is None else intent.price,
+                trigger_price=_NAN if intent.trigger_price is None else intent.trigger_price,
+                status=status,
+                reason=reason,
+            )
+        )
+
+    def _record_equity(self, ts_event: int) -> None:
+        ledger = self._ledger
+        self._tape.write(
+            EquityRecord(
+                ts_event,
+                self.name,
+                ledger.equity,
+                ledger.cash,
+                ledger.gross_exposure,
+                ledger.net_exposure,
+                ledger.realised,
+                ledger.unrealised,
+                ledger.fees,
+                ledger.drawdown,
+            )
+        )
