@@ -50,6 +50,8 @@ class Surroundings:
     """Bars a year for an interval such as ``1-MINUTE``."""
     account: AccountGuard
     """Limits over all strategies together."""
+    borrow_cost: Callable[[float, int], float]
+    """Fee for being short of a value for nanoseconds, quote currency."""
     spread_bps: float
     """Spread assumed where the venue quotes none."""
     free_base: Callable[[str], float] | None = None
@@ -67,6 +69,7 @@ class Wired:
 
     hub: PanelHub
     strategies: tuple[PolicyStrategy, ...]
+    borrow: "BorrowMeter"
 
 
 def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surroundings) -> Wired:
@@ -78,18 +81,20 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
     strategies = tuple(
         _build_strategy(number, one, surroundings) for number, one in enumerate(loaded, start=1)
     )
+    ledgers = [strategy.pipeline.stages.ledger for strategy in strategies]
+    borrow = BorrowMeter(surroundings.borrow_cost, ledgers)
     hub = PanelHub(
         PanelHubConfig(
             listeners=strategies,
             timeout_secs=surroundings.panel_timeout_secs,
             on_bar_seen=surroundings.on_bar,
-            before_decisions=_account_reader(surroundings.account, strategies),
+            before_decisions=_before_decisions(surroundings.account, borrow, ledgers),
         )
     )
     host.add_actor(hub)
     for strategy in strategies:
         host.add_strategy(strategy)
-    return Wired(hub, strategies)
+    return Wired(hub, strategies, borrow)
 
 
 def account_guard(host: HostConfig) -> AccountGuard:
@@ -180,11 +185,40 @@ def trading_rules(spec: InstrumentSpec, *, may_short: bool) -> Instrument:
     )
 
 
-def _account_reader(account: AccountGuard, strategies: Sequence[PolicyStrategy]) -> Callable[[int], None]:
-    """Sums over all books, read at each bar time before the first strategy decides."""
-    ledgers = [strategy.pipeline.stages.ledger for strategy in strategies]
+class BorrowMeter:
+    """Charges each book for being short, bar time by bar time; no engine does it for cash bars.
+
+    Args:
+        cost: Fee for a short value over a time in nanoseconds, quote currency.
+        ledgers: Of all strategies.
+    """
+
+    def __init__(self, cost: Callable[[float, int], float], ledgers: Sequence[Ledger]) -> None:
+        self._cost = cost
+        self._ledgers = ledgers
+        self._last_ts = 0
+        self.total = 0.0
+        """Charged so far, quote currency."""
+
+    def accrue(self, ts_event: int) -> None:
+        """Charge for the time since the last call."""
+        elapsed = ts_event - self._last_ts if self._last_ts else 0
+        self._last_ts = ts_event
+        for ledger in self._ledgers:
+            short_value = (ledger.gross_exposure - ledger.net_exposure) / 2.0
+            if short_value > 0.0 and elapsed > 0:
+                fee = self._cost(short_value, elapsed)
+                ledger.charge(fee)
+                self.total += fee
+
+
+def _before_decisions(
+    account: AccountGuard, borrow: BorrowMeter, ledgers: Sequence[Ledger]
+) -> Callable[[int], None]:
+    """What happens at each bar time once all books are marked, before the first strategy decides."""
 
     def read(ts_event: int) -> None:
+        borrow.accrue(ts_event)
         account.mark(
             ts_event,
             sum(ledger.equity for ledger in ledgers),

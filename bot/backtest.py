@@ -52,8 +52,12 @@ class EngineRun:
     strategies: tuple[StrategyEnd, ...]
     costs: Mapping[str, Mapping[str, float]]
     """Quote currency by strategy name, then by kind."""
+    borrow: float
+    """Charged for short positions, quote currency."""
+    policies: Mapping[str, str]
+    """Policy id by strategy name."""
     account_profit: float
-    """Change of the venue account's worth at the last closes, quote currency."""
+    """Change of the venue account's worth at the last closes, less borrow fees, quote currency."""
     bars: int
     late_bars: int
     incomplete_panels: int
@@ -95,6 +99,7 @@ def run_engine(
         gate=TradingGate(armed=True),
         bars_per_year=host.settings.venue.bars_per_year,
         account=account_guard(host),
+        borrow_cost=meter.borrow_cost,
         spread_bps=2.0 * host.settings.costs.half_spread_bps,
         free_base=None if may_short else _holdings(engine, venue),
         panel_timeout_secs=host.settings.execution.panel_timeout_secs,
@@ -223,7 +228,11 @@ def _outcome(
             for strategy in wired.strategies
         ),
         costs={names[key]: totals for key, totals in meter.totals.items()},
-        account_profit=_account_worth(engine, host, wired) - host.settings.venue.starting_balance,
+        borrow=wired.borrow.total,
+        policies={strategy.name: strategy.pipeline.identity.policy_id for strategy in wired.strategies},
+        account_profit=_account_worth(engine, host, wired)
+        - host.settings.venue.starting_balance
+        - wired.borrow.total,
         bars=bars,
         late_bars=wired.hub.late_bars,
         incomplete_panels=wired.hub.incomplete_panels,

@@ -37,7 +37,8 @@ _NO_LIMITS = GuardrailConfig(
 def baseline_host(host: HostConfig, kind: str, seed: int = 0) -> HostConfig:
     """Replace the host's strategies by one baseline over all their instruments and all their capital.
 
-    Venue, costs, data and fill policy stay, so the difference is the strategies' alone.
+    Venue, costs, data and fill policy stay, so the difference is the strategies' alone. The random
+    baseline draws once a day: drawing at every bar would only measure costs.
 
     Args:
         host: The host whose result is to be compared.
@@ -54,7 +55,9 @@ def baseline_host(host: HostConfig, kind: str, seed: int = 0) -> HostConfig:
         interval=first.config.interval,
         capital_quote=capital,
         features=FeaturesConfig(lookback=1, columns=(FeatureConfig(kind="log_return"),)),
-        policy=BaselinePolicyConfig.model_validate({"kind": kind, "seed": seed}),
+        policy=BaselinePolicyConfig.model_validate(
+            {"kind": kind, "seed": seed, "rebalance_bars": _bars_per_day(host, first.config.interval)}
+        ),
         allocation=AllocationConfig(max_step_change=10.0),
         guardrails=_NO_LIMITS,
     )
@@ -62,3 +65,8 @@ def baseline_host(host: HostConfig, kind: str, seed: int = 0) -> HostConfig:
     loaded = LoadedStrategy(path=first.path.with_name(f"{kind}.toml"), config=config, sha256=host.sha256)
     settings = host.settings.model_copy(update={"venue": venue})
     return replace(host, settings=settings, strategies=(loaded,))
+
+
+def _bars_per_day(host: HostConfig, interval: str) -> int:
+    venue = host.settings.venue
+    return max(1, round(venue.bars_per_year(interval) / venue.trading_days_per_year))

@@ -39,6 +39,10 @@ class CostMeter:
         if index is not None:
             self._volumes[index] = row.volume
 
+    def borrow_cost(self, short_value: float, dt_ns: int) -> float:
+        """Fee for being short of this value for this long, quote currency."""
+        return self._model.borrow_cost(short_value, dt_ns)
+
     def charge(
         self, strategy: str, instrument_id: str, quantity: float, price: float, *, is_maker: bool
     ) -> CostBreakdown:

@@ -76,7 +76,7 @@ class CommandFence:
         Raises:
             RuntimeError: If nobody is there to send the mark; set `send` once the strategies run.
         """
-        # Answers on their way are heard before the first mark comes through; what they cause, before the second.
+        # Answers under way are heard before the first mark comes; what they cause goes out before the second.
         await self._mark()
         await self._mark()
 

@@ -34,6 +34,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "backtest": Command("bot.cli.backtest:backtest", "Run strategies over the catalog and write a report."),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
 }
 

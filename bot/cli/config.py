@@ -1,6 +1,5 @@
 """``argonaut config``: is this configuration good, what does it amount to, and what could it say?"""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ import typer
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note
 from bot.config.host import HostSettings
 from bot.config.loading import is_host, load_host, load_strategy
-from bot.config.problems import redact, shown
+from bot.config.problems import flat, redact
 from bot.config.reference import reference_toml
 from bot.exit_codes import ExitCode
 from strategies.config import StrategyConfig
@@ -46,7 +45,7 @@ def show(file: File, as_json: JsonOption = False, state_dir: StateDirOption = DE
     if as_json:
         emit_json({"path": str(file), "sha256": sha256, **document})
     else:
-        emit_text("\n".join([f"# {file}, sha256 {sha256}", *_flat("", document)]))
+        emit_text("\n".join([f"# {file}, sha256 {sha256}", *flat("", document)]))
     return ExitCode.OK
 
 
@@ -74,15 +73,3 @@ def _report(path: Path) -> dict[str, Any]:
     except ConfigError as error:
         return {"path": str(path), "sha256": None, "problems": str(error).splitlines()}
     return {"path": str(path), "sha256": sha256, "problems": []}
-
-
-def _flat(key: str, value: Any) -> Iterator[str]:
-    """Lines such as ``host.venue.name = "BINANCE"``, easy to search and to compare."""
-    if isinstance(value, dict) and value:
-        for name, below in value.items():
-            yield from _flat(f"{key}.{name}" if key else name, below)
-    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        for at, below in enumerate(value):
-            yield from _flat(f"{key}[{at}]", below)
-    else:
-        yield f"{key} = {shown(value, longest=None)}"

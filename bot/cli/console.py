@@ -6,10 +6,15 @@ carries the result as text. Notes and progress always go to standard error.
 
 import json
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -21,6 +26,8 @@ StateDirOption = Annotated[
 ]
 
 DEFAULT_STATE_DIR = Path("var")
+
+_PATIENCE_SECS = 2.0
 
 
 def note(text: str) -> None:
@@ -40,3 +47,26 @@ def emit_json(document: Any) -> None:
         ValueError: If the document holds NaN or infinity, which are not JSON.
     """
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201 - see above
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far something is, on standard error, once it has taken longer than two seconds.
+
+    Yields:
+        A function of how much is done and how much there is.
+    """
+    started = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    task = bar.add_task(what, total=None)
+
+    def advance(done: int, total: int) -> None:
+        if not bar.live.is_started and time.monotonic() - started > _PATIENCE_SECS:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        bar.stop()

@@ -4,7 +4,7 @@ One line a problem: ``file: key = value: expected …``. All problems of all fil
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -152,3 +152,15 @@ def _join(key: str, part: str) -> str:
 
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
+
+
+def flat(key: str, value: Any) -> Iterator[str]:
+    """Lines such as ``host.venue.name = "BINANCE"``, easy to search and to compare."""
+    if isinstance(value, dict) and value:
+        for name, below in value.items():
+            yield from flat(f"{key}.{name}" if key else name, below)
+    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        for at, below in enumerate(value):
+            yield from flat(f"{key}[{at}]", below)
+    else:
+        yield f"{key} = {shown(value, longest=None)}"

@@ -126,10 +126,19 @@ class RiskBook:
         return self._read_losses(equity, regime_state)
 
     def reserve(
-        self, ts_event: int, index: int, quantity: float, notional: float, held: float, *, adds: bool
+        self, ts_event: int, index: int, quantity: float, notional: float, held: float, adds: bool
     ) -> None:
-        """Count an approved trade at once, before its order is sent; the chain calls this."""
-        self.reserved.reserve(index, quantity, notional, held, adds=adds)
+        """Count an approved trade at once, before its order is sent; the chain calls this.
+
+        Args:
+            ts_event: Close time of the bar decided on, UTC nanoseconds.
+            index: Position of the instrument.
+            quantity: Approved, signed base units.
+            notional: Quote currency.
+            held: Signed position at the time, base units.
+            adds: Whether any part of it adds risk.
+        """
+        self.reserved.reserve(index, quantity, notional, held, adds)
         self.last_trade_ts[index] = ts_event
         self.last_side[index] = 1 if quantity > 0.0 else -1
 

@@ -165,7 +165,7 @@ class GuardrailChain:
         size = proposal.size if finding is None else min(proposal.reducing + adding, proposal.size)
         if self._account is not None:
             self._account.reserve(adding * proposal.price, buys=proposal.buys)
-        return _approve(proposal, size, finding, adds=True)
+        return _approve(proposal, size, finding, True)
 
     def _approve_reduction(self, proposal: Proposal, finding: Finding | None) -> Verdict:
         listing, size = proposal.listing, proposal.reducing
@@ -181,18 +181,13 @@ class GuardrailChain:
                 return _refuse(finding or Finding(GuardrailReason.NOTIONAL_MIN, listing.min_notional, value))
         if size <= 0.0:
             return _refuse(finding or Finding(GuardrailReason.NOTIONAL_MIN, listing.lot, size))
-        return _approve(proposal, size, finding, adds=False)
+        return _approve(proposal, size, finding, False)
 
 
-def _approve(proposal: Proposal, size: float, finding: Finding | None, *, adds: bool) -> Verdict:
-    approved = math.copysign(size, proposal.trade.quantity)
+def _approve(proposal: Proposal, size: float, finding: Finding | None, adds: bool) -> Verdict:
+    approved = size if proposal.buys else -size
     proposal.book.reserve(
-        proposal.context.ts_event,
-        proposal.index,
-        approved,
-        size * proposal.price,
-        proposal.held,
-        adds=adds,
+        proposal.context.ts_event, proposal.index, approved, size * proposal.price, proposal.held, adds
     )
     if finding is None:
         return Verdict(GuardrailReason.OK, approved, _NAN, _NAN)
@@ -211,15 +206,12 @@ def _whole_lots(room: float, proposal: Proposal) -> float:
 
 def _listing(index: int, instruments: Sequence[Instrument]) -> Listing:
     instrument = instruments[index]
-    peers = tuple(
-        other
-        for other, peer in enumerate(instruments)
-        if other != index and instrument.sector and peer.sector == instrument.sector
-    )
+    others = tuple(other for other in range(len(instruments)) if other != index)
     return Listing(
         instrument=instrument,
         lot=float(instrument.lot_size),
         min_quantity=float(instrument.min_quantity),
         min_notional=float(instrument.min_notional),
-        peers=peers,
+        others=others,
+        peers=tuple(n for n in others if instrument.sector and instruments[n].sector == instrument.sector),
     )

@@ -64,9 +64,7 @@ def sector_cap(proposal: Proposal) -> Finding | None:
     share = proposal.limits.sector_cap_frac
     if share is None or not proposal.listing.instrument.sector:
         return None
-    others = 0.0
-    for index in proposal.listing.peers:
-        others += proposal.worst_quote(index)
+    others = proposal.worst_quote(proposal.listing.peers)
     return proposal.cut(GuardrailReason.SECTOR_CAP, share * proposal.context.equity, others)
 
 
@@ -75,10 +73,7 @@ def exposure_gross(proposal: Proposal) -> Finding | None:
     limit = proposal.limits.max_gross_quote
     if limit is None:
         return None
-    others = 0.0
-    for index in range(len(proposal.context.positions)):
-        if index != proposal.index:
-            others += proposal.worst_quote(index)
+    others = proposal.worst_quote(proposal.listing.others)
     return proposal.cut(GuardrailReason.EXPOSURE_GROSS, limit, others)
 
 
@@ -87,8 +82,5 @@ def exposure_net(proposal: Proposal) -> Finding | None:
     limit = proposal.limits.max_net_quote
     if limit is None:
         return None
-    others = 0.0
-    for index in range(len(proposal.context.positions)):
-        if index != proposal.index:
-            others += proposal.stands(index) * float(proposal.context.closes[index])
+    others = proposal.directed_quote(proposal.listing.others)
     return proposal.cut(GuardrailReason.EXPOSURE_NET, limit, others)

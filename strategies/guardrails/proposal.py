@@ -40,8 +40,10 @@ class Listing(NamedTuple):
     """Smallest order, base units."""
     min_notional: float
     """Smallest order, quote currency."""
+    others: tuple[int, ...]
+    """All other instruments, by index."""
     peers: tuple[int, ...]
-    """The other instruments of its sector, by index; empty where it has none."""
+    """Those of its sector; empty where it has none."""
 
 
 class Proposal:
@@ -69,6 +71,7 @@ class Proposal:
         "limits",
         "listing",
         "price",
+        "quiet",
         "reducing",
         "size",
         "trade",
@@ -93,7 +96,9 @@ class Proposal:
         self.size = size = abs(trade.quantity)
         self.held = float(context.positions[index])
         """Signed position, base units."""
-        ahead = self.stands(index)
+        self.quiet = not (book.reserved.any or len(context.working_buys) or len(context.working_sells))
+        """Whether nothing is on its way: the positions are all there is."""
+        ahead = (self.held if self.buys else -self.held) if self.quiet else float(self.stands(index))
         if not math.isfinite(ahead) or ahead >= 0.0:
             reducing = 0.0
         elif size + ahead <= listing.lot * LOT_ROUNDING:
@@ -126,17 +131,40 @@ class Proposal:
                 ahead = -reached
         return ahead + _working(working, index) if len(working) else ahead
 
-    def worst_quote(self, index: int) -> float:
-        """Largest absolute value that the position of an instrument may reach, quote currency."""
+    def worst_quote(self, indexes: tuple[int, ...]) -> float:
+        """Largest sum of absolute values that the positions of some instruments may reach, quote currency."""
+        positions, closes = self.context.positions, self.context.closes
+        total = 0.0
+        for index in indexes:
+            reach = abs(positions[index]) if self.quiet else self._reach(index)
+            total += reach * closes[index]
+        return total
+
+    def directed_quote(self, indexes: tuple[int, ...]) -> float:
+        """Largest sum of values that they may reach in the direction of the trade; negative against it."""
+        positions, closes = self.context.positions, self.context.closes
+        total = 0.0
+        for index in indexes:
+            if self.quiet:
+                ahead = positions[index] if self.buys else -positions[index]
+            else:
+                ahead = self.stands(index)
+            total += ahead * closes[index]
+        return total
+
+    def _reach(self, index: int) -> float:
         context, reserved = self.context, self.book.reserved
         high = low = context.positions[index]
-        if reserved.any:
-            high, low = max(high, reserved.highs[index] or 0.0), min(low, reserved.lows[index] or 0.0)
+        highest, lowest = reserved.highs[index], reserved.lows[index]
+        if highest is not None:
+            high = max(high, highest)
+        if lowest is not None:
+            low = min(low, lowest)
         if len(context.working_buys):
             high += _working(context.working_buys, index)
         if len(context.working_sells):
             low -= _working(context.working_sells, index)
-        return float(max(high, -low) * context.closes[index])
+        return max(high, -low)
 
     def cut(self, reason: GuardrailReason, limit_quote: float, others_quote: float) -> Finding | None:
         """Compare a sum of exposures, which this trade raises, with its limit.

@@ -15,12 +15,17 @@ def stale_data(proposal: Proposal) -> Finding | None:
     """The bars must be recent, not from the future, and the ones that the book was last marked at."""
     context = proposal.context
     limit_secs = proposal.limits.stale_after_secs
-    oldest = min(context.ts_event, context.last_bar_ts[proposal.index])
-    newest = max(context.ts_event, context.last_bar_ts[proposal.index])
+    oldest = newest = context.ts_event
+    own = context.last_bar_ts[proposal.index]
+    if own < oldest:
+        oldest = own
+    elif own > newest:
+        newest = own
     age_secs = (context.now_ns - oldest) / SECOND_NS
-    if age_secs > limit_secs or context.now_ns - newest < -CLOCK_TOLERANCE_NS:
-        worst_secs = age_secs if age_secs > limit_secs else (context.now_ns - newest) / SECOND_NS
-        return Finding(GuardrailReason.STALE_DATA, limit_secs, worst_secs)
+    if age_secs > limit_secs:
+        return Finding(GuardrailReason.STALE_DATA, limit_secs, age_secs)
+    if newest - context.now_ns > CLOCK_TOLERANCE_NS:
+        return Finding(GuardrailReason.STALE_DATA, limit_secs, (context.now_ns - newest) / SECOND_NS)
     marked = proposal.book.clock.ts
     if marked != context.ts_event:
         behind_secs = math.nan if marked is None else (marked - context.ts_event) / SECOND_NS
@@ -37,16 +42,19 @@ def confidence(proposal: Proposal) -> Finding | None:
 
 
 def spread(proposal: Proposal) -> Finding | None:
-    """The spread must be narrow; a crossed or empty book is refused whatever the limit is."""
+    """The spread must be narrow; a crossed or empty book is refused whatever the limit is.
+
+    The value of a crossed or empty book is the difference itself, in quote currency.
+    """
     bid = proposal.context.bid[proposal.index]
     ask = proposal.context.ask[proposal.index]
     limit = proposal.limits.max_spread_bps
-    if not 0.0 < bid <= ask:
-        return Finding(GuardrailReason.SPREAD, math.nan if limit is None else limit, _spread_bps(bid, ask))
-    if limit is None:
-        return None
-    value = _spread_bps(bid, ask)
-    return None if value <= limit else Finding(GuardrailReason.SPREAD, limit, value)
+    if 0.0 < bid <= ask:
+        value = (ask - bid) / (ask + bid) * 2e4
+        if limit is None or value <= limit:
+            return None
+        return Finding(GuardrailReason.SPREAD, limit, value)
+    return Finding(GuardrailReason.SPREAD, math.nan if limit is None else limit, ask - bid)
 
 
 def price_bounds(proposal: Proposal) -> Finding | None:
@@ -64,15 +72,12 @@ def price_collar(proposal: Proposal) -> Finding | None:
     context, index = proposal.context, proposal.index
     close = context.closes[index]
     if not close > 0.0:
-        return Finding(GuardrailReason.PRICE_COLLAR, 0.0, float(close))
+        return Finding(GuardrailReason.PRICE_COLLAR, 0.0, close)
     limit = proposal.limits.price_collar_bps
     if limit is None:
         return None
     taken = context.ask[index] if proposal.buys else context.bid[index]
-    value = float(max(abs(proposal.trade.price - close), abs(taken - close)) / close * 1e4)
+    away, taken_away = abs(proposal.trade.price - close), abs(taken - close)
+    away = max(away, taken_away)
+    value = away / close * 1e4
     return None if value <= limit else Finding(GuardrailReason.PRICE_COLLAR, limit, value)
-
-
-def _spread_bps(bid: float, ask: float) -> float:
-    middle = (bid + ask) / 2.0
-    return float((ask - bid) / middle * 1e4) if middle > 0.0 else math.nan

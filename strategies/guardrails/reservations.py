@@ -41,7 +41,7 @@ class Reservations:
         """Quote currency of the approvals whose order was not reported as sent."""
         return sum(self.unsent) if self.any else 0.0
 
-    def reserve(self, index: int, quantity: float, notional: float, held: float, *, adds: bool) -> None:
+    def reserve(self, index: int, quantity: float, notional: float, held: float, adds: bool) -> None:
         """Note an approval.
 
         Args:
@@ -55,7 +55,8 @@ class Reservations:
         reached = reach[index]
         reach[index] = (held if reached is None else reached) + quantity
         self.traded[index] += abs(quantity)
-        self.opened[index] = self.opened[index] or adds
+        if adds:
+            self.opened[index] = True
         self.unsent[index] += notional
         self.orders += 1
         self.any = True

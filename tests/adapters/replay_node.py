@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.common import DataActor, Environment, LoggerConfig, LogLevel
-from nautilus_trader.live import LiveExecutionEngineConfig, LiveNode
+from nautilus_trader.live import LiveExecutionEngineConfig, LiveNode, LiveRiskEngineConfig
 from nautilus_trader.model import (
     Bar,
     BarType,
@@ -46,7 +46,7 @@ USDT = Currency.from_str("USDT")
 def make_pair(name: str) -> CurrencyPair:
     return CurrencyPair(
         InstrumentId.from_str(name),
-        Symbol(name.split(".")[0]),
+        Symbol(name.split(".", maxsplit=1)[0]),
         Currency.from_str(name[:3]),
         USDT,
         2,
@@ -182,9 +182,9 @@ class FailingSource:
 async def run(plan: dict[str, Any]) -> dict[str, Any]:
     instruments = [make_pair(name) for name in plan["bars"]]
     venue = PaperVenue(
-        VenueConfig("SYNTH", AccountKind[plan["account"]], {"USDT": Decimal(plan["cash"])}),
+        VenueConfig("DEMO", AccountKind[plan["account"]], {"USDT": Decimal(plan["cash"])}),
         [venue_instrument(instrument) for instrument in instruments],
-        lambda name, quantity, price, is_maker, volume: quantity * price * 0.001,  # noqa: ARG005
+        lambda name, quantity, price, is_maker, volume: quantity * price * 0.001,
     )
     gateway, fence = PaperGateway(venue), CommandFence()
     hub, trader = Hub(), Trader(StrategyConfig(strategy_id=StrategyId("T-001"), order_id_tag="001"))
@@ -192,14 +192,14 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
     hub.bar_types = [BarType.from_str(f"{name}-1-MINUTE-LAST-EXTERNAL") for name in plan["bars"]]
     events = events_of(plan)
 
-    async def settle(ts_event: int) -> None:  # noqa: ARG001
+    async def settle(ts_event: int) -> None:
         while hub.bars_seen < replay.status.bars_sent:
             await asyncio.sleep(0)
         if plan["fence"]:
             await fence.reached()
 
     replay = ReplayConfig(
-        venue="SYNTH",
+        venue="DEMO",
         instruments=instruments,
         source=FailingSource(events, list(plan["failures"])),
         market=gateway,
@@ -217,8 +217,14 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
         .with_exec_engine_config(
             LiveExecutionEngineConfig(reconciliation=True, reconciliation_startup_delay_secs=0.0)
         )
-        .add_data_client("SYNTH", ReplayDataClientFactory, replay)
-        .add_exec_client("SYNTH", PaperExecutionClientFactory, execution)
+        # The engine's default of 100 orders a second is wall time: a fast replay exceeds it at once.
+        .with_risk_engine_config(
+            LiveRiskEngineConfig(
+                max_order_submit_rate="1000000/00:00:01", max_order_modify_rate="1000000/00:00:01"
+            )
+        )
+        .add_data_client("DEMO", ReplayDataClientFactory, replay)
+        .add_exec_client("DEMO", PaperExecutionClientFactory, execution)
         .build()
     )
     node.add_actor(hub)

@@ -6,18 +6,23 @@ from math import fsum, isnan, log, sqrt, sumprod
 from strategies.features.kernel import NAN, Kernel, check_bars
 from strategies.market import BarRow
 
-_STILL = 1e-30
-"""Sum of squared deviations that is rounding: returns that are all the same."""
+_STILL = 1e-6
+"""Variance over mean square below which returns count as all equal.
+
+Central sums are taken from sums of powers, which is three times as fast as from deviations and loses digits
+only where the mean return dwarfs its deviation; this is where too few would be left.
+"""
 
 
 class Skew(Kernel):
-    """Sample skewness of the last ``window`` one-bar log returns, bias-corrected; 0 where they are all equal.
+    """Sample skewness of the last ``window`` one-bar log returns, bias-corrected.
 
     ``G1 = sqrt(n (n-1)) / (n-2) · m3 / m2^1.5``, as in pandas, Excel and ``scipy.stats.skew(bias=False)``.
+    0 where all returns are equal to a thousandth.
     """
 
     KIND = "skew"
-    __slots__ = ("_close", "_returns", "_scale", "_window")
+    __slots__ = ("_close", "_returns", "_scale", "_squares", "_window")
 
     def __init__(self, *, window: int = 60) -> None:
         self._window = n = check_bars("window", window, 3)
@@ -25,6 +30,7 @@ class Skew(Kernel):
         self._scale = n * sqrt(n - 1.0) / (n - 2.0)
         self._close = NAN
         self._returns: deque[float] = deque(maxlen=window)
+        self._squares: deque[float] = deque(maxlen=window)
         super().__init__((f"skew_{window}",), window + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
@@ -32,27 +38,31 @@ class Skew(Kernel):
         self._close = bar.close
         if isnan(previous):
             return
-        returns = self._returns
-        returns.append(log(bar.close / previous))
+        returns, squares = self._returns, self._squares
+        x = log(bar.close / previous)
+        returns.append(x)
+        squares.append(x * x)
         if len(returns) < self._window:
             return
-        mean = fsum(returns) / self._window
-        deviations = [x - mean for x in returns]
-        squares = [x * x for x in deviations]
-        second = fsum(squares)
-        row[at] = (
-            self._scale * sumprod(squares, deviations) / (second * sqrt(second)) if second > _STILL else 0.0
-        )
+        total, second_power = fsum(returns), fsum(squares)
+        mean = total / self._window
+        second = second_power - mean * total
+        if second <= _STILL * second_power:
+            row[at] = 0.0
+            return
+        third = sumprod(squares, returns) - 3.0 * mean * second_power + 2.0 * mean * mean * total
+        row[at] = self._scale * third / (second * sqrt(second))
 
 
 class Kurtosis(Kernel):
-    """Excess kurtosis of the last ``window`` one-bar log returns, bias-corrected; 0 where they are all equal.
+    """Excess kurtosis of the last ``window`` one-bar log returns, bias-corrected.
 
-    ``G2``, as in pandas, Excel and ``scipy.stats.kurtosis(bias=False)``: 0 for a normal distribution.
+    ``G2``, as in pandas, Excel and ``scipy.stats.kurtosis(bias=False)``: 0 for a normal
+    distribution, and where all returns are equal to a thousandth.
     """
 
     KIND = "kurtosis"
-    __slots__ = ("_close", "_returns", "_scale", "_shift", "_window")
+    __slots__ = ("_close", "_returns", "_scale", "_shift", "_squares", "_window")
 
     def __init__(self, *, window: int = 60) -> None:
         self._window = n = check_bars("window", window, 4)
@@ -60,6 +70,7 @@ class Kurtosis(Kernel):
         self._shift = 3.0 * (n - 1.0) ** 2 / ((n - 2.0) * (n - 3.0))
         self._close = NAN
         self._returns: deque[float] = deque(maxlen=window)
+        self._squares: deque[float] = deque(maxlen=window)
         super().__init__((f"kurtosis_{window}",), window + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
@@ -67,12 +78,19 @@ class Kurtosis(Kernel):
         self._close = bar.close
         if isnan(previous):
             return
-        returns = self._returns
-        returns.append(log(bar.close / previous))
+        returns, squares = self._returns, self._squares
+        x = log(bar.close / previous)
+        returns.append(x)
+        squares.append(x * x)
         if len(returns) < self._window:
             return
-        mean = fsum(returns) / self._window
-        squares = [(x - mean) * (x - mean) for x in returns]
-        second = fsum(squares)
-        fourth = sumprod(squares, squares)
-        row[at] = self._scale * fourth / (second * second) - self._shift if second > _STILL else 0.0
+        total, second_power = fsum(returns), fsum(squares)
+        mean = total / self._window
+        second = second_power - mean * total
+        if second <= _STILL * second_power:
+            row[at] = 0.0
+            return
+        third_power = sumprod(squares, returns)
+        rest = 6.0 * mean * second_power - 3.0 * mean * mean * total - 4.0 * third_power
+        fourth = sumprod(squares, squares) + mean * rest
+        row[at] = self._scale * fourth / (second * second) - self._shift

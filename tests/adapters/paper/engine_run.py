@@ -16,8 +16,8 @@ from nautilus_trader.model import (
     Bar,
     BarType,
     ClientOrderId,
-    CurrencyPair,
     Currency,
+    CurrencyPair,
     InstrumentId,
     Money,
     OmsType,
@@ -40,7 +40,7 @@ SIZE_DECIMALS = 3
 def make_pair(name: str) -> CurrencyPair:
     return CurrencyPair(
         InstrumentId.from_str(name),
-        Symbol(name.split(".")[0]),
+        Symbol(name.split(".", maxsplit=1)[0]),
         Currency.from_str(name[:3]),
         Currency.from_str("USDT"),
         PRICE_DECIMALS,
@@ -177,21 +177,17 @@ def market_data(scenario: dict[str, Any]) -> list[Any]:
         for number, (o, h, low, c, v) in enumerate(rows):
             opened = scenario["start"] + number * MINUTE
             data.append(
-                QuoteTick(
-                    InstrumentId.from_str(name), price(o), price(o), size, size, opened + 1, opened + 1
-                )
+                QuoteTick(InstrumentId.from_str(name), price(o), price(o), size, size, opened + 1, opened + 1)
             )
             closed = opened + MINUTE
-            data.append(
-                Bar(bar_type, price(o), price(h), price(low), price(c), quantity(v), closed, closed)
-            )
+            data.append(Bar(bar_type, price(o), price(h), price(low), price(c), quantity(v), closed, closed))
     return data
 
 
 def run(scenario: dict[str, Any]) -> dict[str, Any]:
     engine = BacktestEngine(BacktestEngineConfig(logging=LoggerConfig(bypass_logging=True)))
     engine.add_venue(
-        venue=Venue("SYNTH"),
+        venue=Venue("DEMO"),
         oms_type=OmsType.NETTING,
         account_type=AccountType.from_str(scenario["account"]),
         base_currency=None,
@@ -211,7 +207,7 @@ def run(scenario: dict[str, Any]) -> dict[str, Any]:
     engine.add_actor(hub)
     engine.add_strategy(strategy)
     engine.run()
-    account = engine.cache.account_for_venue(Venue("SYNTH"))
+    account = engine.cache.account_for_venue(Venue("DEMO"))
     assert account is not None
     totals = {str(k): str(v).split()[0] for k, v in account.balances_total().items()}
     return {"fills": strategy.fills, "balances": totals, "ends": strategy.ends}

@@ -14,7 +14,7 @@ from nautilus_trader.indicators import (
 )
 
 from strategies.market import Floats
-from tests.strategies.features.panels import columns_of, market, one, values_of
+from tests.strategies.features.panels import closing, columns_of, market, one, values_of
 
 BARS = market(seed=3, length=2_000)
 OPEN, HIGH, LOW, CLOSE, VOLUME = columns_of(BARS)
@@ -74,6 +74,20 @@ def test_kernel_of_a_market_equals_pandas(
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(expected))
     # pandas updates its sums bar by bar and loses a few digits over 2,000 bars.
     np.testing.assert_allclose(ours, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("drift", [0.0, 1e-3, -3e-2])
+def test_moments_of_a_steady_trend_keep_their_digits(drift: float) -> None:
+    rng = np.random.default_rng(8)
+    returns = drift + rng.standard_t(4, size=60) * 1e-4
+    bars = closing([100.0, *(100.0 * np.exp(np.cumsum(returns))).tolist()])
+    exact = pd.Series(np.log(columns_of(bars).close)).diff().dropna()
+
+    skew = values_of(one("skew", window=60), bars)[-1, 0]
+    kurtosis = values_of(one("kurtosis", window=60), bars)[-1, 0]
+
+    assert skew == pytest.approx(exact.skew(), rel=1e-7)
+    assert kurtosis == pytest.approx(exact.kurt(), rel=1e-5)
 
 
 def test_sma_of_a_market_equals_nautilus() -> None:

@@ -1,4 +1,4 @@
-"""A quiet market of three instruments, in which nothing objects to anything, to be changed one thing at a time."""
+"""A quiet market of three instruments in which nothing objects, to be changed one thing at a time."""
 
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
@@ -106,7 +106,9 @@ class Desk:
     """A chain and a book under the same limits."""
 
     config: GuardrailConfig = field(default_factory=limits)
-    instruments: tuple[Instrument, ...] = field(default_factory=lambda: tuple(instrument(n) for n in range(3)))
+    instruments: tuple[Instrument, ...] = field(
+        default_factory=lambda: tuple(instrument(n) for n in range(3))
+    )
     account: AccountGuard | None = None
     marked: bool = True
 

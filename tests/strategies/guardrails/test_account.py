@@ -23,7 +23,9 @@ def _two_desks(**changed: Any) -> tuple[AccountGuard, Desk, Desk]:
         (float("nan"), 1.0, ("exposure_gross", 0.0)),
     ],
 )
-def test_account_gross_leaves_what_is_left_of_it(gross: float, asked: float, expected: tuple[str, float]) -> None:
+def test_account_gross_leaves_what_is_left_of_it(
+    gross: float, asked: float, expected: tuple[str, float]
+) -> None:
     account, one, _ = _two_desks(max_gross_quote=500.0)
     account.mark(NOON, 2 * CAPITAL, gross, 0.0)
 
@@ -47,9 +49,12 @@ def test_strategies_of_one_bar_share_the_account() -> None:
 
 
 @pytest.mark.parametrize(
-    ("net", "asked", "approved"), [(200.0, 3.0, 3.0), (200.0, 4.0, 3.0), (-200.0, -4.0, -3.0), (-900.0, 4.0, 4.0)]
+    ("net", "asked", "approved"),
+    [(200.0, 3.0, 3.0), (200.0, 4.0, 3.0), (-200.0, -4.0, -3.0), (-900.0, 4.0, 4.0)],
 )
-def test_account_net_is_taken_in_the_direction_of_the_trade(net: float, asked: float, approved: float) -> None:
+def test_account_net_is_taken_in_the_direction_of_the_trade(
+    net: float, asked: float, approved: float
+) -> None:
     account, one, _ = _two_desks(max_net_quote=500.0)
     account.mark(NOON, 2 * CAPITAL, 900.0, net)
 
@@ -60,7 +65,11 @@ def test_account_net_counts_the_bars_approvals_in_one_direction_and_lets_none_of
     account, one, two = _two_desks(max_net_quote=500.0)
     account.mark(NOON, 2 * CAPITAL, 0.0, 0.0)
 
-    approved = [one.check(trade(3.0)).approved, two.check(trade(-6.0)).approved, two.check(trade(6.0, 1)).approved]
+    approved = [
+        one.check(trade(3.0)).approved,
+        two.check(trade(-6.0)).approved,
+        two.check(trade(6.0, 1)).approved,
+    ]
 
     assert approved == [3.0, -5.0, 4.0]
 

@@ -18,7 +18,7 @@ from tests.strategies.guardrails.scenario import (
 )
 
 NAN = float("nan")
-LONG = {"positions": [5.0, 0.0, 0.0]}
+LONG: dict[str, Any] = {"positions": [5.0, 0.0, 0.0]}
 
 
 def _strictest() -> Desk:

@@ -34,7 +34,13 @@ def test_trade_within_all_limits_is_approved_as_asked() -> None:
 @pytest.mark.parametrize(
     ("limit", "inside", "at", "beyond", "reason"),
     [
-        ({"min_confidence": 0.55}, {"confidence": 0.5501}, {"confidence": 0.55}, {"confidence": 0.5499}, "confidence"),
+        (
+            {"min_confidence": 0.55},
+            {"confidence": 0.5501},
+            {"confidence": 0.55},
+            {"confidence": 0.5499},
+            "confidence",
+        ),
         # (100.125 - 99.875) / 100 = 25 bps
         (
             {"max_spread_bps": 25.0},
@@ -90,7 +96,7 @@ def test_context_limit_passes_up_to_the_limit_and_refuses_beyond(
     ("price", "reason"), [(2.99, "price_bounds"), (3.0, "ok"), (1000.0, "ok"), (1000.01, "price_bounds")]
 )
 def test_price_bounds_are_inclusive(price: float, reason: str) -> None:
-    here = {"closes": [price, 50.0, 10.0], "bid": [price, 50.0, 10.0], "ask": [price, 50.0, 10.0]}
+    here: dict[str, Any] = {"closes": [price, 50.0, 10.0], "bid": [price, 50.0, 10.0], "ask": [price, 50.0, 10.0]}
 
     verdict = desk(min_price=3.0, max_price=1000.0).check(trade(1.0, price=price), **here)
 

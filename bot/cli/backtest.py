@@ -1,0 +1,80 @@
+"""``argonaut backtest``: the strategies over the catalog, with the baselines beside them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, note, progress_bar
+from bot.config import load_host
+from bot.exit_codes import ExitCode
+
+
+def backtest(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Host file, for example configs/backtest.toml.")],
+    strategy: Annotated[
+        list[Path] | None, typer.Option("--strategy", help="Strategy file; replaces those of CONFIG. Repeatable.")
+    ] = None,
+    catalog: Annotated[Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")] = None,
+    start: Annotated[str | None, typer.Option("--start", help="ISO date or time, UTC.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="ISO date or time, UTC.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Run the baselines beside.")] = True,
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+) -> ExitCode:
+    """Run strategies over the catalog and write a report.
+
+    Examples:
+
+      argonaut backtest configs/backtest.toml --start 2023-01-01 --end 2023-02-01
+
+      argonaut backtest configs/backtest.toml --strategy configs/strategies/donchian_btcusdt.toml --json
+
+    Exit codes: 0 done; 1 a strategy halted on a fault; 65 bars are missing; 78 bad configuration.
+    """
+    from bot.runs import backtest as run_backtest
+
+    overrides: dict[str, Any] = {"data.start": start, "data.end": end}
+    overrides["data.catalog"] = None if catalog is None else str(catalog.resolve())
+    overrides["strategies"] = [str(path.resolve()) for path in strategy] if strategy else None
+    host = load_host(config, {key: value for key, value in overrides.items() if value is not None})
+    with progress_bar(f"backtest {config.name}") as advance:
+        finished = run_backtest(host, state_dir / "runs", workers=2 if baselines else 0, progress=advance)
+    for name, fault in finished.faults.items():
+        note(f"strategy {name} halted: {fault}")
+    if as_json:
+        emit_json(finished.as_json())
+    else:
+        _print_summary(finished.metrics, host.settings.venue.currency)
+        note(f"report: {finished.run_dir / 'report.html'}")
+    return ExitCode.FINDINGS if finished.faults else ExitCode.OK
+
+
+def _print_summary(metrics: Mapping[str, Any], currency: str) -> None:
+    table = Table(title="Net of costs; brackets hold the 95 % interval")
+    for heading in ("", "return", "max drawdown", "Sharpe", "trades", f"costs {currency}"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, book in (metrics["strategies"] | metrics["baselines"]).items():
+        table.add_row(
+            name,
+            _statistic(book["total_return_frac"], percent=True),
+            _statistic(book["max_drawdown_frac"], percent=True),
+            _statistic(book["sharpe"], percent=False),
+            str(book.get("trade_count", "")),
+            f"{book['costs']['total_quote']:,.2f}" if "total_quote" in book["costs"] else "",
+        )
+    Console().print(table)
+
+
+def _statistic(value: Any, *, percent: bool) -> str:
+    def shown(number: float | None) -> str:
+        if number is None:
+            return "–"
+        return f"{number:.2%}" if percent else f"{number:.2f}"
+
+    if not isinstance(value, Mapping):
+        return shown(value)
+    return f"{shown(value['value'])} [{shown(value['ci_low'])}, {shown(value['ci_high'])}]"
