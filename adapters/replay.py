@@ -119,6 +119,7 @@ class ReplayConfig(DataClientConfig):
         settle: The barrier; see `Settle`.
         history: Bars for warm-up requests; None serves none.
         speed: Event seconds per second; None plays as fast as decisions are made.
+        paced_from_ns: Events before this time are played without a pause, as a warm-up.
         start_after: Waited for before the first event; None starts with the first subscription.
         max_failures: Failures in a row, without an event in between, after which the feed gives up.
         restart_delay_secs: Pause before a restart, doubled with every failure in a row.
@@ -134,6 +135,7 @@ class ReplayConfig(DataClientConfig):
         settle: Settle | None = None,
         history: History | None = None,
         speed: float | None = None,
+        paced_from_ns: int = 0,
         start_after: asyncio.Event | None = None,
         max_failures: int = 5,
         restart_delay_secs: float = 0.1,
@@ -148,6 +150,7 @@ class ReplayConfig(DataClientConfig):
         self.settle = settle
         self.history = history
         self.speed = speed
+        self.paced_from_ns = paced_from_ns
         self.start_after = start_after
         self.max_failures = max_failures
         self.restart_delay_secs = restart_delay_secs
@@ -251,7 +254,7 @@ class ReplayDataClient(MarketDataClient):
         self._handle_data(event)
 
     async def _wait_for(self, ts_event: int) -> None:
-        if self.config.speed is None:
+        if self.config.speed is None or ts_event < self.config.paced_from_ns:
             return
         now = asyncio.get_running_loop().time()
         if self._clock_start is None:

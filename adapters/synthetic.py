@@ -81,7 +81,7 @@ class SyntheticConfig:
 
     seed: int = 7
     symbols: tuple[str, ...] = ("ALPHAUSDT", "BETAUSDT")
-    venue: str = "SYNTH"
+    venue: str = "DEMO"
     start: datetime = datetime(2024, 1, 1, tzinfo=UTC)
     """Open of the first bar; a whole day."""
     days: int = 30

@@ -141,7 +141,7 @@ def params(*, is_full: bool) -> RegimeParams:
 def instrument() -> Instrument:
     """Rules that do not matter here."""
     return Instrument(
-        instrument_id="ALPHAUSDT.SYNTH",
+        instrument_id="ALPHAUSDT.DEMO",
         base_currency="ALPHA",
         quote_currency="USDT",
         tick_size=Decimal("0.01"),

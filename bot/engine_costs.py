@@ -44,7 +44,14 @@ class CostMeter:
         return self._model.borrow_cost(short_value, dt_ns)
 
     def charge(
-        self, strategy: str, instrument_id: str, quantity: float, price: float, *, is_maker: bool
+        self,
+        strategy: str,
+        instrument_id: str,
+        quantity: float,
+        price: float,
+        *,
+        is_maker: bool,
+        bar_volume: float | None = None,
     ) -> CostBreakdown:
         """Cost of one fill.
 
@@ -54,9 +61,11 @@ class CostMeter:
             quantity: Base units, positive.
             price: Quote currency per base unit.
             is_maker: Whether the order was resting.
+            bar_volume: Of the last closed bar; None takes the newest that was noted.
         """
         index = self._index[instrument_id]
-        cost = self._model.trade_cost(index, quantity, price, self._volumes[index], is_maker=is_maker)
+        volume = self._volumes[index] if bar_volume is None else bar_volume
+        cost = self._model.trade_cost(index, quantity, price, volume, is_maker=is_maker)
         totals = self.totals.setdefault(strategy, dict.fromkeys(COST_KINDS, 0.0))
         for kind in COST_KINDS:
             totals[kind] += getattr(cost, kind)

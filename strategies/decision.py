@@ -33,6 +33,8 @@ from strategies.orders import (
     OrderIntent,
     OrderKind,
     OrderRole,
+    OrderSide,
+    client_order_id,
     decision_id,
     plan_orders,
 )
@@ -197,6 +199,38 @@ class DecisionPipeline:
     @property
     def _regime_state(self) -> int | None:
         return None if self.belief is None else self.belief.state
+
+    def plan_closes(self, ts_event: int) -> tuple[OrderIntent, ...]:
+        """Plan the market orders that close every position, for a flatten.
+
+        Args:
+            ts_event: Close time of the newest bar; repeated calls on one bar give the same ids.
+        """
+        closes: list[OrderIntent] = []
+        for index, position in enumerate(self.stages.ledger.positions):
+            if position == 0.0:
+                continue
+            instrument = self.instruments[index]
+            own = decision_id(
+                self.identity, instrument.instrument_id, ts_event, OrderKind.MARKET, OrderRole.FLATTEN
+            )
+            closes.append(
+                OrderIntent(
+                    decision_id=own,
+                    client_order_id=client_order_id(own),
+                    strategy=self.config.name,
+                    instrument_id=instrument.instrument_id,
+                    ts_event=ts_event,
+                    side=OrderSide.SELL if position > 0.0 else OrderSide.BUY,
+                    quantity=abs(position),
+                    kind=OrderKind.MARKET,
+                    price=None,
+                    trigger_price=None,
+                    reduce_only=True,
+                    role=OrderRole.FLATTEN,
+                )
+            )
+        return tuple(closes)
 
     def _plan(self, target: Target, conditions: Conditions) -> tuple[Trade, ...]:
         positions, closes = self.stages.ledger.positions, self._closes_array

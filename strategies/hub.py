@@ -61,6 +61,7 @@ class PanelHub(DataActor):  # type: ignore[misc]
     def __init__(self, config: PanelHubConfig) -> None:
         super().__init__(config)
         self.fault: BaseException | None = None
+        self.bars_seen = 0
         self.late_bars = 0
         self.incomplete_panels = 0
         self.last_ts_event = 0
@@ -98,6 +99,7 @@ class PanelHub(DataActor):  # type: ignore[misc]
     @guarded
     def on_bar(self, bar: Bar) -> None:
         """File a bar; when it completes a panel, let the strategies decide."""
+        self.bars_seen += 1
         name = self._names[bar.bar_type]
         row = BarRow(
             bar.ts_event,
@@ -111,6 +113,13 @@ class PanelHub(DataActor):  # type: ignore[misc]
             self._on_bar_seen(name, row)
         for group, index in self._by_bar_type[name]:
             self._file(group, index, row)
+
+    @guarded
+    def flush(self, ts_event: int) -> None:
+        """Send what is pending up to this close time; no more bars of it will come."""
+        for group in self._groups:
+            if 0 < group.pending_ts <= ts_event:
+                self._send(group)
 
     def _file(self, group: "_Group", index: int, row: BarRow) -> None:
         if row.ts_event <= group.last_ts:

@@ -197,6 +197,34 @@ class PolicyStrategy(Strategy):  # type: ignore[misc]
                 intent.ts_event, index, 1 if intent.side == "BUY" else -1, notional, intent.decision_id
             )
 
+    @guarded
+    def cancel_entries(self) -> None:
+        """Cancel every working order that is not a protective stop or target."""
+        for intent in self.working_intents():
+            if intent.role not in _PROTECTION:
+                self.cancel_order(ClientOrderId(intent.client_order_id))
+
+    @guarded
+    def flatten(self) -> None:
+        """Cancel everything and close every position at the market, whatever the trading state."""
+        ts_event = self.last_ts_event
+        for intent in self.working_intents():
+            self.cancel_order(ClientOrderId(intent.client_order_id))
+        for close in self.pipeline.plan_closes(ts_event):
+            if close.client_order_id not in self._working:
+                self._remember(close)
+                self.submit_order(self._engine_orders().single(close, self.clock.timestamp_ns()))
+
+    @property
+    def num_working_entries(self) -> int:
+        """Orders still working that are not protective stops or targets."""
+        return sum(intent.role not in _PROTECTION for intent in self._working.values())
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the strategy holds nothing and has nothing working."""
+        return not self._working and not any(self._ledger.positions)
+
     # -- what came of them -------------------------------------------------------------------------
 
     @guarded

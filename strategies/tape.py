@@ -63,7 +63,7 @@ class OrderRecord(NamedTuple):
     kind: str
     """MARKET, LIMIT_IOC, LIMIT or STOP_MARKET."""
     role: str
-    """OPEN, REDUCE, CLOSE, STOP or TARGET."""
+    """OPEN, REDUCE, CLOSE, FLATTEN, STOP or TARGET."""
     price: float
     """Limit price; NaN where there is none."""
     trigger_price: float

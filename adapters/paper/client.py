@@ -163,6 +163,11 @@ class PaperExecutionClient(ExecutionClient):
         order = self._paper.order(str(command.client_order_id))
         if order is not None:
             self._handle_report(self._status(order))
+        elif self._paper.is_travelling(str(command.client_order_id)):
+            # The node would take a long way for a lost order, and call rejected what still fills.
+            sent = self.cache.order(command.client_order_id)
+            report = translate.travelling_report(sent, self._paper, self.account_id, self._now())
+            self._handle_report(report)
 
     async def _query_account(self, command: QueryAccount) -> None:
         mark = (command.params or {}).get("fence")

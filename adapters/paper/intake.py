@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from adapters.paper.orders import Kind, Order, OrderRequest, RefusalError, VenueInstrument
+from adapters.paper.orders import (
+    Kind,
+    Order,
+    OrderRequest,
+    RefusalError,
+    VenueInstrument,
+    venue_order_id,
+)
 from adapters.paper.state import VenueState
 
 
@@ -49,10 +56,9 @@ def _check(request: OrderRequest, instruments: Mapping[str, VenueInstrument], st
 
 
 def _order(request: OrderRequest, instrument: VenueInstrument, state: VenueState, venue: str) -> Order:
-    state.counters.orders += 1
     return Order(
         client_order_id=request.client_order_id,
-        venue_order_id=f"{venue}-{state.counters.orders}",
+        venue_order_id=venue_order_id(venue, request.client_order_id),
         instrument_id=request.instrument_id,
         side=request.side,
         kind=request.kind,

@@ -76,7 +76,8 @@ class Ledger:
     def locked(self, orders: Iterable[Order], but_group_of: Order | None = None) -> dict[str, Decimal]:
         """Sum what open orders and, on margin, positions reserve, by currency.
 
-        Orders of one linked group (the exits of a bracket) exclude each other, so the largest counts.
+        Orders of one linked group exclude each other, so the largest counts. Reduce-only orders reserve
+        nothing, as in the backtest engine; a spot venue would lock what they are to sell.
 
         Args:
             orders: Open orders.
@@ -162,10 +163,11 @@ class Ledger:
     def _reserved_by(self, order: Order) -> tuple[str, Decimal]:
         instrument = self.instruments[order.instrument_id]
         quote = instrument.quote_currency
-        if self.kind is AccountKind.CASH and order.side is Side.SELL:
-            return instrument.base_currency or instrument.instrument_id, instrument.quantity(order.leaves)
+        # An exit must never keep another exit of the same position from being sent.
         if order.reduce_only:
             return quote, _ZERO
+        if self.kind is AccountKind.CASH and order.side is Side.SELL:
+            return instrument.base_currency or instrument.instrument_id, instrument.quantity(order.leaves)
         level = order.price if order.kind is Kind.LIMIT else order.trigger_price
         value = instrument.notional(order.leaves, level or 0)
         if self.kind is AccountKind.MARGIN:

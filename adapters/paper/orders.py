@@ -64,6 +64,11 @@ class OrderState(StrEnum):
 _CLOSED = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.REJECTED})
 
 
+def venue_order_id(venue: str, client_order_id: str) -> str:
+    """Give the venue's own id of an order; known as soon as the order is, even before it arrives."""
+    return f"{venue}-{client_order_id}"
+
+
 class RefusalError(ValueError):
     """The venue will not do what it was asked; the text is the reason it gives."""
 

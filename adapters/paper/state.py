@@ -81,7 +81,6 @@ type Command = Submit | Cancel | CancelAll | Modify
 class Counters:
     """Numbers from which ids are made; part of a snapshot, so that no id is ever given twice."""
 
-    orders: int = 0
     trades: int = 0
     sequence: int = 0
     account: int = 0

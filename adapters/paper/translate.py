@@ -179,6 +179,27 @@ def status_report(
     )
 
 
+def travelling_report(
+    order: Any, venue: PaperVenue, account_id: AccountId, ts_init: int
+) -> OrderStatusReport:
+    """Report an order that is on its way to the venue; the node takes it for accepted."""
+    return OrderStatusReport(
+        account_id,
+        order.instrument_id,
+        VenueOrderId(paper.venue_order_id(venue.config.venue, str(order.client_order_id))),
+        order.side,
+        order.order_type,
+        order.time_in_force,
+        OrderStatus.SUBMITTED,
+        order.quantity,
+        order.filled_qty,
+        order.ts_init,
+        order.ts_init,
+        ts_init,
+        client_order_id=order.client_order_id,
+    )
+
+
 def fill_report(fill: paper.Fill, venue: PaperVenue, account_id: AccountId, ts_init: int) -> FillReport:
     """Report one execution."""
     instrument = venue.instruments[fill.instrument_id]

@@ -142,12 +142,8 @@ class PaperVenue:
         """
         self._advance(ts_event)
         travelling = self.state.travelling
-        if not travelling or travelling[0][0] > ts_event:
-            return
         while travelling and travelling[0][0] <= ts_event:
             self._arrive(travelling.popleft()[1])
-        for instrument_id in self.instruments:
-            self._execution.match(instrument_id)
 
     # ---- answers and queries
 

@@ -36,6 +36,12 @@ class Command(NamedTuple):
 COMMANDS = {
     "backtest": Command("bot.cli.backtest:backtest", "Run strategies over the catalog and write a report."),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
+    "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),
+    "orders": Command("bot.cli.daemon:orders", "Show orders as they stand."),
+    "positions": Command("bot.cli.daemon:positions", "Show what each strategy holds."),
+    "run": Command("bot.cli.daemon:run", "Run the daemon."),
+    "status": Command("bot.cli.daemon:status", "Say what the daemon is doing."),
+    "stop": Command("bot.cli.daemon:stop", "Stop the daemon in order."),
 }
 
 

@@ -109,9 +109,9 @@ class ReplayConfig(Section):
     speed: Positive | Literal["max"] = 60.0
     """Seconds of market time that pass in one second; "max" waits for nothing but the decisions."""
     warmup_bars: Annotated[int, Field(ge=0)] | None = None
-    """Bars fed to the strategies before the first decision; None takes what the features need."""
-    loop: bool = False
-    """Start over, on shifted time, when the data end; else the daemon stops."""
+    """Bars played without a pause at the start; None takes what the strategies need before they decide."""
+    at_end: Literal["stop", "idle"] = "stop"
+    """When the data end: stop in order, or stay up to be looked at."""
 
 
 class FillPolicy(StrEnum):
@@ -153,7 +153,7 @@ class AccountConfig(Section):
 
 
 class OnStop(StrEnum):
-    """What becomes of open positions when the daemon is told to stop; orders are cancelled either way."""
+    """What becomes of open positions when the daemon is told to stop; entries are cancelled either way."""
 
     KEEP = "keep"
     FLATTEN = "flatten"

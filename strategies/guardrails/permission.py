@@ -30,7 +30,7 @@ def reconciliation(proposal: Proposal) -> Finding | None:
     if proposal.index in context.unknown_orders:
         return Finding(GuardrailReason.UNRECONCILED, 0.0, 1.0)
     # One sum over all numbers: any of them that is not finite makes the sum so.
-    total = context.equity + context.cash + sum(context.positions)
+    total = sum(context.positions, context.equity + context.cash)
     if not proposal.quiet:
         total += sum(context.working_buys) + sum(context.working_sells)
     return None if math.isfinite(total) else Finding(GuardrailReason.UNRECONCILED, _NAN, total)

@@ -31,7 +31,7 @@ def stale_data(proposal: Proposal) -> Finding | None:
         behind_secs = math.nan if marked is None else (marked - context.ts_event) / SECOND_NS
         return Finding(GuardrailReason.STALE_DATA, 0.0, behind_secs)
     # One sum over all numbers: any of them that is not finite makes the sum so.
-    total = sum(context.closes) + sum(context.bid) + sum(context.ask) + sum(context.bar_volumes)
+    total = sum([*context.closes, *context.bid, *context.ask, *context.bar_volumes])
     return None if math.isfinite(total) else Finding(GuardrailReason.STALE_DATA, math.nan, total)
 
 

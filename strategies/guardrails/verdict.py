@@ -4,8 +4,8 @@ The names of the reasons are a public interface: journals, metrics and alerts ca
 never reused for another meaning, and a reason is only ever added.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class GuardrailReason(StrEnum):
@@ -47,8 +47,7 @@ class TradingState(StrEnum):
     HALTED = "HALTED"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The guardrails' answer to one trade."""
 
     reason: GuardrailReason

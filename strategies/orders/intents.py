@@ -40,6 +40,8 @@ class OrderRole(StrEnum):
     """Takes part of a position away."""
     CLOSE = "CLOSE"
     """Takes all of a position away."""
+    FLATTEN = "FLATTEN"
+    """Takes all of a position away on an operator's command, whatever the strategy wants."""
     STOP = "STOP"
     """Ends a losing position."""
     TARGET = "TARGET"

@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -68,6 +68,7 @@ class Trader(Strategy):
         self.events: list[list[Any]] = []
         self.decisions: list[int] = []
         self.warm_up = 0
+        self.bar_types: list[BarType] = []
 
     def decide(self, number: int, ts_event: int, plan: dict[str, Any], closes: dict[str, float]) -> None:
         self.decisions.append(ts_event)
@@ -75,7 +76,8 @@ class Trader(Strategy):
             self.send(InstrumentId.from_str(action["instrument_id"]), action, closes)
 
     def send(self, instrument_id: InstrumentId, action: dict[str, Any], closes: dict[str, float]) -> None:
-        side, size = OrderSide.from_str(action["side"]), Quantity(action["quantity"], 3)
+        side = OrderSide.BUY if action["side"] == "BUY" else OrderSide.SELL
+        size = Quantity(action["quantity"], 3)
         orders, name = self.order_factory, ClientOrderId(action["id"])
         if action["do"] == "market":
             reduce_only = action.get("reduce_only", False)
@@ -114,7 +116,11 @@ class Trader(Strategy):
             row.append(str(event.reason))
         self.events.append(row)
 
-    def on_historical_bars(self, bars: list[Bar]) -> None:
+    def on_start(self) -> None:
+        for bar_type in self.bar_types:
+            self.request_bars(bar_type)
+
+    def on_historical_bars(self, bars: Sequence[Bar]) -> None:
         self.warm_up += len(bars)
 
 
@@ -158,8 +164,9 @@ def events_of(plan: dict[str, Any]) -> list[QuoteTick | Bar]:
             events.append(
                 QuoteTick(InstrumentId.from_str(name), price, price, size, size, opened + 1, opened + 1)
             )
-            prices = (Price(value, 2) for value in (o, h, low, c))
-            events.append(Bar(bar_type, *prices, Quantity(v, 3), opened + MINUTE, opened + MINUTE))
+            top, bottom, last, volume = Price(h, 2), Price(low, 2), Price(c, 2), Quantity(v, 3)
+            closed = opened + MINUTE
+            events.append(Bar(bar_type, price, top, bottom, last, volume, closed, closed))
     return sorted(events, key=lambda event: event.ts_event)
 
 
@@ -182,7 +189,12 @@ class FailingSource:
 async def run(plan: dict[str, Any]) -> dict[str, Any]:
     instruments = [make_pair(name) for name in plan["bars"]]
     venue = PaperVenue(
-        VenueConfig("DEMO", AccountKind[plan["account"]], {"USDT": Decimal(plan["cash"])}),
+        VenueConfig(
+            "DEMO",
+            AccountKind[plan["account"]],
+            {"USDT": Decimal(plan["cash"])},
+            latency_ns=plan["latency_ns"],
+        ),
         [venue_instrument(instrument) for instrument in instruments],
         lambda name, quantity, price, is_maker, volume: quantity * price * 0.001,
     )
@@ -190,6 +202,7 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
     hub, trader = Hub(), Trader(StrategyConfig(strategy_id=StrategyId("T-001"), order_id_tag="001"))
     hub.trader, hub.plan, hub.started = trader, plan, asyncio.Event()
     hub.bar_types = [BarType.from_str(f"{name}-1-MINUTE-LAST-EXTERNAL") for name in plan["bars"]]
+    trader.bar_types = hub.bar_types
     events = events_of(plan)
 
     async def settle(ts_event: int) -> None:
@@ -204,6 +217,7 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
         source=FailingSource(events, list(plan["failures"])),
         market=gateway,
         settle=settle,
+        history=lambda bar_type, *_: [b for b in events if isinstance(b, Bar) and b.bar_type == bar_type][:5],
         speed=plan["speed"],
         start_after=hub.started,
         max_failures=3,
@@ -215,7 +229,14 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
         .with_logging(LoggerConfig(stdout_level=LogLevel.OFF, bypass_logging=True))
         .with_delay_post_stop_secs(0)
         .with_exec_engine_config(
-            LiveExecutionEngineConfig(reconciliation=True, reconciliation_startup_delay_secs=0.0)
+            # Impatient, so that an order that is long under way is asked for.
+            LiveExecutionEngineConfig(
+                reconciliation=True,
+                reconciliation_startup_delay_secs=0.0,
+                inflight_check_interval_ms=50,
+                inflight_check_threshold_ms=100,
+                inflight_check_retries=2,
+            )
         )
         # The engine's default of 100 orders a second is wall time: a fast replay exceeds it at once.
         .with_risk_engine_config(
@@ -240,11 +261,13 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     await asyncio.sleep(0.05)
     account = cache.account_for_venue(instruments[0].id.venue)
+    assert account is not None
     answer = {
         "decisions": trader.decisions,
         "events": trader.events,
         "status": {name: getattr(replay.status, name) for name in type(replay.status).__slots__},
         "seconds": seconds,
+        "warm_up": trader.warm_up,
         "balances": {str(k): str(v).split()[0] for k, v in account.balances_total().items()},
         "positions": {str(p.instrument_id): str(p.signed_qty) for p in cache.positions_open()},
     }

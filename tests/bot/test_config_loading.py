@@ -97,7 +97,7 @@ def test_hash_ignores_comments_order_and_spelled_out_defaults(tmp_path: Path) ->
 
         [venue]
         starting_balance = 1000
-        name = "SYNTH"
+        name = "DEMO"
         """
 
     sha256 = load_host(write_configs(tmp_path)).sha256

@@ -49,7 +49,7 @@ def test_misspelt_key_in_a_strategy_file_names_that_file(tmp_path: Path) -> None
             'host.toml: kind = "papre": expected one of "backtest", "paper", "live"; did you mean "paper"?',
         ),
         (
-            'name = "SYNTH"',
+            'name = "DEMO"',
             "",
             "host.toml: venue.name: missing; expected text that matches ^[A-Z][A-Z0-9_]*$",
         ),
@@ -92,9 +92,9 @@ def test_misspelt_key_in_a_strategy_file_names_that_file(tmp_path: Path) -> None
             'host.toml: strategies[1] = "strategies/../strategies/one.toml": the same file as strategies[0]',
         ),
         (
-            '"SYNTH"',
+            '"DEMO"',
             '"KRAKEN"',
-            'strategies/one.toml: instruments[0] = "ALPHAUSDT.SYNTH": '
+            'strategies/one.toml: instruments[0] = "ALPHAUSDT.DEMO": '
             "expected an instrument of KRAKEN, the venue of host.toml",
         ),
         (
@@ -130,9 +130,9 @@ def test_bad_host_value_names_file_key_value_and_what_was_expected(
             None,
         ),
         (
-            '["ALPHAUSDT.SYNTH"]',
-            '["ALPHAUSDT.SYNTH", "ALPHAUSDT.SYNTH"]',
-            "an instrument is named twice: ['ALPHAUSDT.SYNTH', 'ALPHAUSDT.SYNTH']",
+            '["ALPHAUSDT.DEMO"]',
+            '["ALPHAUSDT.DEMO", "ALPHAUSDT.DEMO"]',
+            "an instrument is named twice: ['ALPHAUSDT.DEMO', 'ALPHAUSDT.DEMO']",
         ),
     ],
 )
@@ -149,7 +149,7 @@ def test_bad_strategy_value_names_file_key_value_and_what_was_expected(
 
 
 def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
-    host = HOST.replace("speed = 60.0", "speed = 0").replace('"SYNTH"', "7")
+    host = HOST.replace("speed = 60.0", "speed = 0").replace('"DEMO"', "7")
     strategy = STRATEGY.replace("0.5", "2").replace("lookback = 8", "lookback = 0")
 
     lines = refusal(write_configs(tmp_path, host=host, one=strategy))

@@ -7,7 +7,7 @@ kind = "paper"
 strategies = ["strategies/one.toml"]
 
 [venue]
-name = "SYNTH"
+name = "DEMO"
 starting_balance = 1_000.0
 
 [replay]
@@ -16,7 +16,7 @@ speed = 60.0
 
 STRATEGY = """\
 name = "one"
-instruments = ["ALPHAUSDT.SYNTH"]
+instruments = ["ALPHAUSDT.DEMO"]
 capital_quote = 1_000.0
 
 [features]

@@ -35,6 +35,7 @@ from nautilus_trader.trading import Strategy, StrategyConfig
 MINUTE = 60_000_000_000
 PRICE_DECIMALS = 2
 SIZE_DECIMALS = 3
+SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL}
 
 
 def make_pair(name: str) -> CurrencyPair:
@@ -76,7 +77,7 @@ class Scripted(Strategy):
         self.submit_order(
             self.order_factory.market(
                 InstrumentId.from_str(a["instrument_id"]),
-                OrderSide.from_str(a["side"]),
+                SIDES[a["side"]],
                 quantity(a["quantity"]),
                 reduce_only=a["reduce_only"],
                 time_in_force=TimeInForce.from_str(a["time_in_force"]),
@@ -88,7 +89,7 @@ class Scripted(Strategy):
         self.submit_order(
             self.order_factory.limit(
                 InstrumentId.from_str(a["instrument_id"]),
-                OrderSide.from_str(a["side"]),
+                SIDES[a["side"]],
                 quantity(a["quantity"]),
                 price(a["price"]),
                 time_in_force=TimeInForce.from_str(a["time_in_force"]),
@@ -100,7 +101,7 @@ class Scripted(Strategy):
         self.submit_order(
             self.order_factory.stop_market(
                 InstrumentId.from_str(a["instrument_id"]),
-                OrderSide.from_str(a["side"]),
+                SIDES[a["side"]],
                 quantity(a["quantity"]),
                 price(a["trigger"]),
                 client_order_id=ClientOrderId(a["id"]),
@@ -112,7 +113,7 @@ class Scripted(Strategy):
         self.submit_order_list(
             self.order_factory.bracket(
                 InstrumentId.from_str(a["instrument_id"]),
-                OrderSide.from_str(a["side"]),
+                SIDES[a["side"]],
                 quantity(a["quantity"]),
                 entry_order_type=OrderType.MARKET if entry is None else OrderType.LIMIT,
                 entry_price=None if entry is None else price(entry),

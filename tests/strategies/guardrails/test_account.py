@@ -48,6 +48,16 @@ def test_strategies_of_one_bar_share_the_account() -> None:
     assert third.reason == "exposure_gross"
 
 
+def test_account_releases_what_it_reserved_when_the_next_bar_is_marked() -> None:
+    account, one, _ = _two_desks(max_gross_quote=500.0)
+    account.mark(NOON, 2 * CAPITAL, 0.0, 0.0)
+    one.check(trade(5.0))
+    account.mark(NOON + MINUTE, 2 * CAPITAL, 100.0, 100.0)
+    one.book.mark(NOON + MINUTE, CAPITAL, None)
+
+    assert one.check(trade(5.0), ts_event=NOON + MINUTE).approved == 4.0
+
+
 @pytest.mark.parametrize(
     ("net", "asked", "approved"),
     [(200.0, 3.0, 3.0), (200.0, 4.0, 3.0), (-200.0, -4.0, -3.0), (-900.0, 4.0, 4.0)],

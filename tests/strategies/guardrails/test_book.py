@@ -165,6 +165,13 @@ def test_one_wild_price_raises_no_peak_and_latches_no_drawdown() -> None:
     assert (book.peak_equity, book.latch) == (10_000.0, None)
 
 
+def test_new_high_right_after_a_wild_price_counts_only_as_high_as_it_held() -> None:
+    book = _book()
+    _marks(book, 10_005.0, 99_000.0, 10_010.0)
+
+    assert book.peak_equity == 10_005.0
+
+
 def test_drawdown_shows_as_reducing_with_fractions() -> None:
     it = Desk(limits(drawdown_frac=0.1), marked=False)
     it.book.mark(NOON, 8500.0, None)

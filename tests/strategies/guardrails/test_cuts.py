@@ -173,6 +173,30 @@ def test_trades_of_one_bar_share_the_gross_limit_before_any_of_them_fills() -> N
     assert (third.reason, third.approved) == ("exposure_gross", 0.0)
 
 
+def test_sales_of_one_bar_share_the_gross_limit_too() -> None:
+    it = desk(max_gross_quote=500.0)
+
+    approved = [it.check(trade(-3.0)).approved, it.check(trade(6.0, index=1)).approved]
+
+    assert approved == [-3.0, 4.0]
+
+
+def test_first_limit_without_room_gives_its_reason() -> None:
+    moment: dict[str, Any] = {"confidence": 0.5, "positions": [6.0, 0.0, 0.0]}
+
+    verdict = desk(min_confidence=0.55, max_position_quote=500.0).check(trade(1.0), **moment)
+
+    assert _facts(verdict) == ("confidence", 0.0, 0.55, 0.5)
+
+
+def test_participation_counts_all_that_was_approved_at_the_bar() -> None:
+    it = desk(max_participation_frac=0.1)
+    moment: dict[str, Any] = {"bar_volumes": [30, 1, 1], "positions": [2.0, 0.0, 0.0]}
+    it.check(trade(-2.0, reduces=True, closes=True), **moment)
+
+    assert _facts(it.check(trade(-4.0), **moment)) == ("participation", -1.0, 3.0, 6.0)
+
+
 def test_trades_of_one_bar_share_the_net_limit_and_the_sector_and_the_day() -> None:
     for limit in ({"max_net_quote": 500.0}, {"sector_cap_frac": 0.05}, {"max_daily_notional_quote": 500.0}):
         it = desk(**limit)

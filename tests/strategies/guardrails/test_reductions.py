@@ -142,6 +142,20 @@ def test_second_close_in_a_bar_is_refused_and_the_rest_of_a_partial_one_passes()
     assert (rest.reason, rest.approved, rest.limit, rest.value) == ("duplicate", -3.0, 3.0, 5.0)
 
 
+def test_third_reduction_of_a_bar_gets_what_the_first_two_left() -> None:
+    it = desk()
+
+    approved = [it.check(trade(-2.0, reduces=True), **LONG).approved for _ in range(4)]
+
+    assert approved == [-2.0, -2.0, -1.0, 0.0]
+
+
+def test_turn_that_is_too_small_to_send_whole_keeps_its_reduction() -> None:
+    verdict = desk(min_notional_quote=10.0).check(trade(-0.09), positions=[0.05, 0.0, 0.0])
+
+    assert (verdict.reason, verdict.approved) == ("notional_min", -0.05)
+
+
 def test_flatten_after_a_filled_reduction_of_the_same_bar_closes_all_that_is_left() -> None:
     it = desk()
     it.check(trade(-2.0, reduces=True), **LONG)

@@ -96,7 +96,11 @@ def test_context_limit_passes_up_to_the_limit_and_refuses_beyond(
     ("price", "reason"), [(2.99, "price_bounds"), (3.0, "ok"), (1000.0, "ok"), (1000.01, "price_bounds")]
 )
 def test_price_bounds_are_inclusive(price: float, reason: str) -> None:
-    here: dict[str, Any] = {"closes": [price, 50.0, 10.0], "bid": [price, 50.0, 10.0], "ask": [price, 50.0, 10.0]}
+    here: dict[str, Any] = {
+        "closes": [price, 50.0, 10.0],
+        "bid": [price, 50.0, 10.0],
+        "ask": [price, 50.0, 10.0],
+    }
 
     verdict = desk(min_price=3.0, max_price=1000.0).check(trade(1.0, price=price), **here)
 

@@ -1,0 +1,234 @@
+"""``argonaut run | status | positions | orders | stop``: the daemon, and what an operator asks of it."""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note
+from bot.config import HostKind, load_host
+from bot.exit_codes import ExitCode
+from ops.session import read_orders
+from strategies.errors import ConfigError, TransientError
+
+_SOCKET = "argonaut.sock"
+_TIMEOUT_SECS = 10.0
+_STOPPED = {"state": "STOPPED", "trading_state": None, "reason": "no daemon runs on this state directory"}
+
+
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Host file, for example configs/paper.toml.")],
+    catalog: Annotated[Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")] = None,
+    start: Annotated[str | None, typer.Option("--start", help="ISO date or time, UTC.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="ISO date or time, UTC.")] = None,
+    speed: Annotated[str | None, typer.Option("--speed", help='Replay speed, a number or "max".')] = None,
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+) -> ExitCode:
+    """Run the daemon in the foreground until it is stopped (Ctrl-C, SIGTERM or `argonaut stop`).
+
+    Examples:
+
+      argonaut run configs/paper.toml
+
+      argonaut run configs/paper.toml --speed max --start 2024-01-01 --end 2024-01-08
+
+    Exit codes: 0 stopped in order; 1 a strategy halted on a fault; 65 bars are missing; 72 the engine failed;
+    74 the disk refused; 75 the feed gave up; 78 bad configuration, a state directory in use, or live not armed.
+    """
+    overrides: dict[str, Any] = {"data.start": start, "data.end": end}
+    overrides["data.catalog"] = None if catalog is None else str(catalog.resolve())
+    if speed is not None:
+        overrides["replay.speed"] = speed if speed == "max" else _number(speed)
+    host = load_host(config, {key: value for key, value in overrides.items() if value is not None})
+    if host.settings.kind is HostKind.BACKTEST:
+        raise ConfigError(f"{config}: kind is backtest; use `argonaut backtest {config}`")
+    if host.settings.kind is HostKind.LIVE:
+        from bot.live import refuse_live
+
+        refuse_live(host)
+    from bot.daemon import Daemon
+    from bot.embedded_data import ensure_catalog
+
+    def say(line: str) -> None:
+        (note if as_json else emit_text)(line)
+        sys.stdout.flush()
+
+    ensure_catalog(host, say)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    _log_to(state_dir / "logs")
+    where = f" --state-dir {state_dir}" if state_dir != DEFAULT_STATE_DIR else ""
+    say(f"starting {config}; records, logs and the control socket lie in {state_dir}/")
+    say(f"watch it from another shell: argonaut status{where} | positions | orders | stop (or Ctrl-C here)")
+    code = asyncio.run(Daemon(host, state_dir, say).run())
+    if as_json:
+        emit_json({"exit_code": int(code)})
+    return code
+
+
+def status(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
+    """Say what the daemon is doing and whether it is well.
+
+    Exit codes: 0 it runs; 69 no daemon answers.
+    """
+    document = _get(state_dir, "/v1/status")
+    if document is None:
+        (emit_json if as_json else _print_status)(_STOPPED)
+        return ExitCode.UNAVAILABLE
+    (emit_json if as_json else _print_status)(document)
+    return ExitCode.OK
+
+
+def positions(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
+    """Show what each strategy holds.
+
+    Exit codes: 0 done; 69 no daemon answers.
+    """
+    rows = _get(state_dir, "/v1/positions")
+    if rows is None:
+        if as_json:
+            emit_json({"error": {"kind": "Unavailable", "message": _STOPPED["reason"], "exit_code": 69}})
+        note(f"argonaut: {_STOPPED['reason']} ({state_dir})")
+        return ExitCode.UNAVAILABLE
+    columns = ("strategy", "instrument_id", "quantity", "average_price", "last_price", "value", "unrealised")
+    emit_json(rows) if as_json else _print_rows(rows, columns, "no positions")
+    return ExitCode.OK
+
+
+def orders(
+    show_all: Annotated[bool, typer.Option("--all", help="Closed orders too.")] = False,
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+) -> ExitCode:
+    """Show orders as they stand; works while the daemon is stopped.
+
+    Exit codes: 0 done.
+    """
+    rows = _get(state_dir, f"/v1/orders?open_only={str(not show_all).lower()}")
+    if rows is None:
+        rows = read_orders(state_dir / "sessions", open_only=not show_all)
+    columns = ("ts_event", "strategy", "instrument_id", "side", "quantity", "kind", "role", "status", "reason")
+    emit_json(rows) if as_json else _print_rows(rows, columns, "no orders")
+    return ExitCode.OK
+
+
+def stop(
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")] = "argonaut stop",
+    flatten: Annotated[
+        bool | None, typer.Option("--flatten/--keep", help="Close positions first, or keep them.")
+    ] = None,
+    wait_secs: Annotated[float, typer.Option("--wait", help="Seconds to wait for the end.")] = 60.0,
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+) -> ExitCode:
+    """Stop the daemon in order and wait until it is gone.
+
+    Exit codes: 0 it is stopped (or none ran); 75 it has not ended in time.
+    """
+    answer = _request(state_dir, "POST", "/v1/stop", {"reason": reason, "flatten": flatten})
+    if answer is not None:
+        deadline = time.monotonic() + wait_secs
+        while _get(state_dir, "/v1/status") is not None:
+            if time.monotonic() > deadline:
+                raise TransientError(f"the daemon has not ended within {wait_secs:g} s; `argonaut status` says why")
+            time.sleep(0.1)
+    emit_json(_STOPPED | {"was_running": answer is not None}) if as_json else emit_text("stopped")
+    return ExitCode.OK
+
+
+def _get(state_dir: Path, path: str) -> Any:
+    return _request(state_dir, "GET", path, None)
+
+
+def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
+    socket = state_dir / _SOCKET
+    if not socket.exists():
+        return None
+    transport = httpx.HTTPTransport(uds=str(socket))
+    try:
+        with httpx.Client(transport=transport, timeout=_TIMEOUT_SECS, base_url="http://argonaut") as client:
+            answer = client.request(method, path, json=body)
+    except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
+        return None
+    except httpx.TimeoutException:
+        raise TransientError(f"the daemon did not answer within {_TIMEOUT_SECS:g} s; its loop may be blocked") from None
+    if answer.is_error:
+        raise TransientError(f"the daemon answered {answer.status_code}: {answer.text[:500]}")
+    return answer.json()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f'--speed {text}: expected a number above 0 or "max"') from None
+
+
+def _print_status(document: dict[str, Any]) -> None:
+    lines = [f"{document['state']}  trading {document['trading_state']}  {document['reason']}".rstrip()]
+    for strategy in document.get("strategies", ()):
+        lines.append(
+            f"  {strategy['name']}: {strategy['trading_state']}, equity {strategy['equity']:,.2f}, "
+            f"profit {strategy['profit']:+,.2f}, {strategy['decisions']} decisions"
+            + (f", {strategy['reason']}" if strategy["reason"] else "")
+        )
+    for feed in document.get("feeds", ()):
+        at = datetime.fromtimestamp(feed["ts_event"] // 1_000_000_000, UTC)
+        lines.append(f"  feed {feed['name']}: {feed['state']} at {at:%Y-%m-%d %H:%M:%S}, {feed['bars']} bars")
+    emit_text("\n".join(lines))
+
+
+def _print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], empty: str) -> None:
+    if not rows:
+        emit_text(empty)
+        return
+    table = Table()
+    for column in columns:
+        table.add_column(column, justify="right" if isinstance(rows[0].get(column), float) else "left")
+    for row in rows:
+        table.add_row(*(_cell(column, row.get(column)) for column in columns))
+    Console().print(table)
+
+
+def _cell(column: str, value: Any) -> str:
+    if column == "ts_event" and isinstance(value, int):
+        return f"{datetime.fromtimestamp(value // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float):
+        return f"{value:,.8g}"
+    return "" if value is None else str(value)
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        known = logging.makeLogRecord({}).__dict__.keys() | {"message", "asctime", "taskName"}
+        entry |= {key: value for key, value in record.__dict__.items() if key not in known}
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+def _log_to(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(directory / "argonaut.jsonl", maxBytes=10_000_000, backupCount=5)
+    handler.setFormatter(_JsonLines())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)

@@ -1,0 +1,365 @@
+"""The daemon: one process, one thread, one loop, from start-up to an orderly end.
+
+    startup    take the state directory, open the session, build the node, open the operator's socket
+    main_loop  run the node until something ends it: a signal, a stop command, the end of the data, a fault
+    shutdown   stop new risk → cancel entries → flatten if told to → stop the node → close the session
+
+Everything that touches the engine runs on this loop; the operator's endpoints do too.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import uvicorn
+
+from bot.config import HostConfig, OnStop
+from bot.console_tape import ConsoleTape
+from bot.exit_codes import ExitCode
+from bot.paper import PaperNode, make_paper_node
+from bot.pins import code_sha256
+from ops.api.app import make_app
+from ops.session import SessionRecorder, read_orders
+from strategies.errors import ConfigError
+from strategies.gate import TradingGate
+from strategies.guardrails import TradingState
+from strategies.tape import Record
+
+SOCKET = "argonaut.sock"
+_LOCK = "daemon.lock"
+_POLL_SECS = 0.05
+_FLAT_POLL_SECS = 0.01
+
+_LOG = logging.getLogger("argonaut.daemon")
+
+
+class Daemon:
+    """Hosts the strategies of one host file until it is told to stop.
+
+    Args:
+        host: What to run.
+        state_dir: Where sessions, logs, the lock and the socket lie.
+        say: Takes lines for a person.
+    """
+
+    def __init__(self, host: HostConfig, state_dir: Path, say: Callable[[str], None]) -> None:
+        self.host = host
+        self.state = "STARTING"
+        self._state_dir = state_dir
+        self._sessions_dir = state_dir / "sessions"
+        self._say = say
+        self._started_at = datetime.now(UTC)
+        self._stop = asyncio.Event()
+        self._stop_reason = ""
+        self._flatten = host.settings.daemon.on_stop is OnStop.FLATTEN
+        self._gate = TradingGate(armed=True)
+        self._lock: IO[str] | None = None
+        self._paper: PaperNode
+        self._recorder: SessionRecorder
+        self._exit_code = ExitCode.OK
+
+    async def run(self) -> ExitCode:
+        """Run until the end; the exit code says how it ended."""
+        await self.startup()
+        try:
+            await self.main_loop()
+        finally:
+            await self.shutdown()
+        return self._exit_code
+
+    # -- startup -----------------------------------------------------------------------------------
+
+    async def startup(self) -> None:
+        """Build everything; nothing trades before it returns.
+
+        Raises:
+            ConfigError: If another daemon holds the state directory, or a strategy cannot be built.
+        """
+        self._lock = _take_lock(self._state_dir)
+        session_id = f"{self._started_at:%Y%m%dT%H%M%S}Z-{os.getpid()}"
+        self._recorder = SessionRecorder(self._sessions_dir, session_id, self._pins())
+        tape = _Tapes(self._recorder, ConsoleTape(self._say))
+        log_dir = self._state_dir / "logs"
+        log_dir.mkdir(parents=True, exist_ok=True)
+        self._paper = make_paper_node(
+            self.host, tape=tape, gate=self._gate, log_dir=log_dir, monotonic=time.perf_counter
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        socket = self._state_dir / SOCKET
+        self._server = _Server(uvicorn.Config(make_app(self), uds=str(socket), log_config=None, lifespan="off"))
+        self._serving = asyncio.create_task(self._server.serve())
+        self._handle = self._paper.node.handle()
+        self._node = asyncio.create_task(self._paper.node.run_async())
+        await self._wait_until_running()
+        socket.chmod(0o660)
+        self.state = "READY"
+        self._paper.started.set()
+        elapsed = (datetime.now(UTC) - self._started_at).total_seconds()
+        _LOG.info("ready", extra={"session": session_id, "seconds": round(elapsed, 3)})
+        self._say(
+            f"READY after {elapsed:.1f} s: {', '.join(one.config.name for one in self.host.strategies)} "
+            f"on {self.host.settings.venue.name} (paper), session {session_id}"
+        )
+
+    async def _wait_until_running(self) -> None:
+        hub = self._paper.wired.hub
+        while not (hub.is_running() and self._server.started):
+            if self._node.done():
+                self._node.result()
+                raise ConfigError("the trading node ended before it was up; see the engine's log")
+            if self._serving.done():
+                self._serving.result()
+                raise ConfigError(f"the operator's socket {self._state_dir / SOCKET} could not be opened")
+            await asyncio.sleep(_FLAT_POLL_SECS)
+
+    # -- main loop ---------------------------------------------------------------------------------
+
+    async def main_loop(self) -> None:
+        """Wait for whatever ends the run, and keep the session's record on its way to the disk."""
+        replay = self._paper.replay
+        while not self._stop.is_set():
+            self._recorder.flush()
+            if self._node.done():
+                self._end("the trading node ended by itself", ExitCode.INTERNAL)
+            elif replay.is_dead:
+                self._end(f"the feed gave up: {replay.failure}", ExitCode.TEMPORARY)
+            elif self._recorder.fault is not None:
+                self._end(f"the session cannot be recorded: {self._recorder.fault}", ExitCode.IO)
+            elif replay.is_finished and self.host.settings.replay.at_end == "stop":
+                self._end("the data ended", ExitCode.OK)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), _POLL_SECS)
+
+    def request_stop(self, reason: str, *, flatten: bool | None) -> None:
+        """Begin an orderly stop; a second call changes nothing but can still ask to flatten."""
+        if flatten is not None:
+            self._flatten = flatten
+        self._end(reason, ExitCode.OK)
+
+    def _on_signal(self, number: int) -> None:
+        self._end(f"signal {signal.Signals(number).name}", ExitCode.OK)
+
+    def _end(self, reason: str, code: ExitCode) -> None:
+        if not self._stop.is_set():
+            self._stop_reason = reason
+            self._exit_code = code
+            self.state = "STOPPING"
+            self._gate.restrict(TradingState.REDUCING, f"stopping: {reason}")
+            self._say(f"stopping: {reason}")
+            self._stop.set()
+
+    # -- shutdown ----------------------------------------------------------------------------------
+
+    async def shutdown(self) -> None:
+        """Leave nothing behind that was not meant to stay; bounded by ``daemon.stop_timeout_secs``."""
+        strategies = self._paper.wired.strategies
+        deadline = time.monotonic() + self.host.settings.daemon.stop_timeout_secs
+        if not self._node.done():
+            for strategy in strategies:
+                if self._flatten:
+                    strategy.flatten()
+                else:
+                    strategy.cancel_entries()
+            await self._wait_for_orders(deadline)
+            self._handle.stop()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._node), max(1.0, deadline - time.monotonic()))
+        self._gate.restrict(TradingState.HALTED, f"stopped: {self._stop_reason}")
+        self._server.should_exit = True
+        await self._serving
+        self.state = "STOPPED"
+        self._report_end()
+        self._recorder.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    async def _wait_for_orders(self, deadline: float) -> None:
+        """Wait until what was cancelled is gone and, when flattening, until every strategy is flat."""
+        self._paper.gateway.settle_all()
+        while time.monotonic() < deadline:
+            strategies = self._paper.wired.strategies
+            if self._flatten and all(strategy.is_flat for strategy in strategies):
+                return
+            entries = sum(one.num_working_entries for one in strategies)
+            if not self._flatten and entries == 0:
+                return
+            if self._paper.replay.is_finished:
+                self._paper.gateway.settle_all()
+            await asyncio.sleep(_FLAT_POLL_SECS)
+
+    def _report_end(self) -> None:
+        for strategy in self._paper.wired.strategies:
+            ledger = strategy.pipeline.stages.ledger
+            held = {
+                instrument.instrument_id: position
+                for instrument, position in zip(strategy.pipeline.instruments, ledger.positions, strict=True)
+                if position
+            }
+            self._say(
+                f"{strategy.name}: equity {ledger.equity:,.2f} {self.host.settings.venue.currency}, "
+                f"profit {ledger.equity - ledger.capital:+,.2f} (costs {ledger.fees:,.2f}), "
+                f"{'flat' if not held else f'holds {held}'}, {strategy.decisions} decisions"
+            )
+            if strategy.fault is not None:
+                self._exit_code = self._exit_code or ExitCode.FINDINGS
+                self._say(f"{strategy.name} was halted: {self._gate.reason(strategy.name)}")
+        self._say(f"stopped: {self._stop_reason}; records in {self._recorder.directory}")
+
+    # -- what the operator sees --------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The daemon's state in one document."""
+        strategies = self._paper.wired.strategies
+        replay = self._paper.replay
+        trading_state = max(
+            (self._gate.state(), *(one.pipeline.stages.book.trading_state for one in strategies)),
+            key=list(TradingState).index,
+        )
+        return {
+            "state": self.state,
+            "trading_state": trading_state.value,
+            "reason": self._gate.reason(),
+            "api_url": None,
+            "socket": str(self._state_dir / SOCKET),
+            "pid": os.getpid(),
+            "session": self._recorder.session_id,
+            "started_at": self._started_at.isoformat(timespec="seconds"),
+            "config": str(self.host.path),
+            "config_sha256": self.host.sha256,
+            "bundle_id": strategies[0].pipeline.identity.policy_id,
+            "equity": sum(one.pipeline.stages.ledger.equity for one in strategies),
+            "currency": self.host.settings.venue.currency,
+            "strategies": [_strategy_status(one, self._gate) for one in strategies],
+            "feeds": [
+                {
+                    "name": "replay",
+                    "state": _feed_state(replay.is_finished, replay.is_dead),
+                    "ts_event": replay.ts_event,
+                    "end_ts": self._paper.last_ns,
+                    "bars": replay.bars_sent,
+                    "restarts": replay.restarts,
+                    "failure": replay.failure,
+                    "late_bars": self._paper.wired.hub.late_bars,
+                }
+            ],
+            "records": dict(self._recorder.counts),
+        }
+
+    def positions(self) -> list[dict[str, Any]]:
+        """What each strategy holds."""
+        rows = []
+        for strategy in self._paper.wired.strategies:
+            ledger = strategy.pipeline.stages.ledger
+            for index, instrument in enumerate(strategy.pipeline.instruments):
+                quantity = ledger.positions[index]
+                if quantity:
+                    close, average = ledger.closes[index], ledger.average_prices[index]
+                    rows.append(
+                        {
+                            "strategy": strategy.name,
+                            "instrument_id": instrument.instrument_id,
+                            "quantity": quantity,
+                            "average_price": average,
+                            "last_price": close,
+                            "value": quantity * close,
+                            "unrealised": quantity * (close - average),
+                            "bars_held": ledger.bars_held[index],
+                        }
+                    )
+        return rows
+
+    def orders(self, *, open_only: bool) -> list[dict[str, Any]]:
+        """Orders of all sessions as they stand."""
+        self._recorder.flush()
+        return read_orders(self._sessions_dir, open_only=open_only)
+
+    def _pins(self) -> dict[str, Any]:
+        return {
+            "config": str(self.host.path),
+            "config_sha256": self.host.sha256,
+            "code_sha256": code_sha256(),
+            "strategies": {loaded.config.name: loaded.sha256 for loaded in self.host.strategies},
+            "started_at": self._started_at.isoformat(),
+        }
+
+
+class _Tapes:
+    """Writes each record to the session and shows it to the person who started the daemon."""
+
+    def __init__(self, recorder: SessionRecorder, console: ConsoleTape) -> None:
+        self._sinks = (recorder, console)
+
+    def write(self, record: Record) -> None:
+        for sink in self._sinks:
+            sink.write(record)
+
+
+class _Server(uvicorn.Server):
+    """The operator's socket; the daemon owns the signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+def _take_lock(state_dir: Path) -> IO[str]:
+    """Make sure that no second daemon uses the state directory.
+
+    Raises:
+        ConfigError: If one does; the message says which process.
+    """
+    state_dir.mkdir(parents=True, exist_ok=True)
+    file = (state_dir / _LOCK).open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise ConfigError(
+            f"{state_dir}: expected a state directory that no daemon uses, found process {holder} using it; "
+            "stop it with `argonaut stop`, or give another --state-dir"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    (state_dir / SOCKET).unlink(missing_ok=True)
+    return file
+
+
+def _strategy_status(strategy: Any, gate: TradingGate) -> dict[str, Any]:
+    ledger, book, belief = strategy.pipeline.stages.ledger, strategy.pipeline.stages.book, strategy.pipeline.belief
+    return {
+        "name": strategy.name,
+        "instruments": [instrument.instrument_id for instrument in strategy.pipeline.instruments],
+        "policy_id": strategy.pipeline.identity.policy_id,
+        "trading_state": max(gate.state(strategy.name), book.trading_state, key=list(TradingState).index).value,
+        "reason": gate.reason(strategy.name) or (book.latch.value if book.latch is not None else ""),
+        "ts_event": strategy.last_ts_event,
+        "decisions": strategy.decisions,
+        "warm": strategy.decisions > 0,
+        "equity": ledger.equity,
+        "profit": ledger.equity - ledger.capital,
+        "fees": ledger.fees,
+        "drawdown_frac": ledger.drawdown,
+        "regime_state": None if belief is None else belief.state,
+        "regime_probs": None if belief is None else list(belief.probs),
+    }
+
+
+def _feed_state(is_finished: bool, is_dead: bool) -> str:
+    if is_dead:
+        return "DEAD"
+    return "FINISHED" if is_finished else "PLAYING"
+
+
