@@ -1,0 +1,1 @@
+"""The edges: whatever touches the outside."""

@@ -8,6 +8,7 @@ gives, so that what research reads is, to the bit, what a strategy was given.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -67,18 +68,29 @@ class BarColumns:
     def __len__(self) -> int:
         return len(self.ts_event)
 
+    @property
+    def precisions(self) -> tuple[int, int]:
+        """Decimals of prices and of volumes."""
+        return self.price_precision, self.size_precision
+
     def select(self, rows: slice | npt.NDArray[np.bool_] | Ints) -> Self:
         """Take some rows."""
         return type(self)(
             self.ts_event[rows],
-            *(getattr(self, name)[rows] for name in VALUE_FIELDS),
+            self.open[rows],
+            self.high[rows],
+            self.low[rows],
+            self.close[rows],
+            self.volume[rows],
             self.price_precision,
             self.size_precision,
         )
 
     def equals(self, other: "BarColumns") -> bool:
         """Tell whether all numbers are the same."""
-        return bool(self._same_precision(other) and len(self) == len(other) and not self.differs(other).any())
+        return bool(
+            self.precisions == other.precisions and len(self) == len(other) and not self.differs(other).any()
+        )
 
     def differs(self, other: "BarColumns") -> npt.NDArray[np.bool_]:
         """Mark the rows in which two runs of bars of equal length differ, shape (T,)."""
@@ -92,7 +104,10 @@ class BarColumns:
         """Convert to floats, with the rounding of the engine's own prices."""
         return BarArrays(
             self.ts_event,
-            *(as_engine_floats(getattr(self, name), self.price_precision) for name in PRICE_FIELDS),
+            as_engine_floats(self.open, self.price_precision),
+            as_engine_floats(self.high, self.price_precision),
+            as_engine_floats(self.low, self.price_precision),
+            as_engine_floats(self.close, self.price_precision),
             as_engine_floats(self.volume, self.size_precision),
         )
 
@@ -122,29 +137,38 @@ class BarColumns:
         """
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         try:
-            precisions = int(metadata["price_precision"]), int(metadata["size_precision"])
-            prices = [_as_integers(table[name], precisions[0]) for name in PRICE_FIELDS]
-            volume = _as_integers(table["volume"], precisions[1])
-            stamps = table["ts_event"].cast(pa.int64()).to_numpy()
+            price_precision, size_precision = (
+                int(metadata["price_precision"]),
+                int(metadata["size_precision"]),
+            )
+            return cls(
+                table["ts_event"].cast(pa.int64()).to_numpy(),
+                _as_integers(table["open"], price_precision),
+                _as_integers(table["high"], price_precision),
+                _as_integers(table["low"], price_precision),
+                _as_integers(table["close"], price_precision),
+                _as_integers(table["volume"], size_precision),
+                price_precision,
+                size_precision,
+            )
         except (KeyError, pa.ArrowInvalid) as error:
             raise ValueError(f"not a table of bars: {error}") from error
-        return cls(stamps, *prices, volume, *precisions)
 
     @classmethod
     def concat(cls, parts: Sequence["BarColumns"]) -> Self:
         """Join runs of bars of one precision, in the order given."""
-        first = parts[0]
-        if not all(first._same_precision(part) for part in parts):
-            raise ValueError("bars of different precision cannot be joined")
+        precisions = {part.precisions for part in parts}
+        if len(precisions) != 1:
+            raise ValueError(f"expected bars of one precision, found {sorted(precisions)}")
         return cls(
             np.concatenate([part.ts_event for part in parts]),
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in VALUE_FIELDS),
-            first.price_precision,
-            first.size_precision,
+            np.concatenate([part.open for part in parts]),
+            np.concatenate([part.high for part in parts]),
+            np.concatenate([part.low for part in parts]),
+            np.concatenate([part.close for part in parts]),
+            np.concatenate([part.volume for part in parts]),
+            *precisions.pop(),
         )
-
-    def _same_precision(self, other: "BarColumns") -> bool:
-        return (self.price_precision, self.size_precision) == (other.price_precision, other.size_precision)
 
 
 def bar_schema(bar_type: str, price_precision: int, size_precision: int) -> pa.Schema:
@@ -163,19 +187,13 @@ def bar_schema(bar_type: str, price_precision: int, size_precision: int) -> pa.S
 
 def bars_to_arrays(bars: Sequence[Bar]) -> BarArrays:
     """Convert the engine's bars to floats."""
-    count = len(bars)
     return BarArrays(
-        np.fromiter((bar.ts_event for bar in bars), np.int64, count),
-        *(
-            np.fromiter((float(value) for value in values), np.float64, count)
-            for values in (
-                (bar.open for bar in bars),
-                (bar.high for bar in bars),
-                (bar.low for bar in bars),
-                (bar.close for bar in bars),
-                (bar.volume for bar in bars),
-            )
-        ),
+        np.fromiter((bar.ts_event for bar in bars), np.int64, len(bars)),
+        _floats_of(bars, "open"),
+        _floats_of(bars, "high"),
+        _floats_of(bars, "low"),
+        _floats_of(bars, "close"),
+        _floats_of(bars, "volume"),
     )
 
 
@@ -204,7 +222,7 @@ def open_quotes(
         stamps, opens = bars.ts_event, bars.open
     else:
         stamps = np.fromiter((bar.ts_event for bar in bars), np.int64, len(bars))
-        opens = np.fromiter((float(bar.open) for bar in bars), np.float64, len(bars))
+        opens = _floats_of(bars, "open")
     if not len(stamps):
         return []
     prices = _as_decimals(as_units(opens, instrument.price_precision), instrument.price_precision)
@@ -275,8 +293,7 @@ def as_units(values: Floats, precision: int) -> Ints:
 
 def as_floats(units: Ints, precision: int) -> Floats:
     """Convert integers in units of 10^-precision to the nearest floats."""
-    floats: Floats = units / 10.0**precision
-    return floats
+    return np.asarray(units / 10.0**precision, dtype=np.float64)
 
 
 def as_engine_floats(units: Ints, precision: int) -> Floats:
@@ -285,8 +302,12 @@ def as_engine_floats(units: Ints, precision: int) -> Floats:
     The engine divides a 16-decimal integer, rounded to a float first; in one price of four the result
     is the neighbour of the nearest float.
     """
-    floats: Floats = units * 10.0 ** (_ENGINE_DECIMALS - precision) / 10.0**_ENGINE_DECIMALS
-    return floats
+    scaled = units * 10.0 ** (_ENGINE_DECIMALS - precision)
+    return np.asarray(scaled / 10.0**_ENGINE_DECIMALS, dtype=np.float64)
+
+
+def _floats_of(bars: Sequence[Bar], name: str) -> Floats:
+    return np.fromiter(map(float, map(attrgetter(name), bars)), np.float64, len(bars))
 
 
 def _as_decimals(units: Ints, precision: int) -> pa.Array:

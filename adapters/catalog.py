@@ -67,7 +67,7 @@ class Catalog:
         return ParquetDataCatalog(str(self.path))
 
     def bar_types(self) -> tuple[str, ...]:
-        """Series of bars that the catalog holds, sorted; for example ``BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL``."""
+        """Names of the series that the catalog holds, sorted."""
         root = self.path / _BARS
         if not root.is_dir():
             return ()
@@ -119,11 +119,14 @@ class Catalog:
         Raises:
             CatalogError: If there is no such bar, or a file is damaged.
         """
-        return self.read_columns(bar_type, start_ns, end_ns).to_bars(bar_type)
+        bars: list[Bar] = []
+        for chunk in self.iter_chunks(
+            bar_type, start_ns, end_ns
+        ):  # small batches stay in the processor's cache
+            bars.extend(chunk)
+        return bars
 
-    def read_arrays(
-        self, bar_type: str, start_ns: int | None = None, end_ns: int | None = None
-    ) -> BarArrays:
+    def read_arrays(self, bar_type: str, start_ns: int | None = None, end_ns: int | None = None) -> BarArrays:
         """Read bars as `read_bars` does, as arrays of floats, many times faster."""
         return self.read_columns(bar_type, start_ns, end_ns).to_arrays()
 

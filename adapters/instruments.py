@@ -8,6 +8,7 @@ catalog keeps, so a catalog alone says all there is to know about its instrument
 import difflib
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -202,7 +203,9 @@ def spec_of(instrument: NautilusInstrument) -> InstrumentSpec:
         InstrumentError: If the instrument was made by something else and its ``info`` lacks our keys.
     """
     info = instrument.info or {}
-    missing = [key for key in (*_INFO_KEYS, "kind", "base", "min_notional", "min_quantity") if key not in info]
+    missing = [
+        key for key in (*_INFO_KEYS, "kind", "base", "min_notional", "min_quantity") if key not in info
+    ]
     if missing:
         raise InstrumentError(
             f"instrument {instrument.id}: expected an info with {', '.join(missing)}, found none; "
@@ -250,7 +253,7 @@ def _parse_table(text: str, source: str) -> InstrumentTable:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InstrumentError(f"{source}: expected TOML, found a syntax error: {error}; mend that line") from error
+        raise InstrumentError(f"{source}: expected TOML, found a syntax error: {error}; mend it") from error
     entries = document.get("instrument")
     if not isinstance(entries, list) or set(document) != {"instrument"}:
         raise InstrumentError(
@@ -261,8 +264,14 @@ def _parse_table(text: str, source: str) -> InstrumentTable:
     for number, entry in enumerate(entries, start=1):
         where = f"{source}: instrument {number}"
         ids = entry.pop("ids", None)
-        if not isinstance(ids, list) or not ids or not all(isinstance(name, str) and "." in name for name in ids):
-            raise InstrumentError(f'{where}: ids = {ids!r}: expected a list like ["BTCUSDT.BINANCE"]; give one')
+        if (
+            not isinstance(ids, list)
+            or not ids
+            or not all(isinstance(name, str) and "." in name for name in ids)
+        ):
+            raise InstrumentError(
+                f'{where}: ids = {ids!r}: expected a list like ["BTCUSDT.BINANCE"]; give one'
+            )
         for name in ids:
             if name in table:
                 raise InstrumentError(f'{where}: "{name}" is described twice; remove one of the two')
@@ -272,7 +281,7 @@ def _parse_table(text: str, source: str) -> InstrumentTable:
 
 def _parse_entry(instrument_id: str, entry: dict[str, Any], where: str) -> InstrumentSpec:
     _check_keys(entry, where)
-    values = {key: _parse_value(key, value, where) for key, value in entry.items()}
+    values: dict[str, Any] = {key: _parse_value(key, value, where) for key, value in entry.items()}
     values.setdefault("base", instrument_id.rpartition(".")[0])
     return InstrumentSpec(instrument_id=instrument_id, **values)
 
@@ -309,11 +318,8 @@ def _parse_value(key: str, value: object, where: str) -> object:
 
 def _parse_decimal(key: str, value: object, where: str) -> Decimal:
     number = Decimal("NaN")
-    if isinstance(value, str):  # a TOML float would have lost its decimals
-        try:
-            number = Decimal(value)
-        except InvalidOperation:
-            pass
+    with suppress(InvalidOperation):
+        number = Decimal(value) if isinstance(value, str) else number  # a TOML float has lost its decimals
     positive_only = key in ("tick_size", "lot_size")
     if not number.is_finite() or number < 0 or (positive_only and number == 0) or _decimals(number) > 16:
         raise InstrumentError(

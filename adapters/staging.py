@@ -49,9 +49,8 @@ class Staging:
 
     def commit(self) -> None:
         """Make all the changes take effect."""
-        written = sorted(
-            file.relative_to(self.directory).as_posix() for file in self.directory.rglob("*") if file.is_file()
-        )
+        files = [path for path in self.directory.rglob("*") if path.is_file()]
+        written = sorted(path.relative_to(self.directory).as_posix() for path in files)
         # A path that is also written is overwritten by the move; removing it would not be repeatable.
         plan = {"move": written, "remove": sorted(self._removed - set(written))}
         (self.directory / _PLAN).write_text(json.dumps(plan), encoding="utf-8")

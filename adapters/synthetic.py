@@ -93,15 +93,16 @@ class SyntheticConfig:
     def __post_init__(self) -> None:
         unknown = [name for name in self.symbols if name not in SYMBOLS]
         if unknown or not self.symbols or len(set(self.symbols)) != len(self.symbols):
-            raise IngestError(f"symbols: expected some of {', '.join(SYMBOLS)}, each once, found {self.symbols}")
+            known = ", ".join(SYMBOLS)
+            raise IngestError(f"symbols: expected some of {known}, each once, found {self.symbols}")
         if not 1 <= self.days <= 36_500:
             raise IngestError(f"days: expected 1 to 36500, found {self.days}")
         if self.start.utcoffset() is None or self.start.timestamp() % 86_400:
             raise IngestError(f"start: expected midnight UTC of a day, found {self.start}")
-        if self.seed < 0 or not 0.0 <= self.gaps_per_day <= 100.0:
-            raise IngestError(
-                f"expected a seed of 0 or more and 0 to 100 gaps_per_day, found {self.seed} and {self.gaps_per_day}"
-            )
+        if self.seed < 0:
+            raise IngestError(f"seed: expected 0 or more, found {self.seed}")
+        if not 0.0 <= self.gaps_per_day <= 100.0:
+            raise IngestError(f"gaps_per_day: expected 0 to 100, found {self.gaps_per_day}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,7 @@ def _aggregate(bars: BarColumns, interval_ns: int) -> BarColumns:
     if interval_ns == _MINUTE_NS:
         return bars
     if interval_ns % _MINUTE_NS or (_MINUTES_PER_DAY * _MINUTE_NS) % interval_ns:
-        raise IngestError("interval: expected whole minutes that divide a day, for example 5-MINUTE or 1-HOUR")
+        raise IngestError("interval: expected whole minutes that divide a day, for example 5-MINUTE")
     # Stamped at its close, a minute that ends a bar belongs to it.
     closes = -(-bars.ts_event // interval_ns) * interval_ns
     stamps, first = np.unique(closes, return_index=True)

@@ -1,0 +1,1 @@
+"""Composition: each module is one way of putting the system together."""

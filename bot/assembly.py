@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from adapters.instruments import InstrumentSpec
 from bot.config import HostConfig, LoadedStrategy
+from bot.market_data import bar_type
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
 from strategies.errors import ConfigError
@@ -59,6 +60,8 @@ class Surroundings:
     panel_timeout_secs: float = 5.0
     on_bar: Callable[[str, BarRow], None] | None = None
     """Called with bar type and bar before the strategies decide."""
+    now: Callable[[], int] | None = None
+    """Wall clock, UTC nanoseconds, where bars come live; None takes the bars' own time."""
     monotonic: Callable[[], float] | None = None
     """Clock for the deadline of an inference; None sets no deadline, so a backtest depends on no machine."""
 
@@ -98,7 +101,7 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
 
 
 def account_guard(host: HostConfig) -> AccountGuard:
-    """Limits over all strategies of a host, with the strategies' capital as the equity that they start from."""
+    """Limits over all strategies of a host; their capital is the equity that losses count from."""
     account = host.settings.account
     limits = AccountLimits(
         max_gross_quote=account.max_gross_quote,
@@ -109,11 +112,6 @@ def account_guard(host: HostConfig) -> AccountGuard:
         day_start_utc_hour=host.strategies[0].config.guardrails.day_start_utc_hour,
     )
     return AccountGuard(limits, sum(loaded.config.capital_quote for loaded in host.strategies))
-
-
-def bar_type(instrument_id: str, interval: str) -> str:
-    """Name of the bars that a strategy trades on, for example ``BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL``."""
-    return f"{instrument_id}-{interval}-LAST-EXTERNAL"
 
 
 def build_pipeline(
@@ -253,6 +251,7 @@ def _build_strategy(number: int, loaded: LoadedStrategy, surroundings: Surroundi
             tape=surroundings.tape,
             free_base=surroundings.free_base,
             spread_bps=surroundings.spread_bps,
+            now=surroundings.now,
         )
     )
 

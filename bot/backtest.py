@@ -18,10 +18,10 @@ from nautilus_trader.risk import RiskEngineConfig
 
 from adapters.catalog import Catalog
 from adapters.instruments import spec_of
-from adapters.playback import Playback
-from bot.assembly import Surroundings, Wired, account_guard, bar_type, trading_rules, wire
+from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.config import HostConfig
 from bot.engine_costs import CostMeter, EngineFees
+from bot.market_data import make_playback
 from strategies.errors import ConfigError, SafetyError
 from strategies.gate import TradingGate
 from strategies.market import Instrument
@@ -135,7 +135,7 @@ def _make_engine(host: HostConfig, venue: Venue, currency: Currency, fees: Engin
         fee_model=fees,
         # A stop that the market has passed when it arrives must fill: rejected, it leaves a naked position.
         reject_stop_orders=False,
-        # Our sizing spends no more than there is; a gap beyond its buffer must show as a loss, not end the run.
+        # Sizing spends no more than there is; a gap beyond its buffer must show as a loss, not end the run.
         allow_cash_borrowing=True,
         fill_model=DefaultFillModel(1.0, 0.0, 0),
         latency_model=StaticLatencyModel(base_latency_nanos=latency),
@@ -160,7 +160,6 @@ def _check_quote_currency(rules: Mapping[str, Instrument], host: HostConfig) -> 
 
 def _holdings(engine: BacktestEngine, venue: Venue) -> Callable[[str], float]:
     """Base currency that the account holds, whoever of ours bought it."""
-
     cache = engine.cache  # taken now: a running engine does not hand it out
 
     def total(currency: str) -> float:
@@ -177,12 +176,7 @@ def _play(
     catalog: Catalog,
     progress: Callable[[int, int], None] | None,
 ) -> int:
-    bar_types = dict.fromkeys(
-        bar_type(name, loaded.config.interval)
-        for loaded in host.strategies
-        for name in loaded.config.instruments
-    )
-    playback = Playback(catalog, list(bar_types), host.settings.data.start_ns, host.settings.data.end_ns)
+    playback = make_playback(host, catalog)
     bars_seen = 0
     for stretch in playback.stretches():
         for bars, quotes in stretch.series:
@@ -221,8 +215,8 @@ def _outcome(
                 equity=strategy.pipeline.stages.ledger.equity,
                 capital=strategy.pipeline.stages.ledger.capital,
                 fault=None
-                if strategy.fault is None
-                else f"{type(strategy.fault).__name__}: {strategy.fault}",
+                if strategy.failure is None
+                else f"{type(strategy.failure).__name__}: {strategy.failure}",
                 skipped_panels=strategy.skipped_panels,
             )
             for strategy in wired.strategies
@@ -241,7 +235,7 @@ def _outcome(
 
 def _account_worth(engine: BacktestEngine, host: HostConfig, wired: Wired) -> float:
     """The venue account at the last closes: what the sum of the ledgers must equal."""
-    account = engine.cache.account_for_venue(Venue(host.settings.venue.name))
+    account: Any = engine.cache.account_for_venue(Venue(host.settings.venue.name))
     closes = {
         instrument.instrument_id: float(close)
         for strategy in wired.strategies

@@ -1,4 +1,4 @@
-"""What a person sees while the daemon runs: fills, halts, refused orders, and a line of equity now and then."""
+"""What a person sees while the daemon runs: fills, halts, refused orders, and equity now and then."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -29,7 +29,8 @@ class ConsoleTape:
             )
         elif isinstance(record, HaltRecord):
             self._say(
-                f"{_time(record.ts_event)} {record.strategy}: {record.state}, {record.reason}: {record.detail}"
+                f"{_time(record.ts_event)} {record.strategy}: "
+                f"{record.state}, {record.reason}: {record.detail}"
             )
         elif isinstance(record, OrderRecord):
             if record.status in _REFUSED:

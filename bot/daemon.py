@@ -96,7 +96,9 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
         socket = self._state_dir / SOCKET
-        self._server = _Server(uvicorn.Config(make_app(self), uds=str(socket), log_config=None, lifespan="off"))
+        self._server = _Server(
+            uvicorn.Config(make_app(self), uds=str(socket), log_config=None, lifespan="off")
+        )
         self._serving = asyncio.create_task(self._server.serve())
         self._handle = self._paper.node.handle()
         self._node = asyncio.create_task(self._paper.node.run_async())
@@ -210,7 +212,7 @@ class Daemon:
                 f"profit {ledger.equity - ledger.capital:+,.2f} (costs {ledger.fees:,.2f}), "
                 f"{'flat' if not held else f'holds {held}'}, {strategy.decisions} decisions"
             )
-            if strategy.fault is not None:
+            if strategy.failure is not None:
                 self._exit_code = self._exit_code or ExitCode.FINDINGS
                 self._say(f"{strategy.name} was halted: {self._gate.reason(strategy.name)}")
         self._say(f"stopped: {self._stop_reason}; records in {self._recorder.directory}")
@@ -338,12 +340,18 @@ def _take_lock(state_dir: Path) -> IO[str]:
 
 
 def _strategy_status(strategy: Any, gate: TradingGate) -> dict[str, Any]:
-    ledger, book, belief = strategy.pipeline.stages.ledger, strategy.pipeline.stages.book, strategy.pipeline.belief
+    ledger, book, belief = (
+        strategy.pipeline.stages.ledger,
+        strategy.pipeline.stages.book,
+        strategy.pipeline.belief,
+    )
     return {
         "name": strategy.name,
         "instruments": [instrument.instrument_id for instrument in strategy.pipeline.instruments],
         "policy_id": strategy.pipeline.identity.policy_id,
-        "trading_state": max(gate.state(strategy.name), book.trading_state, key=list(TradingState).index).value,
+        "trading_state": max(
+            gate.state(strategy.name), book.trading_state, key=list(TradingState).index
+        ).value,
         "reason": gate.reason(strategy.name) or (book.latch.value if book.latch is not None else ""),
         "ts_event": strategy.last_ts_event,
         "decisions": strategy.decisions,
@@ -361,5 +369,3 @@ def _feed_state(is_finished: bool, is_dead: bool) -> str:
     if is_dead:
         return "DEAD"
     return "FINISHED" if is_finished else "PLAYING"
-
-

@@ -1,11 +1,11 @@
-"""Data for a first run: where a host file names generated instruments and no catalog holds them, make them."""
+"""Data for a first run: generated markets that a host file names and no catalog holds are made."""
 
 from collections.abc import Callable
 
 from adapters.ingest.importer import Origin, store_bars
 from adapters.synthetic import SyntheticConfig, generate_market
 from bot.config import HostConfig
-from bot.pins import bar_types_of
+from bot.market_data import bar_types_of
 
 VENUE = "DEMO"
 

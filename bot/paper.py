@@ -25,12 +25,11 @@ from adapters.paper.ledger import AccountKind
 from adapters.paper.state import VenueConfig
 from adapters.paper.translate import venue_instrument
 from adapters.paper.venue import PaperVenue
-from adapters.playback import Playback
 from adapters.replay import ReplayConfig, ReplayDataClientFactory, ReplayStatus
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.config import AccountType, HostConfig
 from bot.engine_costs import CostMeter
-from bot.pins import bar_types_of
+from bot.market_data import bar_types_of, make_playback
 from strategies.gate import TradingGate
 from strategies.tape import TapeSink
 
@@ -66,8 +65,7 @@ def make_paper_node(
     """
     settings = host.settings
     catalog = Catalog(host.catalog_path)
-    names = bar_types_of(host)
-    playback = Playback(catalog, names, settings.data.start_ns, settings.data.end_ns)
+    playback = make_playback(host, catalog)
     instruments = {name: catalog.instrument(name) for name in _instrument_ids(host)}
     may_short = settings.venue.account_type is AccountType.MARGIN
     rules = {name: trading_rules(spec_of(one), may_short=may_short) for name, one in instruments.items()}
@@ -78,7 +76,7 @@ def make_paper_node(
     replay = ReplayConfig(
         venue=settings.venue.name,
         instruments=list(instruments.values()),
-        source=_Source(host, catalog, names),
+        source=_Source(host, catalog),
         market=gateway,
         speed=None if settings.replay.speed == "max" else settings.replay.speed,
         start_after=started,
@@ -115,7 +113,9 @@ def _make_venue(host: HostConfig, instruments: dict[str, Any], meter: CostMeter)
     def commission(
         instrument_id: str, quantity: float, price: float, is_maker: bool, bar_volume: float
     ) -> float:
-        return meter.charge("paper", instrument_id, quantity, price, is_maker=is_maker, bar_volume=bar_volume).total
+        return meter.charge(
+            "paper", instrument_id, quantity, price, is_maker=is_maker, bar_volume=bar_volume
+        ).total
 
     config = VenueConfig(
         venue=settings.venue.name,
@@ -157,23 +157,21 @@ def _make_node(
 class _Source:
     """The events of the catalog in time order, from any time on."""
 
-    def __init__(self, host: HostConfig, catalog: Catalog, names: tuple[str, ...]) -> None:
-        self._data = host.settings.data
+    def __init__(self, host: HostConfig, catalog: Catalog) -> None:
+        self._host = host
         self._catalog = catalog
-        self._names = names
-        self._longest_ns = max(interval_ns_of(name) for name in names)
+        self._longest_ns = max(interval_ns_of(name) for name in bar_types_of(host))
 
     def __call__(self, after_ns: int) -> Iterator[QuoteTick | Bar]:
-        start_ns = self._data.start_ns
-        if after_ns:
-            # The quote at a bar's open comes long before its close, by which the playback cuts.
-            start_ns = max(start_ns or 0, after_ns - self._longest_ns)
-        for stretch in Playback(self._catalog, self._names, start_ns, self._data.end_ns).stretches():
-            events: list[QuoteTick | Bar] = [
-                event for bars, quotes in stretch.series for event in (*quotes, *bars) if event.ts_event > after_ns
-            ]
+        # The quote at a bar's open comes long before its close, by which the playback cuts.
+        playback = make_playback(self._host, self._catalog, max(0, after_ns - self._longest_ns))
+        for stretch in playback.stretches():
+            events: list[QuoteTick | Bar] = []
+            for bars, quotes in stretch.series:
+                events += quotes
+                events += bars
             events.sort(key=attrgetter("ts_event"))
-            yield from events
+            yield from (event for event in events if event.ts_event > after_ns)
 
 
 def _barrier(wired: Wired, status: ReplayStatus, fence: CommandFence) -> Callable[[int], Any]:
@@ -203,5 +201,3 @@ def _warmup_ns(host: HostConfig, wired: Wired) -> int:
         (strategy.pipeline.warmup_bars if bars is None else bars) * interval_ns_of(strategy.bar_types[0])
         for strategy in wired.strategies
     )
-
-

@@ -10,20 +10,12 @@ from typing import Any
 
 from adapters.bars import BarColumns, content_sha256
 from adapters.catalog import Catalog, interval_of
-from bot.assembly import bar_type
 from bot.config import HostConfig
+from bot.market_data import bar_types_of
 
 _PACKAGES = ("adapters", "bot", "ml", "ops", "strategies")
 _LIBRARIES = ("nautilus_trader", "numpy", "onnxruntime", "pyarrow")
 _ROOT = Path(__file__).resolve().parent.parent
-
-
-def bar_types_of(host: HostConfig) -> tuple[str, ...]:
-    """Series that the host's strategies trade on, each once, in configuration order."""
-    names = (
-        bar_type(name, loaded.config.interval) for loaded in host.strategies for name in loaded.config.instruments
-    )
-    return tuple(dict.fromkeys(names))
 
 
 def read_series(host: HostConfig, catalog: Catalog) -> dict[str, BarColumns]:

@@ -1,4 +1,4 @@
-"""A backtest from configuration to a directory of artifacts: engine run, baselines beside it, scorecard, report.
+"""A backtest from configuration to artifacts: engine run, baselines beside it, scorecard, report.
 
 Flow: host file + catalog → engine → tape → **run** → ``var/runs/<id>/``.
 
@@ -24,7 +24,8 @@ from bot.baselines import BASELINES, baseline_host
 from bot.config import HostConfig
 from bot.config.problems import flat, redact
 from bot.engine_costs import COST_KINDS
-from bot.pins import bar_types_of, pins_of, read_series, run_id_of
+from bot.market_data import bar_types_of
+from bot.pins import pins_of, read_series, run_id_of
 from ml.evaluation import Calendar, EquityCurve, evaluate_run
 from ml.evaluation.curve import equity_curve
 from ops.artifacts import write_run
@@ -155,7 +156,8 @@ def _check_attribution(host: HostConfig, run: EngineRun) -> None:
     error = _attribution_error(run)
     if not abs(error) <= ATTRIBUTION_TOLERANCE * host.settings.venue.starting_balance:
         raise SafetyError(
-            f"the strategies' profits differ from the account's by {error:.8f} {host.settings.venue.currency}; "
+            f"the strategies' profits differ from the account's by {error:.8f} "
+            f"{host.settings.venue.currency}; "
             f"expected at most {ATTRIBUTION_TOLERANCE:g} of the account: a fill was booked twice or lost"
         )
 

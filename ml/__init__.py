@@ -1,0 +1,1 @@
+"""The learning plane: from the catalog to a bundle."""

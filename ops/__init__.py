@@ -1,0 +1,1 @@
+"""The control plane: what watches, records and commands."""

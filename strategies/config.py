@@ -209,7 +209,7 @@ class SizingConfig(Section):
     """From weights to quantities."""
 
     cash_buffer_frac: Fraction = 0.01
-    """Share of equity kept in cash where nothing can be borrowed: it pays costs and the move until the fill."""
+    """Share of equity kept in cash where nothing can be borrowed, for costs and the move until the fill."""
     kelly: KellyConfig = KellyConfig()
     volatility_target: VolatilityTargetConfig = VolatilityTargetConfig()
     regime_exposure: RegimeExposureConfig = RegimeExposureConfig()
@@ -218,7 +218,7 @@ class SizingConfig(Section):
 
 
 class GuardrailConfig(Section):
-    """Limits of one strategy. None switches a limit off; the defaults are the mission's, for a small account."""
+    """Limits of one strategy; None switches one off. The defaults are the mission's, for a small account."""
 
     min_confidence: Fraction = 0.55
     max_spread_bps: Positive | None = 25.0

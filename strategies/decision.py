@@ -1,6 +1,7 @@
 """The whole way from a panel of bars to order intents, as one readable list of pure stages.
 
-Flow: panel → features → regime → observation → policy → allocation → sizing → guardrails → orders → **decision**.
+Flow: panel → features → regime → observation → policy → allocation → sizing → guardrails
+→ orders → **decision**.
 
 Nothing here knows a clock, a venue or a mode. The backtest, the paper daemon and the live daemon call
 `DecisionPipeline` with the same arguments and so get the same answer.
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from strategies.allocation import allocate
-from strategies.config import OrderStyle, StrategyConfig
+from strategies.config import StrategyConfig
 from strategies.errors import ConfigError, DataError
 from strategies.features import FeaturePipeline, FeatureVector
 from strategies.guardrails import (
@@ -51,6 +52,8 @@ class Conditions(NamedTuple):
     trading_state: TradingState
     armed: bool
     """Whether orders may leave at all; always true on paper and in a backtest."""
+    now_ns: int
+    """Decision time by the clock that stamps the bars: the host's live, the bars' own in a replay."""
     reconciled: bool
     """Whether our books agree with the venue's."""
     busy: frozenset[int]
@@ -60,7 +63,7 @@ class Conditions(NamedTuple):
     free_base: Callable[[str], float] | None
     """Balance of a base currency that may be sold, asked only before a sale; None on a margin account."""
     working_buys: Sequence[float]
-    """Base units still to fill of our opening and closing purchases, one entry per instrument; empty for none."""
+    """Base units still to fill of our purchases, protection left out, one entry per instrument; or empty."""
     working_sells: Sequence[float]
     """Likewise of sales, positive."""
     spread_bps: float
@@ -201,7 +204,9 @@ class DecisionPipeline:
         return None if self.belief is None else self.belief.state
 
     def plan_closes(self, ts_event: int) -> tuple[OrderIntent, ...]:
-        """Plan the market orders that close every position, for a flatten.
+        """Plan the market orders that close every position, for an operator's flatten.
+
+        They do not pass the guardrails: no limit may keep an operator from being flat.
 
         Args:
             ts_event: Close time of the newest bar; repeated calls on one bar give the same ids.
@@ -211,9 +216,7 @@ class DecisionPipeline:
             if position == 0.0:
                 continue
             instrument = self.instruments[index]
-            own = decision_id(
-                self.identity, instrument.instrument_id, ts_event, OrderKind.MARKET, OrderRole.FLATTEN
-            )
+            own = decision_id(self.identity, instrument.instrument_id, ts_event, OrderRole.FLATTEN)
             closes.append(
                 OrderIntent(
                     decision_id=own,
@@ -268,7 +271,9 @@ class DecisionPipeline:
         try:
             return regime.update(x)
         except ValueError as error:
-            raise DataError(f"strategy {self.config.name}: the regime model cannot use {x}: {error}") from error
+            raise DataError(
+                f"strategy {self.config.name}: the regime model cannot use {x}: {error}"
+            ) from error
 
     def _check_and_plan(
         self, trades: Sequence[Trade], conditions: Conditions, confidence: float
@@ -302,7 +307,7 @@ class DecisionPipeline:
         half_spread = conditions.spread_bps / 2e4
         return GuardrailContext(
             ts_event=self._ts_event,
-            now_ns=self._ts_event,
+            now_ns=conditions.now_ns,
             trading_state=conditions.trading_state,
             armed=conditions.armed,
             reconciled=conditions.reconciled,
@@ -322,12 +327,8 @@ class DecisionPipeline:
         )
 
     def _decision_id(self, trade: Trade) -> str:
-        role = OrderRole.OPEN
-        if trade.reduces:
-            role = OrderRole.CLOSE if trade.closes else OrderRole.REDUCE
-        is_market = self.config.orders.style is OrderStyle.MARKET
-        kind = OrderKind.MARKET if is_market else OrderKind.LIMIT_IOC
-        return decision_id(self.identity, trade.instrument_id, self._ts_event, kind, role)
+        role = OrderRole.REDUCE if trade.reduces else OrderRole.OPEN
+        return decision_id(self.identity, trade.instrument_id, self._ts_event, role)
 
 
 def _observation_sha256(observation: Observation) -> str:

@@ -39,7 +39,9 @@ class EngineOrders:
         strategy_id: Of the strategy.
     """
 
-    def __init__(self, instruments: Sequence[Instrument], trader_id: TraderId, strategy_id: StrategyId) -> None:
+    def __init__(
+        self, instruments: Sequence[Instrument], trader_id: TraderId, strategy_id: StrategyId
+    ) -> None:
         self._trader_id = trader_id
         self._strategy_id = strategy_id
         self._instruments = {

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 class Guarded(Protocol):
     """Something whose callbacks are wrapped by `guarded`."""
 
-    fault: BaseException | None
+    failure: BaseException | None
     """The first exception that escaped a callback; None while all is well."""
 
     def contain(self, where: str, error: BaseException) -> None:
@@ -27,12 +27,12 @@ def guarded[**P, R](callback: Callable[P, R]) -> Callable[P, R | None]:
     @functools.wraps(callback)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R | None:
         owner: Any = args[0]
-        if owner.fault is not None:
+        if owner.failure is not None:
             return None
         try:
             return callback(*args, **kwargs)
-        except BaseException as error:  # KeyboardInterrupt too: the engine would swallow it
-            owner.fault = error
+        except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt too: the engine would swallow it
+            owner.failure = error
             owner.contain(callback.__name__, error)
             return None
 

@@ -30,7 +30,7 @@ class PanelListener(Protocol):
         """Decide on them and send what follows."""
 
 
-class PanelHubConfig(DataActorConfig):  # type: ignore[misc]  # the engine ships no types for subclassing
+class PanelHubConfig(DataActorConfig):
     """Carries the hub's parts through the engine's one-argument constructor."""
 
     def __init__(
@@ -47,7 +47,7 @@ class PanelHubConfig(DataActorConfig):  # type: ignore[misc]  # the engine ships
         self.before_decisions = before_decisions
 
 
-class PanelHub(DataActor):  # type: ignore[misc]
+class PanelHub(DataActor):
     """Gathers panels and calls the strategies in configuration order.
 
     All strategies of a panel take it in before the first of them decides, so limits over the whole
@@ -60,7 +60,7 @@ class PanelHub(DataActor):  # type: ignore[misc]
 
     def __init__(self, config: PanelHubConfig) -> None:
         super().__init__(config)
-        self.fault: BaseException | None = None
+        self.failure: BaseException | None = None
         self.bars_seen = 0
         self.late_bars = 0
         self.incomplete_panels = 0

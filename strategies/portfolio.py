@@ -85,7 +85,11 @@ class Ledger:
             ValueError: If a number is not finite, the price not positive or the quantity zero; nothing
                 is booked.
         """
-        if not (math.isfinite(quantity) and math.isfinite(fee)) or quantity == 0.0 or not 0.0 < price < math.inf:
+        if (
+            not (math.isfinite(quantity) and math.isfinite(fee))
+            or quantity == 0.0
+            or not 0.0 < price < math.inf
+        ):
             raise ValueError(
                 f"a fill needs a non-zero quantity, a positive price and a finite fee; "
                 f"found quantity {quantity}, price {price}, fee {fee}"
@@ -130,8 +134,7 @@ class Ledger:
             if position != 0.0:
                 self.bars_held[index] += 1
         self._revalue()
-        if self.equity > self.peak_equity:
-            self.peak_equity = self.equity
+        self.peak_equity = max(self.peak_equity, self.equity)
         self.drawdown = 1.0 - self.equity / self.peak_equity
         last = self._last_equity
         change = self.equity / last - 1.0 if last > 0.0 else 0.0
@@ -150,7 +153,8 @@ class Ledger:
         if self.equity <= 0.0:
             return [0.0] * len(self.positions)
         return [
-            position * close / self.equity for position, close in zip(self.positions, self.closes, strict=True)
+            position * close / self.equity
+            for position, close in zip(self.positions, self.closes, strict=True)
         ]
 
     def _revalue(self) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, OrderFilled, OrderSide, StrategyId
-from nautilus_trader.trading import Strategy, StrategyConfig as NautilusStrategyConfig
+from nautilus_trader.trading import Strategy
+from nautilus_trader.trading import StrategyConfig as NautilusStrategyConfig
 
 from strategies.decision import Conditions, DecisionPipeline
 from strategies.engine_orders import EngineOrders
@@ -25,12 +26,14 @@ _NAN = float("nan")
 _PROTECTION = (OrderRole.STOP, OrderRole.TARGET)
 
 
-class PolicyStrategyConfig(NautilusStrategyConfig):  # type: ignore[misc]  # the engine ships no types for subclassing
+class PolicyStrategyConfig(NautilusStrategyConfig):
     """Carries the strategy's parts through the engine's one-argument constructor."""
 
     def __new__(cls, number: int, **_: object) -> "PolicyStrategyConfig":
         tag = f"{number:03d}"
-        new: PolicyStrategyConfig = super().__new__(
+        # The engine's config is built in __new__, but its stub declares an __init__.
+        make: Any = super().__new__
+        new: PolicyStrategyConfig = make(
             cls, strategy_id=StrategyId(f"ARGO-{tag}"), order_id_tag=tag, manage_contingent_orders=False
         )
         return new
@@ -45,6 +48,7 @@ class PolicyStrategyConfig(NautilusStrategyConfig):  # type: ignore[misc]  # the
         tape: TapeSink,
         free_base: Callable[[str], float] | None = None,
         spread_bps: float = 0.0,
+        now: Callable[[], int] | None = None,
     ) -> None:
         self.number = number
         self.pipeline = pipeline
@@ -53,9 +57,10 @@ class PolicyStrategyConfig(NautilusStrategyConfig):  # type: ignore[misc]  # the
         self.tape = tape
         self.free_base = free_base
         self.spread_bps = spread_bps
+        self.now = now
 
 
-class PolicyStrategy(Strategy):  # type: ignore[misc]
+class PolicyStrategy(Strategy):
     """Hosts one decision pipeline inside Nautilus.
 
     Args:
@@ -68,7 +73,7 @@ class PolicyStrategy(Strategy):  # type: ignore[misc]
         self.name = pipeline.config.name
         self.bar_types = config.bar_types
         self.pipeline = pipeline
-        self.fault: BaseException | None = None
+        self.failure: BaseException | None = None
         self.skipped_panels = 0
         """Panels whose bars were malformed; no decision was made on them."""
         self.decisions = 0
@@ -78,6 +83,7 @@ class PolicyStrategy(Strategy):  # type: ignore[misc]
         self._tape = config.tape
         self._free_base = config.free_base
         self._spread_bps = config.spread_bps
+        self._now = config.now
         self._ledger = pipeline.stages.ledger
         self._book = pipeline.stages.book
         self._index = {i.instrument_id: n for n, i in enumerate(pipeline.instruments)}
@@ -137,6 +143,7 @@ class PolicyStrategy(Strategy):  # type: ignore[misc]
         return Conditions(
             trading_state=self._gate.state(self.name),
             armed=self._gate.armed,
+            now_ns=self._now() if self._now is not None else self.last_ts_event,
             reconciled=self._gate.reconciled,
             busy=frozenset(busy),
             unknown=frozenset(),
@@ -148,8 +155,8 @@ class PolicyStrategy(Strategy):  # type: ignore[misc]
 
     def contain(self, where: str, error: BaseException) -> None:
         """Halt this strategy after a fault; the others go on."""
-        if self.fault is None:
-            self.fault = error
+        if self.failure is None:
+            self.failure = error
         detail = f"{type(error).__name__} in {where}: {error}"
         self._halt(self.last_ts_event, TradingState.HALTED, "fault", detail)
 
@@ -177,7 +184,8 @@ class PolicyStrategy(Strategy):  # type: ignore[misc]
         self.submit_order_list(orders)
 
     def _engine_orders(self) -> EngineOrders:
-        if self._orders is None:  # the trader id is known only after the engine has registered us
+        if self._orders is None:
+            assert self.trader_id is not None, "the engine has registered us before anything is sent"
             self._orders = EngineOrders(self.pipeline.instruments, self.trader_id, self.strategy_id)
         return self._orders
 

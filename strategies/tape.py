@@ -134,7 +134,7 @@ class TapeSink(Protocol):
 class MemoryTape:
     """Keeps a run's records in memory, by kind, in the order in which they came."""
 
-    __slots__ = ("decisions", "equity", "fills", "halts", "orders", "verdicts", "_by_type")
+    __slots__ = ("_by_type", "decisions", "equity", "fills", "halts", "orders", "verdicts")
 
     def __init__(self) -> None:
         self.decisions: list[DecisionRecord] = []

@@ -62,7 +62,10 @@ def check_bars(
     rows.raise_problems()
     columns = BarColumns(
         rows.ts_open + interval_ns,
-        *(prices[name] for name in PRICE_FIELDS),
+        prices["open"],
+        prices["high"],
+        prices["low"],
+        prices["close"],
         volume,
         spec.price_precision,
         spec.size_precision,
@@ -82,7 +85,7 @@ class _Rows:
             name: np.concatenate([part.values[name] for part in parts]) for name in VALUE_FIELDS
         }
 
-    def refuse(self, kind: str, wrong: Mask, column: str, expected: str, advice: str) -> None:
+    def refuse(self, kind: str, wrong: Mask, *, column: str, expected: str, advice: str) -> None:
         """Note a kind of fault if any row is marked."""
         if not wrong.any():
             return
@@ -94,12 +97,17 @@ class _Rows:
                 source=self._parts[part].file.name,
                 row=at - int(self._starts[part]) + 1,
                 column=column,
-                value=_shown_time(int(self.ts_open[at])) if column == "ts" else repr(float(self.values[column][at])),
+                value=self._shown(column, at),
                 count=int(wrong.sum()),
                 expected=expected,
                 advice=advice,
             )
         )
+
+    def _shown(self, column: str, at: int) -> str:
+        if column == "ts":
+            return _shown_time(int(self.ts_open[at]))
+        return repr(float(self.values[column][at]))
 
     def raise_problems(self) -> None:
         """Raise if any fault was noted."""
@@ -112,21 +120,33 @@ def _check_times(rows: _Rows, interval_ns: int) -> None:
     steps = np.diff(ts)
     first = np.zeros(1, dtype=np.bool_)
     rows.refuse(
-        "time_absurd", (ts < _EARLIEST_NS) | (ts >= _LATEST_NS), "ts", "a time from 1900 to 2100",
-        "check the unit of the column",
-    )  # fmt: skip
+        "time_absurd",
+        (ts < _EARLIEST_NS) | (ts >= _LATEST_NS),
+        column="ts",
+        expected="a time from 1900 to 2100",
+        advice="check the unit of the column",
+    )
     rows.refuse(
-        "out_of_order", np.concatenate((first, steps < 0)), "ts", "a later time than the row before",
-        "sort the rows by time",
-    )  # fmt: skip
+        "out_of_order",
+        np.concatenate((first, steps < 0)),
+        column="ts",
+        expected="a later time than the row before",
+        advice="sort the rows by time",
+    )
     rows.refuse(
-        "duplicate", np.concatenate((first, steps == 0)), "ts", "every time once",
-        "drop the repeated rows, or the file that repeats another's",
-    )  # fmt: skip
+        "duplicate",
+        np.concatenate((first, steps == 0)),
+        column="ts",
+        expected="every time once",
+        advice="drop the repeated rows, or the file that repeats another's",
+    )
     rows.refuse(
-        "off_grid", ts % interval_ns != 0, "ts", f"a multiple of the interval of {interval_ns // 10**9} s",
-        "check --interval, and that times are of the open",
-    )  # fmt: skip
+        "off_grid",
+        ts % interval_ns != 0,
+        column="ts",
+        expected=f"a multiple of the interval of {interval_ns // 10**9} s",
+        advice="check --interval, and that times are of the open",
+    )
     rows.raise_problems()  # what follows presumes times that can be relied upon
     if len(steps) == 0:
         return
@@ -135,9 +155,9 @@ def _check_times(rows: _Rows, interval_ns: int) -> None:
     rows.refuse(
         "interval_mismatch",
         np.concatenate((first, steps == usual)) if usual != interval_ns else np.zeros(len(ts), np.bool_),
-        "ts",
-        f"most bars {interval_ns // 10**9} s after the one before, found {usual // 10**9} s",
-        "give the true interval with --interval",
+        column="ts",
+        expected=f"most bars {interval_ns // 10**9} s after the one before, found {usual // 10**9} s",
+        advice="give the true interval with --interval",
     )
 
 
@@ -145,17 +165,34 @@ def _check_values(rows: _Rows) -> None:
     for name in PRICE_FIELDS:
         values = rows.values[name]
         unknown = ~np.isfinite(values)
-        rows.refuse("price_not_finite", unknown, name, "a number", "drop the row or get it from another source")
         rows.refuse(
-            "price_not_positive", ~unknown & (values <= 0.0), name, "a price above 0",
-            "drop the row or get it from another source",
-        )  # fmt: skip
+            "price_not_finite",
+            unknown,
+            column=name,
+            expected="a number",
+            advice="drop the row or get it from another source",
+        )
+        rows.refuse(
+            "price_not_positive",
+            ~unknown & (values <= 0.0),
+            column=name,
+            expected="a price above 0",
+            advice="drop the row or get it from another source",
+        )
     volume = rows.values["volume"]
     rows.refuse(
-        "volume_not_finite", ~np.isfinite(volume), "volume", "a number", "write 0 where the source has no volume"
+        "volume_not_finite",
+        ~np.isfinite(volume),
+        column="volume",
+        expected="a number",
+        advice="write 0 where the source has no volume",
     )
     rows.refuse(
-        "volume_negative", volume < 0.0, "volume", "0 or more", "drop the row or get it from another source"
+        "volume_negative",
+        volume < 0.0,
+        column="volume",
+        expected="0 or more",
+        advice="drop the row or get it from another source",
     )
 
 
@@ -163,10 +200,19 @@ def _check_range(rows: _Rows) -> None:
     opened, high, low, close = (rows.values[name] for name in PRICE_FIELDS)
     advice = "drop the row or get it from another source"
     rows.refuse(
-        "high_too_low", high < np.maximum(np.maximum(opened, close), low), "high",
-        "at least open, low and close", advice,
-    )  # fmt: skip
-    rows.refuse("low_too_high", low > np.minimum(opened, close), "low", "at most open and close", advice)
+        "high_too_low",
+        high < np.maximum(np.maximum(opened, close), low),
+        column="high",
+        expected="at least open, low and close",
+        advice=advice,
+    )
+    rows.refuse(
+        "low_too_high",
+        low > np.minimum(opened, close),
+        column="low",
+        expected="at most open and close",
+        advice=advice,
+    )
 
 
 def _to_ticks(rows: _Rows, spec: InstrumentSpec, *, round_prices: bool) -> tuple[dict[str, Ints], int]:
@@ -180,21 +226,30 @@ def _to_ticks(rows: _Rows, spec: InstrumentSpec, *, round_prices: bool) -> tuple
         units = as_units(np.where(fits, values, 0.0), spec.price_precision)
         off = fits & (_deviates(values, as_floats(units, spec.price_precision)) | (units % tick != 0))
         rows.refuse(
-            "price_too_large", ~fits & np.isfinite(values), name, "a price of at most 2^53 ticks",
-            "check the instrument's tick_size",
-        )  # fmt: skip
+            "price_too_large",
+            ~fits & np.isfinite(values),
+            column=name,
+            expected="a price of at most 2^53 ticks",
+            advice="check the instrument's tick_size",
+        )
         if round_prices:
             units = as_units(np.where(fits, values / float(spec.tick_size), 0.0), 0) * tick
             rounded += int(off.sum())
             rows.refuse(
-                "price_below_tick", fits & (units <= 0) & (values > 0.0), name,
-                f"a price of at least one tick of {spec.tick_size}", "give a finer --tick-size",
-            )  # fmt: skip
+                "price_below_tick",
+                fits & (units <= 0) & (values > 0.0),
+                column=name,
+                expected=f"a price of at least one tick of {spec.tick_size}",
+                advice="give a finer --tick-size",
+            )
         else:
             rows.refuse(
-                "price_off_tick", off, name, f"a multiple of the tick {spec.tick_size} of {spec.instrument_id}",
-                "round with --round-prices, or give the true tick with --tick-size",
-            )  # fmt: skip
+                "price_off_tick",
+                off,
+                column=name,
+                expected=f"a multiple of the tick {spec.tick_size} of {spec.instrument_id}",
+                advice="round with --round-prices, or give the true tick with --tick-size",
+            )
         ticks[name] = units
     return ticks, rounded
 
@@ -203,9 +258,12 @@ def _to_lots(rows: _Rows, spec: InstrumentSpec) -> tuple[Ints, int]:
     values = rows.values["volume"]
     fits = np.abs(values) * 10**spec.size_precision < _LARGEST_UNITS
     rows.refuse(
-        "volume_too_large", ~fits & np.isfinite(values), "volume", "a volume of at most 2^53 lots",
-        "check the instrument's lot_size",
-    )  # fmt: skip
+        "volume_too_large",
+        ~fits & np.isfinite(values),
+        column="volume",
+        expected="a volume of at most 2^53 lots",
+        advice="check the instrument's lot_size",
+    )
     units = as_units(np.where(fits, values, 0.0), spec.size_precision)
     moved = fits & _deviates(values, as_floats(units, spec.size_precision))
     # A bar that traded must not come out as one that did not.

@@ -30,7 +30,7 @@ from adapters.catalog import (
 )
 from adapters.errors import IngestError, OverlapError
 from adapters.ingest.checks import check_bars
-from adapters.ingest.sources import SourceFile, read_source
+from adapters.ingest.sources import SourceFile, read_source, usual_interval
 from adapters.instruments import InstrumentSpec, build_instrument, spec_of
 from adapters.staging import Staging, stage
 
@@ -39,8 +39,9 @@ type Progress = Callable[[str, int, int], None]
 
 _ROW_GROUP = 131_072
 # Values change little from bar to bar, so bytes of one place compress best beside each other.
-_ENCODING = {name: "BYTE_STREAM_SPLIT" for name in VALUE_FIELDS} | {
-    name: "DELTA_BINARY_PACKED" for name in ("ts_event", "ts_init")
+_ENCODING = dict.fromkeys(VALUE_FIELDS, "BYTE_STREAM_SPLIT") | {
+    "ts_event": "DELTA_BINARY_PACKED",
+    "ts_init": "DELTA_BINARY_PACKED",
 }
 
 
@@ -87,8 +88,23 @@ class Origin:
 
 
 def bar_type_of(instrument_id: str, interval: str) -> str:
-    """Name the series of an instrument's bars at an interval, for example ``1-MINUTE``."""
-    return f"{instrument_id}-{interval}-LAST-EXTERNAL"
+    """Name the series of an instrument's bars at an interval.
+
+    Args:
+        instrument_id: For example ``BTCUSDT.BINANCE``.
+        interval: For example ``1-MINUTE``.
+
+    Raises:
+        IngestError: If the engine has no such interval.
+    """
+    name = f"{instrument_id}-{interval}-LAST-EXTERNAL"
+    try:
+        return str(BarType.from_str(name))
+    except ValueError as error:
+        raise IngestError(
+            f'interval "{interval}": expected a number and SECOND, MINUTE, HOUR or DAY, as in 1-MINUTE, that '
+            f"divides the next larger unit, found {error}; write the interval so"
+        ) from error
 
 
 def import_files(
@@ -96,7 +112,7 @@ def import_files(
     root: Path,
     spec: InstrumentSpec,
     *,
-    interval: str,
+    interval: str | None = None,
     vendor: str = "",
     adjustment: str = "none",
     replace: bool = False,
@@ -109,7 +125,7 @@ def import_files(
         paths: Parquet or CSV; see `adapters.ingest.sources`.
         root: The catalog; made if it is not there.
         spec: Trading rules of the instrument.
-        interval: For example ``1-MINUTE``.
+        interval: For example ``1-MINUTE``; None takes the usual distance between bars.
         vendor: Whom the bars come from; noted in the manifest.
         adjustment: Of prices for corporate actions; noted, and part of the content hash.
         replace: Exchange bars that differ instead of refusing them.
@@ -126,7 +142,7 @@ def import_files(
         report("reading", done, len(paths))
         parts.append(read_source(path))
     report("checking", 0, 1)
-    bar_type = bar_type_of(spec.instrument_id, interval)
+    bar_type = bar_type_of(spec.instrument_id, interval or usual_interval(parts[0]))
     checked = check_bars(parts, spec, interval_ns_of(bar_type), round_prices=round_prices)
     origin = Origin(vendor, adjustment, tuple(part.file for part in parts))
     return store_bars(
@@ -227,9 +243,7 @@ class _Series:
         before = held.select(held.ts_event < bars.ts_event[0])
         after = held.select(held.ts_event > bars.ts_event[-1])
         outside = [part for part in (before, after) if len(part)]
-        if any(part.price_precision != bars.price_precision for part in outside) or any(
-            part.size_precision != bars.size_precision for part in outside
-        ):
+        if any(part.precisions != bars.precisions for part in outside):
             raise self._other_precision()
         merged = BarColumns.concat([part for part in (before, bars, after) if len(part)])
         if merged.equals(held):
@@ -254,13 +268,15 @@ class _Series:
     def _touched(self, bars: BarColumns) -> tuple[Path, ...]:
         first, last = bars.ts_event[0], bars.ts_event[-1]
         return tuple(
-            file for file, span in zip(self.files, self._spans, strict=True) if span[0] <= last and span[1] >= first
+            file
+            for file, span in zip(self.files, self._spans, strict=True)
+            if span[0] <= last and span[1] >= first
         )
 
     def _refuse_difference(self, held: BarColumns, offered: BarColumns) -> None:
         if held.equals(offered):
             return
-        if (held.price_precision, held.size_precision) != (offered.price_precision, offered.size_precision):
+        if held.precisions != offered.precisions:
             raise self._other_precision()
         shared, ours, theirs = np.intersect1d(
             held.ts_event, offered.ts_event, assume_unique=True, return_indices=True
@@ -270,8 +286,8 @@ class _Series:
         differing = np.concatenate((changed, only_one))
         first, last = int(differing.min()), int(differing.max())
         raise OverlapError(
-            f"{self.bar_type}: expected the bars that the catalog already holds, found {len(differing):,} that "
-            f"differ, closing from {format_time(first)} to {format_time(last)}; "
+            f"{self.bar_type}: expected the bars that the catalog already holds, found {len(differing):,} "
+            f"that differ, closing from {format_time(first)} to {format_time(last)}; "
             "import with --replace to put the new ones in their place",
             first_ns=first,
             last_ns=last,
@@ -301,8 +317,8 @@ def _check_instrument(catalog: Catalog, spec: InstrumentSpec, bar_type: str, *, 
     held = spec_of(catalog.instrument(spec.instrument_id))
     if keeps_bars and (held.tick_size, held.lot_size) != (spec.tick_size, spec.lot_size):
         raise IngestError(
-            f"{spec.instrument_id}: expected tick {held.tick_size} and lot {held.lot_size} as in the catalog, "
-            f"found {spec.tick_size} and {spec.lot_size}; import into another catalog"
+            f"{spec.instrument_id}: expected tick {held.tick_size} and lot {held.lot_size} as in the "
+            f"catalog, found {spec.tick_size} and {spec.lot_size}; import into another catalog"
         )
     return held == spec
 

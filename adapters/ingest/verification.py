@@ -123,7 +123,14 @@ def verify_catalog(
 
 def verify_source(bars: SourceBars, interval_ns: int, limits: VerificationLimits) -> SeriesReport:
     """Verify the bars of a file, as they are in it."""
-    return _report(bars.file.name, bars.ts_open, dict(bars.values), interval_ns, limits, [])
+    return _report(
+        bars.file.name,
+        ts_open=bars.ts_open,
+        values=dict(bars.values),
+        interval_ns=interval_ns,
+        limits=limits,
+        faults=(),
+    )
 
 
 def _verify_series(catalog: Catalog, bar_type: str, min_zero_volume_bars: int) -> SeriesReport:
@@ -136,7 +143,9 @@ def _verify_series(catalog: Catalog, bar_type: str, min_zero_volume_bars: int) -
     faults += _changes(catalog, bar_type, parts)
     values = {name: np.concatenate([getattr(part, name) for part in parts]) for name in VALUE_FIELDS}
     ts_open = np.concatenate([part.ts_event for part in parts]) - interval_ns
-    return _report(bar_type, ts_open, values, interval_ns, limits, faults)
+    return _report(
+        bar_type, ts_open=ts_open, values=values, interval_ns=interval_ns, limits=limits, faults=faults
+    )
 
 
 def _read_parts(catalog: Catalog, bar_type: str) -> tuple[list[BarColumns], list[Finding]]:
@@ -171,10 +180,10 @@ def _limits_of(
             int(part.ts_event[-1]) - interval_ns_of(bar_type),
             len(part),
             f"decimals of price and volume: expected {expected} as of the instrument, "
-            f"found {(part.price_precision, part.size_precision)}",
+            f"found {part.precisions}",
         )
         for part in parts
-        if (part.price_precision, part.size_precision) != expected
+        if part.precisions != expected
     ]
 
 
@@ -186,9 +195,7 @@ def _overlaps(catalog: Catalog, bar_type: str) -> list[Finding]:
         if start <= end:
             bars = (end - start) // interval_ns + 1
             detail = f"{one.name} and {other.name}"
-            found.append(
-                Finding(FindingKind.OVERLAP, start - interval_ns, end - interval_ns, bars, detail)
-            )
+            found.append(Finding(FindingKind.OVERLAP, start - interval_ns, end - interval_ns, bars, detail))
     return found
 
 
@@ -208,6 +215,7 @@ def _changes(catalog: Catalog, bar_type: str, parts: Sequence[BarColumns]) -> li
 
 def _report(
     series: str,
+    *,
     ts_open: Ints,
     values: dict[str, Floats],
     interval_ns: int,

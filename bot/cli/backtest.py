@@ -14,11 +14,16 @@ from bot.exit_codes import ExitCode
 
 
 def backtest(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Host file, for example configs/backtest.toml.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="Host file, for example configs/backtest.toml.")
+    ],
     strategy: Annotated[
-        list[Path] | None, typer.Option("--strategy", help="Strategy file; replaces those of CONFIG. Repeatable.")
+        list[Path] | None,
+        typer.Option("--strategy", help="Strategy file; replaces those of CONFIG. Repeatable."),
     ] = None,
-    catalog: Annotated[Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")] = None,
+    catalog: Annotated[
+        Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")
+    ] = None,
     start: Annotated[str | None, typer.Option("--start", help="ISO date or time, UTC.")] = None,
     end: Annotated[str | None, typer.Option("--end", help="ISO date or time, UTC.")] = None,
     baselines: Annotated[bool, typer.Option(help="Run the baselines beside.")] = True,
@@ -28,7 +33,6 @@ def backtest(
     """Run strategies over the catalog and write a report.
 
     Examples:
-
       argonaut backtest configs/backtest.toml --start 2023-01-01 --end 2023-02-01
 
       argonaut backtest configs/backtest.toml --strategy configs/strategies/donchian_btcusdt.toml --json

@@ -27,8 +27,12 @@ _STOPPED = {"state": "STOPPED", "trading_state": None, "reason": "no daemon runs
 
 
 def run(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Host file, for example configs/paper.toml.")],
-    catalog: Annotated[Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")] = None,
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="Host file, for example configs/paper.toml.")
+    ],
+    catalog: Annotated[
+        Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")
+    ] = None,
     start: Annotated[str | None, typer.Option("--start", help="ISO date or time, UTC.")] = None,
     end: Annotated[str | None, typer.Option("--end", help="ISO date or time, UTC.")] = None,
     speed: Annotated[str | None, typer.Option("--speed", help='Replay speed, a number or "max".')] = None,
@@ -38,13 +42,12 @@ def run(
     """Run the daemon in the foreground until it is stopped (Ctrl-C, SIGTERM or `argonaut stop`).
 
     Examples:
-
       argonaut run configs/paper.toml
 
       argonaut run configs/paper.toml --speed max --start 2024-01-01 --end 2024-01-08
 
     Exit codes: 0 stopped in order; 1 a strategy halted on a fault; 65 bars are missing; 72 the engine failed;
-    74 the disk refused; 75 the feed gave up; 78 bad configuration, a state directory in use, or live not armed.
+    74 the disk refused; 75 the feed gave up; 78 bad configuration, a state directory in use, live not armed.
     """
     overrides: dict[str, Any] = {"data.start": start, "data.end": end}
     overrides["data.catalog"] = None if catalog is None else str(catalog.resolve())
@@ -117,7 +120,17 @@ def orders(
     rows = _get(state_dir, f"/v1/orders?open_only={str(not show_all).lower()}")
     if rows is None:
         rows = read_orders(state_dir / "sessions", open_only=not show_all)
-    columns = ("ts_event", "strategy", "instrument_id", "side", "quantity", "kind", "role", "status", "reason")
+    columns = (
+        "ts_event",
+        "strategy",
+        "instrument_id",
+        "side",
+        "quantity",
+        "kind",
+        "role",
+        "status",
+        "reason",
+    )
     emit_json(rows) if as_json else _print_rows(rows, columns, "no orders")
     return ExitCode.OK
 
@@ -140,7 +153,9 @@ def stop(
         deadline = time.monotonic() + wait_secs
         while _get(state_dir, "/v1/status") is not None:
             if time.monotonic() > deadline:
-                raise TransientError(f"the daemon has not ended within {wait_secs:g} s; `argonaut status` says why")
+                raise TransientError(
+                    f"the daemon has not ended within {wait_secs:g} s; `argonaut status` says why"
+                )
             time.sleep(0.1)
     emit_json(_STOPPED | {"was_running": answer is not None}) if as_json else emit_text("stopped")
     return ExitCode.OK
@@ -161,7 +176,9 @@ def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
     except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
         return None
     except httpx.TimeoutException:
-        raise TransientError(f"the daemon did not answer within {_TIMEOUT_SECS:g} s; its loop may be blocked") from None
+        raise TransientError(
+            f"the daemon did not answer within {_TIMEOUT_SECS:g} s; its loop may be blocked"
+        ) from None
     if answer.is_error:
         raise TransientError(f"the daemon answered {answer.status_code}: {answer.text[:500]}")
     return answer.json()
@@ -176,12 +193,14 @@ def _number(text: str) -> float:
 
 def _print_status(document: dict[str, Any]) -> None:
     lines = [f"{document['state']}  trading {document['trading_state']}  {document['reason']}".rstrip()]
-    for strategy in document.get("strategies", ()):
-        lines.append(
+    lines += [
+        (
             f"  {strategy['name']}: {strategy['trading_state']}, equity {strategy['equity']:,.2f}, "
             f"profit {strategy['profit']:+,.2f}, {strategy['decisions']} decisions"
             + (f", {strategy['reason']}" if strategy["reason"] else "")
         )
+        for strategy in document.get("strategies", ())
+    ]
     for feed in document.get("feeds", ()):
         at = datetime.fromtimestamp(feed["ts_event"] // 1_000_000_000, UTC)
         lines.append(f"  feed {feed['name']}: {feed['state']} at {at:%Y-%m-%d %H:%M:%S}, {feed['bars']} bars")

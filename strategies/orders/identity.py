@@ -7,7 +7,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-from strategies.orders.intents import OrderKind, OrderRole
+from strategies.orders.intents import OrderRole
 
 CLIENT_ORDER_ID_PREFIX = "AR"
 """By this our orders are known among those of other programs on the account."""
@@ -27,25 +27,24 @@ class Identity:
     """Hash that pins the run's configuration."""
 
 
-def decision_id(
-    identity: Identity, instrument_id: str, ts_event: int, kind: OrderKind, role: OrderRole
-) -> str:
+def decision_id(identity: Identity, instrument_id: str, ts_event: int, role: OrderRole) -> str:
     """Hash what was decided, by whom and on which bar.
 
-    Every text is preceded by its length, so no two different decisions share their bytes.
+    Every text is preceded by its length, so no two different decisions share their bytes. Reducing and
+    closing are one intent: what the guardrails leave of a close must not be sent beside the close.
 
     Args:
         identity: Strategy, policy and configuration.
         instrument_id: What is traded.
         ts_event: Close time of the bar, UTC nanoseconds.
-        kind: How the order meets the market.
         role: What the order is for; one bar yields at most one order of a role and instrument.
 
     Returns:
         SHA-256, 64 hexadecimal digits.
     """
     digest = hashlib.sha256(_FORMAT)
-    for text in (identity.strategy, identity.policy_id, identity.config_sha256, instrument_id, kind, role):
+    intent = OrderRole.REDUCE if role is OrderRole.CLOSE else role
+    for text in (identity.strategy, identity.policy_id, identity.config_sha256, instrument_id, intent):
         raw = text.encode()
         digest.update(struct.pack("<I", len(raw)) + raw)
     digest.update(struct.pack("<q", ts_event))

@@ -72,7 +72,7 @@ def plan_orders(
     def intent(
         role: OrderRole, kind: OrderKind, side: OrderSide, price: float | None, trigger_price: float | None
     ) -> OrderIntent:
-        decision = decision_id(identity, trade.instrument_id, ts_event, kind, role)
+        decision = decision_id(identity, trade.instrument_id, ts_event, role)
         return OrderIntent(
             decision_id=decision,
             client_order_id=client_order_id(decision),

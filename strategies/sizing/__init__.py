@@ -8,7 +8,6 @@ Flow: allocation → **sizing** → guardrails.
 
 from strategies.sizing.cash import fit_to_cash
 from strategies.sizing.rules import SizingContext, SizingReason
-from strategies.sizing.cash import fit_to_cash
 from strategies.sizing.sizer import Sizer, Target
 from strategies.sizing.trades import Trade, plan_trades
 

@@ -11,7 +11,9 @@ from strategies.sizing.lots import lots_quantity, whole_lots
 from strategies.sizing.trades import Trade
 
 
-def fit_to_cash(trades: Sequence[Trade], spendable: float, instruments: Sequence[Instrument]) -> tuple[Trade, ...]:
+def fit_to_cash(
+    trades: Sequence[Trade], spendable: float, instruments: Sequence[Instrument]
+) -> tuple[Trade, ...]:
     """Cut purchases of what cannot be shorted to the cash that is there, in the order of the trades.
 
     What the trades of the same bar will bring in is not counted: it may come too late.
@@ -36,7 +38,8 @@ def fit_to_cash(trades: Sequence[Trade], spendable: float, instruments: Sequence
                 whole_lots(max(spendable, 0.0) / trade.price, instrument.lot_size), instrument.lot_size
             )
             cost = quantity * trade.price
-            if quantity < float(instrument.min_quantity) or cost < float(instrument.min_notional) or not quantity:
+            minimum = max(float(instrument.min_quantity), float(instrument.min_notional) / trade.price)
+            if quantity <= 0.0 or quantity < minimum:
                 continue
             trade = replace(trade, quantity=quantity)  # noqa: PLW2901 - the smaller one takes its place
         spendable -= cost

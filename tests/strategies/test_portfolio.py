@@ -88,9 +88,12 @@ def test_ledger_bars_held_counts_marks_since_opening() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quantity", "price", "fee"), [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, -1.0, 0.0), (1.0, 1.0, float("nan"))]
+    ("quantity", "price", "fee"),
+    [(0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, -1.0, 0.0), (1.0, 1.0, float("nan"))],
 )
-def test_ledger_impossible_fill_is_refused_and_changes_nothing(quantity: float, price: float, fee: float) -> None:
+def test_ledger_impossible_fill_is_refused_and_changes_nothing(
+    quantity: float, price: float, fee: float
+) -> None:
     ledger = Ledger([_instrument()], 1000.0)
 
     with pytest.raises(ValueError, match="a fill needs"):

@@ -1,0 +1,56 @@
+"""Which bars a host trades on, and how they are played to it."""
+
+from adapters.catalog import Catalog
+from adapters.playback import Playback
+from bot.config import FillPolicy, HostConfig
+from strategies.errors import ConfigError
+
+
+def bar_type(instrument_id: str, interval: str) -> str:
+    """Name of the bars that a strategy trades on, for example ``BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL``."""
+    return f"{instrument_id}-{interval}-LAST-EXTERNAL"
+
+
+def bar_types_of(host: HostConfig) -> tuple[str, ...]:
+    """Series that the host's strategies trade on, each once, in configuration order."""
+    names = (
+        bar_type(name, loaded.config.interval)
+        for loaded in host.strategies
+        for name in loaded.config.instruments
+    )
+    return tuple(dict.fromkeys(names))
+
+
+def make_playback(host: HostConfig, catalog: Catalog, after_ns: int = 0) -> Playback:
+    """Play the host's bars, with the quotes that fill its market orders.
+
+    Args:
+        host: Its strategies, span and fill policy count.
+        catalog: Where the bars lie.
+        after_ns: Leave out bars that close by then, UTC nanoseconds.
+
+    Raises:
+        CatalogError: If bars are missing or damaged.
+        ConfigError: If the fill policy does not go with a strategy.
+    """
+    data = host.settings.data
+    start_ns = max(data.start_ns or 0, after_ns) or None
+    return Playback(catalog, bar_types_of(host), start_ns, data.end_ns, vwap_window_ns=_vwap_window_ns(host))
+
+
+def _vwap_window_ns(host: HostConfig) -> int:
+    """Length of the window over which market orders are filled, nanoseconds; 0 fills at the next open.
+
+    Raises:
+        ConfigError: If a strategy rests stops at the venue: a price averaged over a window would trip them.
+    """
+    execution = host.settings.execution
+    if execution.fill_policy is FillPolicy.NEXT_OPEN:
+        return 0
+    resting = [one.config.name for one in host.strategies if one.config.policy.kind == "donchian"]
+    if resting:
+        raise ConfigError(
+            f'{host.path}: execution.fill_policy = "vwap_window" cannot be used with {resting}: they rest '
+            'stops at the venue, which an averaged price would trip; use "next_open"'
+        )
+    return execution.vwap_minutes * 60_000_000_000
