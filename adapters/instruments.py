@@ -156,6 +156,12 @@ def find_spec(instrument_id: str, table: InstrumentTable | None = None) -> Instr
     )
 
 
+def with_steps(spec: InstrumentSpec, tick_size: Decimal | None, lot_size: Decimal | None) -> InstrumentSpec:
+    """Give an instrument other steps of price and quantity; None keeps its own."""
+    changed = replace(spec, tick_size=tick_size or spec.tick_size, lot_size=lot_size or spec.lot_size)
+    return replace(changed, min_quantity=max(changed.min_quantity, changed.lot_size))
+
+
 def make_instrument(instrument_id: str, table: InstrumentTable | None = None) -> NautilusInstrument:
     """Build the engine's instrument from the table.
 

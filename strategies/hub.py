@@ -5,9 +5,10 @@ One subscriber and a loop in configuration order make it the same everywhere.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
-from nautilus_trader.common import DataActor, DataActorConfig
+from nautilus_trader.common import DataActor, DataActorConfig, TimeEvent
 from nautilus_trader.model import Bar, BarType
 
 from strategies.guards import guarded
@@ -73,7 +74,8 @@ class PanelHub(DataActor):
         for listener in config.listeners:
             group = next((g for g in self._groups if g.bar_types == listener.bar_types), None)
             if group is None:
-                group = _Group(listener.bar_types)
+                group = _Group(listener.bar_types, f"panel-{len(self._groups)}")
+                group.on_alert = partial(self._expire, group)
                 self._groups.append(group)
             group.listeners.append(listener)
         self._by_bar_type: dict[str, list[tuple[_Group, int]]] = {}
@@ -154,30 +156,29 @@ class PanelHub(DataActor):
             listener.decide()
 
     def _arm_timeout(self, group: "_Group") -> None:
-        ts_event = group.pending_ts
+        # One alert a group, which the next panel replaces: a closure for each panel would cost more than it.
+        group.expires_ns = self.clock.timestamp_ns() + self._timeout_ns
+        self.clock.set_time_alert_ns(group.alert_name, group.expires_ns, group.on_alert)
 
-        @guarded
-        def expire(hub: PanelHub) -> None:
-            if group.pending_ts == ts_event:
-                hub._send(group)
-
-        self.clock.set_time_alert_ns(
-            f"panel-{self._groups.index(group)}-{ts_event}",
-            self.clock.timestamp_ns() + self._timeout_ns,
-            lambda _event: expire(self),
-        )
+    @guarded
+    def _expire(self, group: "_Group", event: TimeEvent) -> None:
+        if group.pending_ts and event.ts_event >= group.expires_ns:
+            self._send(group)
 
 
 class _Group:
     """Strategies that watch the same bars."""
 
-    def __init__(self, bar_types: tuple[str, ...]) -> None:
+    def __init__(self, bar_types: tuple[str, ...], alert_name: str) -> None:
         self.bar_types = bar_types
         self.listeners: list[PanelListener] = []
         self.rows: list[BarRow | None] = [None] * len(bar_types)
         self.missing = len(bar_types)
         self.pending_ts = 0
         self.last_ts = 0
+        self.alert_name = alert_name
+        self.on_alert: Callable[[TimeEvent], None] | None = None
+        self.expires_ns = 0
 
     def clear(self) -> None:
         self.last_ts = self.pending_ts

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 from nautilus_trader.model import BarType
 from nautilus_trader.persistence import ParquetDataCatalog
@@ -22,14 +21,14 @@ from adapters.catalog import (
     Catalog,
     bar_file_path,
     file_span,
-    format_time,
     interval_ns_of,
     interval_of,
     provenance_path,
     read_bar_file,
 )
-from adapters.errors import IngestError, OverlapError
+from adapters.errors import IngestError
 from adapters.ingest.checks import check_bars
+from adapters.ingest.merge import Change, HeldSeries
 from adapters.ingest.sources import SourceFile, read_source, usual_interval
 from adapters.instruments import InstrumentSpec, build_instrument, spec_of
 from adapters.staging import Staging, stage
@@ -187,7 +186,7 @@ def store_bars(
     """
     report = on_progress or _ignore_progress
     with stage(root) as staging:
-        series = _Series(root, bar_type)
+        series = HeldSeries(Catalog(root), bar_type)
         change = series.plan_replacing(bars) if replace else series.plan_adding(bars)
         kept = [file for file in series.files if file not in change.removed]
         status = _status(series, change)
@@ -217,90 +216,7 @@ def store_bars(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    added: tuple[BarColumns, ...]
-    removed: tuple[Path, ...]
-    new_rows: int
-
-
-class _Series:
-    """What the catalog holds of one series."""
-
-    def __init__(self, root: Path, bar_type: str) -> None:
-        catalog = Catalog(root)
-        self.bar_type = bar_type
-        self.files = tuple(catalog.bar_files(bar_type)) if bar_type in catalog.bar_types() else ()
-        self.notes = catalog.provenance(bar_type)
-        self._spans = [file_span(file) for file in self.files]
-
-    def plan_replacing(self, bars: BarColumns) -> _Change:
-        """Put ``bars`` in the place of whatever lies between the first and the last of them."""
-        touched = self._touched(bars)
-        if not touched:
-            return _Change((bars,), (), len(bars))
-        held = BarColumns.concat([read_bar_file(file) for file in touched])
-        before = held.select(held.ts_event < bars.ts_event[0])
-        after = held.select(held.ts_event > bars.ts_event[-1])
-        outside = [part for part in (before, after) if len(part)]
-        if any(part.precisions != bars.precisions for part in outside):
-            raise self._other_precision()
-        merged = BarColumns.concat([part for part in (before, bars, after) if len(part)])
-        if merged.equals(held):
-            return _Change((), (), 0)
-        return _Change((merged,), touched, len(bars))
-
-    def plan_adding(self, bars: BarColumns) -> _Change:
-        """Add those of ``bars`` that no file covers; refuse if the others are not what the files hold."""
-        touched = self._touched(bars)
-        gap = np.searchsorted([first for first, _ in self._spans], bars.ts_event, side="right")
-        covered = np.zeros(len(bars), dtype=np.bool_)
-        for first, last in self._spans:
-            covered |= (bars.ts_event >= first) & (bars.ts_event <= last)
-        if touched:
-            held = BarColumns.concat([read_bar_file(file) for file in touched])
-            inside = (held.ts_event >= bars.ts_event[0]) & (held.ts_event <= bars.ts_event[-1])
-            self._refuse_difference(held.select(inside), bars.select(covered))
-        # One file for each run between files, so that no two files overlap.
-        runs = [bars.select(~covered & (gap == number)) for number in np.unique(gap[~covered])]
-        return _Change(tuple(runs), (), int((~covered).sum()))
-
-    def _touched(self, bars: BarColumns) -> tuple[Path, ...]:
-        first, last = bars.ts_event[0], bars.ts_event[-1]
-        return tuple(
-            file
-            for file, span in zip(self.files, self._spans, strict=True)
-            if span[0] <= last and span[1] >= first
-        )
-
-    def _refuse_difference(self, held: BarColumns, offered: BarColumns) -> None:
-        if held.equals(offered):
-            return
-        if held.precisions != offered.precisions:
-            raise self._other_precision()
-        shared, ours, theirs = np.intersect1d(
-            held.ts_event, offered.ts_event, assume_unique=True, return_indices=True
-        )
-        changed = shared[held.select(ours).differs(offered.select(theirs))]
-        only_one = np.setxor1d(held.ts_event, offered.ts_event, assume_unique=True)
-        differing = np.concatenate((changed, only_one))
-        first, last = int(differing.min()), int(differing.max())
-        raise OverlapError(
-            f"{self.bar_type}: expected the bars that the catalog already holds, found {len(differing):,} "
-            f"that differ, closing from {format_time(first)} to {format_time(last)}; "
-            "import with --replace to put the new ones in their place",
-            first_ns=first,
-            last_ns=last,
-        )
-
-    def _other_precision(self) -> IngestError:
-        return IngestError(
-            f"{self.bar_type}: expected the tick and lot of the bars that the catalog already holds, found "
-            "others; import the whole series again with --replace, or into another catalog"
-        )
-
-
-def _status(series: _Series, change: _Change) -> ImportStatus:
+def _status(series: HeldSeries, change: Change) -> ImportStatus:
     if not change.added:
         return ImportStatus.ALREADY_THERE
     if change.removed:
@@ -323,7 +239,7 @@ def _check_instrument(catalog: Catalog, spec: InstrumentSpec, bar_type: str, *, 
     return held == spec
 
 
-def _check_adjustment(series: _Series, adjustment: str) -> None:
+def _check_adjustment(series: HeldSeries, adjustment: str) -> None:
     noted = (series.notes or {}).get("adjustment", adjustment)
     if noted != adjustment:
         raise IngestError(

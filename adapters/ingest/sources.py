@@ -9,12 +9,10 @@ CSV without a header (Binance Vision, Kraken) is read by position. Nothing is re
 
 import hashlib
 import io
-import re
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,10 +27,6 @@ TIME_NAMES = ("ts", "open_time", "timestamp", "time", "date", "datetime")
 """Names under which the time of a bar's open is looked for, in this order."""
 
 _UNIT_NAMES = {1: "SECOND", 60: "MINUTE", 3_600: "HOUR", 86_400: "DAY"}
-_UNITS = {"s": "SECOND", "m": "MINUTE", "h": "HOUR", "d": "DAY"}
-_NAME = re.compile(
-    r"^(?:(?P<venue>[A-Z0-9]+)_)?(?P<symbol>[A-Z0-9.-]+?)[_-](?P<step>\d+)(?P<unit>[smhd])[_.-]"
-)
 # Integers of these sizes are times from 1973 to 5138 in the unit beside them.
 _NS_PER_UNIT = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3))
 
@@ -59,29 +53,6 @@ class SourceBars:
     """open, high, low, close and volume, each of shape (T,)."""
 
 
-class NamedSeries(NamedTuple):
-    """What a file's name says about its bars; None where it says nothing."""
-
-    symbol: str | None
-    venue: str | None
-    interval: str | None
-
-
-def series_named_by(path: Path) -> NamedSeries:
-    """Read symbol, venue and interval off names such as ``BINANCE_BTCUSDT_1m_2023.parquet``."""
-    match = _NAME.match(path.name)
-    if match is None:
-        return NamedSeries(None, None, None)
-    interval = f"{match['step']}-{_UNITS[match['unit']]}"
-    return NamedSeries(match["symbol"], match["venue"], interval)
-
-
-def parse_interval(text: str) -> str:
-    """Write an interval in the engine's words: ``1m`` becomes ``1-MINUTE``."""
-    match = re.fullmatch(r"(\d+)([smhd])", text)
-    return f"{match[1]}-{_UNITS[match[2]]}" if match else text.upper()
-
-
 def usual_interval(bars: SourceBars) -> str:
     """Tell the interval of bars from the commonest distance between two of them.
 
@@ -97,28 +68,6 @@ def usual_interval(bars: SourceBars) -> str:
     seconds = int(lengths[counts.argmax()]) // 10**9
     unit = next((unit for unit in (86_400, 3_600, 60) if seconds % unit == 0), 1)
     return f"{seconds // unit}-{_UNIT_NAMES[unit]}"
-
-
-def group_by_series(
-    paths: Sequence[Path], *, symbol: str | None = None, venue: str | None = None, interval: str | None = None
-) -> dict[tuple[str, str | None], list[Path]]:
-    """Sort files by instrument id and interval, from what is given and else from their names.
-
-    Raises:
-        IngestError: If neither says what a file holds.
-    """
-    groups: dict[tuple[str, str | None], list[Path]] = {}
-    for path in paths:
-        named = series_named_by(path)
-        found_symbol, found_venue = symbol or named.symbol, venue or named.venue
-        if found_symbol is None or found_venue is None:
-            raise IngestError(
-                f"{path.name}: expected a name like BINANCE_BTCUSDT_1m_2023.parquet, found none that tells "
-                f"{'the symbol' if found_symbol is None else 'the venue'}; give --symbol and --venue"
-            )
-        key = (f"{found_symbol}.{found_venue}", interval or named.interval)
-        groups.setdefault(key, []).append(path)
-    return groups
 
 
 def read_source(path: Path) -> SourceBars:

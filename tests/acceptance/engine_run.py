@@ -1,0 +1,90 @@
+"""Runs one backtest engine as a plan says and prints what it left as JSON (``python engine_run.py < plan.json``).
+
+A process of its own, because two engines must not share one.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import adapters.playback
+import bot.assembly
+from adapters.catalog import Catalog
+from bot.backtest import run_engine
+from bot.config import load_host
+from ops.session import SessionRecorder
+from strategies.observation import Observation
+from strategies.policies import Action, Policy
+from strategies.tape import MemoryTape, records_sha256
+
+
+class Failing:
+    """A policy that answers as the one it stands for, until it breaks."""
+
+    def __init__(self, policy: Policy, healthy_calls: int) -> None:
+        self.name, self.required_columns, self.policy_id = (
+            policy.name,
+            policy.required_columns,
+            policy.policy_id,
+        )
+        self._policy, self._left = policy, healthy_calls
+
+    def act(self, observation: Observation) -> Action:
+        if self._left == 0:
+            raise ZeroDivisionError("the policy broke")
+        self._left -= 1
+        return self._policy.act(observation)
+
+    def reset(self) -> None:
+        self._policy.reset()
+
+
+def plant_failure(kind: str, healthy_calls: int) -> None:
+    """Let the policy of a kind break after as many answers."""
+    original = bot.assembly.make_policy
+
+    def make(config: Any, **parts: Any) -> Policy:
+        policy = original(config, **parts)
+        return Failing(policy, healthy_calls) if config.kind == kind else policy
+
+    bot.assembly.make_policy = make  # type: ignore[attr-defined]
+
+
+def records(tape: MemoryTape, session_dir: Path) -> None:
+    """Write the tape as the daemon writes its own."""
+    recorder = SessionRecorder(session_dir.parent, session_dir.name, {})
+    for kind in (tape.decisions, tape.verdicts, tape.orders, tape.fills, tape.equity, tape.halts):
+        for record in kind:
+            recorder.write(record)
+    recorder.close()
+
+
+def main(plan: dict[str, Any]) -> dict[str, Any]:
+    if "fail" in plan:
+        plant_failure(plan["fail"]["kind"], plan["fail"]["healthy_calls"])
+    if "stretch_rows" in plan:
+        adapters.playback.STRETCH_ROWS = plan["stretch_rows"]
+    host = load_host(Path(plan["host"]), plan.get("overrides", {}))
+    stretches: list[int] = []
+    run = run_engine(host, Catalog(host.catalog_path), lambda done, _: stretches.append(done))
+    if "session" in plan:
+        records(run.tape, Path(plan["session"]))
+    return {
+        "stretches": len(stretches),
+        "decisions_sha256": records_sha256(run.tape.decisions),
+        "orders_sha256": records_sha256(run.tape.orders),
+        "fills_sha256": records_sha256(run.tape.fills),
+        "decisions": [[record.ts_event, record.strategy] for record in run.tape.decisions],
+        "fills": [[record.ts_event, record.strategy] for record in run.tape.fills],
+        "halts": [list(record) for record in run.tape.halts],
+        "faults": {end.name: end.fault for end in run.strategies if end.fault is not None},
+        "profits": {end.name: end.equity - end.capital for end in run.strategies},
+        "account_profit": run.account_profit,
+        "incomplete_panels": run.incomplete_panels,
+        "late_bars": run.late_bars,
+    }
+
+
+if __name__ == "__main__":
+    json.dump(main(json.load(sys.stdin)), sys.stdout)

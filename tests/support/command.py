@@ -1,0 +1,141 @@
+"""The console script and the daemon, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from tests.support.data import ROOT
+
+_PROGRAM = (sys.executable, "-m", "bot.cli.app")
+_PATIENCE_SECS = 60.0
+
+
+class Answer(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def document(self) -> Any:
+        """The JSON document on standard output."""
+        return json.loads(self.out)
+
+
+def argonaut(*args: object, hash_seed: int | None = None) -> Answer:
+    """Run one command to its end.
+
+    Args:
+        args: Its command line.
+        hash_seed: Seed of Python's string hashes; None leaves it to chance.
+    """
+    changed = {} if hash_seed is None else {"PYTHONHASHSEED": str(hash_seed)}
+    return _run([*_PROGRAM, *map(str, args)], None, changed)
+
+
+def run_script(script: Path, plan: Mapping[str, Any], hash_seed: int | None = None) -> Any:
+    """Run a script of the tests that reads a plan from standard input and answers with JSON."""
+    changed = {} if hash_seed is None else {"PYTHONHASHSEED": str(hash_seed)}
+    answer = _run([sys.executable, str(script)], json.dumps(plan), changed)
+    assert answer.code == 0, answer.err[-3000:]
+    return answer.document()
+
+
+def _run(command: Sequence[str], given: str | None, changed: Mapping[str, str]) -> Answer:
+    done = subprocess.run(
+        command,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+        cwd=ROOT,
+        env=_environment() | changed,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def _environment() -> dict[str, str]:
+    ours = {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return {key: value for key, value in os.environ.items() if not key.startswith("ARGONAUT_")} | ours
+
+
+class DaemonProcess:
+    """A daemon under test; killed at the end if it is still there.
+
+    Args:
+        config: Host file.
+        state_dir: Made if absent.
+        args: More of the command line.
+        prepare: Called in the child before the program starts.
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        state_dir: Path,
+        *args: object,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        self.state_dir = state_dir
+        self._out = state_dir.with_name(f"{state_dir.name}.{time.monotonic_ns()}.out")
+        self._started = time.monotonic()
+        with self._out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [*_PROGRAM, "run", str(config), "--state-dir", str(state_dir), *map(str, args)],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=_environment(),
+                preexec_fn=prepare,  # noqa: PLW1509 - one thread, and a limit can be set nowhere else
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    @property
+    def said(self) -> str:
+        """What the daemon has printed so far."""
+        return self._out.read_text(encoding="utf-8", errors="replace")
+
+    def ready(self) -> float:
+        """Wait until it is ready.
+
+        Returns:
+            Seconds since it was started.
+        """
+        self.until(lambda: "READY" in self.said)
+        return time.monotonic() - self._started
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something to become true while the daemon lives."""
+        deadline = time.monotonic() + _PATIENCE_SECS
+        while not condition():
+            assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}: {self.said}"
+            assert time.monotonic() < deadline, f"waited in vain: {self.said}"
+            time.sleep(0.05)
+
+    def wait(self, timeout: float = _PATIENCE_SECS) -> int:
+        """Wait for its end.
+
+        Returns:
+            The exit code.
+        """
+        return self.process.wait(timeout)
+
+    def ask(self, *args: object) -> Answer:
+        """Run a command on its state directory."""
+        return argonaut(*args, "--state-dir", self.state_dir)
