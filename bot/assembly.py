@@ -57,7 +57,8 @@ class Surroundings:
     """Spread assumed where the venue quotes none."""
     free_base: Callable[[str], float] | None = None
     """Free balance of a currency at the venue; None where the account may go short."""
-    panel_timeout_secs: float = 5.0
+    panel_timeout_secs: float | None = 5.0
+    """How long a panel waits for missing bars; 0 to the end of its own bar time, None until it is flushed."""
     on_bar: Callable[[str, BarRow], None] | None = None
     """Called with bar type and bar before the strategies decide."""
     now: Callable[[], int] | None = None

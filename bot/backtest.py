@@ -102,7 +102,8 @@ def run_engine(
         borrow_cost=meter.borrow_cost,
         spread_bps=2.0 * host.settings.costs.half_spread_bps,
         free_base=None if may_short else _holdings(engine, venue),
-        panel_timeout_secs=host.settings.execution.panel_timeout_secs,
+        # Recorded bars come on time or never; a later decision would miss the open that follows the close.
+        panel_timeout_secs=0.0,
         on_bar=meter.note_bar,
     )
     try:

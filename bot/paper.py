@@ -95,7 +95,7 @@ def make_paper_node(
             borrow_cost=meter.borrow_cost,
             spread_bps=2.0 * settings.costs.half_spread_bps,
             free_base=None if may_short else _holdings(gateway.venue),
-            panel_timeout_secs=settings.execution.panel_timeout_secs,
+            panel_timeout_secs=None,  # the barrier flushes
             on_bar=meter.note_bar,
             monotonic=monotonic,
         ),

@@ -139,21 +139,25 @@ def _manifest(place: Path) -> bytes | None:
 
 def regime_stays(decisions: Iterable[DecisionRecord]) -> list[RegimeStay]:
     """The timeline of regimes: one row per unbroken stay, in order of its beginning."""
-    stays: list[RegimeStay] = []
-    current: dict[str, int] = {}
-    for d in decisions:
-        if d.regime_state < 0:
+    stays: list[list[DecisionRecord]] = []
+    current: dict[str, list[DecisionRecord]] = {}
+    for decision in decisions:
+        if decision.regime_state < 0:
             continue
-        belief = d.regime_probs[d.regime_state]
-        at = current.get(d.strategy)
-        if at is None or stays[at].state != d.regime_state:
-            current[d.strategy] = len(stays)
-            stays.append(RegimeStay(d.strategy, d.regime_state, d.ts_event, d.ts_event, 1, belief))
-        else:
-            stay = stays[at]
-            mean = (stay.mean_probability * stay.bars + belief) / (stay.bars + 1)
-            stays[at] = stay._replace(last_ts=d.ts_event, bars=stay.bars + 1, mean_probability=mean)
-    return stays
+        stay = current.get(decision.strategy)
+        if stay is None or stay[0].regime_state != decision.regime_state:
+            stay = current[decision.strategy] = []
+            stays.append(stay)
+        stay.append(decision)
+    return [_stay(stay) for stay in stays]
+
+
+def _stay(decisions: Sequence[DecisionRecord]) -> RegimeStay:
+    first, last = decisions[0], decisions[-1]
+    belief = sum(decision.regime_probs[first.regime_state] for decision in decisions) / len(decisions)
+    return RegimeStay(
+        first.strategy, first.regime_state, first.ts_event, last.ts_event, len(decisions), belief
+    )
 
 
 def last_of_each_day(records: Iterable[EquityRecord]) -> list[EquityRecord]:

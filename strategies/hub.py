@@ -37,7 +37,7 @@ class PanelHubConfig(DataActorConfig):
     def __init__(
         self,
         listeners: Sequence[PanelListener] = (),
-        timeout_secs: float = 5.0,
+        timeout_secs: float | None = 5.0,
         on_bar_seen: Callable[[str, BarRow], None] | None = None,
         before_decisions: Callable[[int], None] | None = None,
         **_: object,
@@ -55,7 +55,8 @@ class PanelHub(DataActor):
     account are checked against the same bar for all.
 
     A panel is complete when every instrument of the strategy has a bar of that close time. It goes out
-    incomplete, with None for what is missing, when a later bar arrives first or the timeout passes.
+    incomplete, with None for what is missing, when a later bar arrives first, when the timeout passes
+    (of 0: once all bars of that time have been handed over) or when `flush` says that no more will come.
     A bar older than the last panel that went out is counted as late and never decided on again.
     """
 
@@ -69,7 +70,7 @@ class PanelHub(DataActor):
         """Close time of the newest panel that was decided on."""
         self._on_bar_seen = config.on_bar_seen
         self._before_decisions = config.before_decisions
-        self._timeout_ns = int(config.timeout_secs * _SECOND_NS)
+        self._timeout_ns = None if config.timeout_secs is None else int(config.timeout_secs * _SECOND_NS)
         self._groups: list[_Group] = []
         for listener in config.listeners:
             group = next((g for g in self._groups if g.bar_types == listener.bar_types), None)
@@ -131,8 +132,8 @@ class PanelHub(DataActor):
             self._send(group)
         if group.pending_ts == 0:
             group.pending_ts = row.ts_event
-            if len(group.bar_types) > 1 and self._timeout_ns:
-                self._arm_timeout(group)
+            if len(group.bar_types) > 1 and self._timeout_ns is not None:
+                self._arm_timeout(group, self._timeout_ns)
         if row.ts_event < group.pending_ts:
             self.late_bars += 1
             return
@@ -155,9 +156,9 @@ class PanelHub(DataActor):
         for listener in group.listeners:
             listener.decide()
 
-    def _arm_timeout(self, group: "_Group") -> None:
+    def _arm_timeout(self, group: "_Group", timeout_ns: int) -> None:
         # One alert a group, which the next panel replaces: a closure for each panel would cost more than it.
-        group.expires_ns = self.clock.timestamp_ns() + self._timeout_ns
+        group.expires_ns = self.clock.timestamp_ns() + timeout_ns
         self.clock.set_time_alert_ns(group.alert_name, group.expires_ns, group.on_alert)
 
     @guarded

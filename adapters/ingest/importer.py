@@ -57,6 +57,15 @@ class ImportStatus(StrEnum):
     """The catalog held all of it; nothing was written."""
 
 
+class Adjustment(StrEnum):
+    """What was done to prices for the sake of corporate actions."""
+
+    NONE = "none"
+    """As they were traded."""
+    SPLIT = "split"
+    SPLIT_AND_DIVIDEND = "split_and_dividend"
+
+
 @dataclass(frozen=True, slots=True)
 class ImportResult:
     """What an import did to one series."""
@@ -81,8 +90,7 @@ class Origin:
     """Where bars come from and what was done to them."""
 
     vendor: str = ""
-    adjustment: str = "none"
-    """Of prices for corporate actions: none, split, or split_and_dividend."""
+    adjustment: Adjustment = Adjustment.NONE
     files: tuple[SourceFile, ...] = ()
 
 
@@ -113,7 +121,7 @@ def import_files(
     *,
     interval: str | None = None,
     vendor: str = "",
-    adjustment: str = "none",
+    adjustment: Adjustment = Adjustment.NONE,
     replace: bool = False,
     round_prices: bool = False,
     on_progress: Progress | None = None,

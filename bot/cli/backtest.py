@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, note, progress_bar
+from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, note, print_table, progress_bar
 from bot.config import load_host
 from bot.exit_codes import ExitCode
 
@@ -70,7 +69,7 @@ def _print_summary(metrics: Mapping[str, Any], currency: str) -> None:
             str(book.get("trade_count", "")),
             f"{book['costs']['total_quote']:,.2f}" if "total_quote" in book["costs"] else "",
         )
-    Console().print(table)
+    print_table(table)
 
 
 def _statistic(value: Any, *, percent: bool) -> str:

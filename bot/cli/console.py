@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -28,6 +29,7 @@ StateDirOption = Annotated[
 DEFAULT_STATE_DIR = Path("var")
 
 _PATIENCE_SECS = 2.0
+_WIDTH_UNWATCHED = 180
 
 
 def note(text: str) -> None:
@@ -47,6 +49,11 @@ def emit_json(document: Any) -> None:
         ValueError: If the document holds NaN or infinity, which are not JSON.
     """
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201 - see above
+
+
+def print_table(table: Table) -> None:
+    """Print a table; where nobody watches, wide enough that nothing is cut off."""
+    Console(width=None if sys.stdout.isatty() else _WIDTH_UNWATCHED).print(table)
 
 
 @contextmanager

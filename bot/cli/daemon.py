@@ -12,10 +12,9 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note
+from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note, print_table
 from bot.config import HostKind, load_host
 from bot.exit_codes import ExitCode
 from ops.session import read_orders
@@ -216,7 +215,7 @@ def _print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], empty: str
         table.add_column(column, justify="right" if isinstance(rows[0].get(column), float) else "left")
     for row in rows:
         table.add_row(*(_cell(column, row.get(column)) for column in columns))
-    Console().print(table)
+    print_table(table)
 
 
 def _cell(column: str, value: Any) -> str:

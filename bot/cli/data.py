@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from adapters.catalog import Catalog, format_time, interval_ns_of
-from adapters.ingest.importer import ImportResult, Origin, Progress, bar_type_of, import_files, store_bars
+from adapters.ingest.importer import (
+    Adjustment,
+    ImportResult,
+    Origin,
+    Progress,
+    bar_type_of,
+    import_files,
+    store_bars,
+)
 from adapters.ingest.manifest import SeriesManifest, build_manifest
 from adapters.ingest.naming import group_by_series, parse_interval
 from adapters.ingest.sources import read_source, usual_interval
@@ -48,7 +57,7 @@ def import_(
     venue: Annotated[str | None, typer.Option(help="Default: from the file's name.")] = None,
     interval: Annotated[str | None, typer.Option(help="Default: from the name, else from the data.")] = None,
     vendor: Annotated[str, typer.Option(help="Whom the bars come from; noted in the manifest.")] = "",
-    adjustment: Annotated[str, typer.Option(help="none, split, or split_and_dividend.")] = "none",
+    adjustment: Annotated[Adjustment, typer.Option(help="Of prices.")] = Adjustment.NONE,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite bars that differ.")] = False,
     round_prices: Annotated[
         bool, typer.Option("--round-prices", help="Move prices between ticks to the nearest tick.")
@@ -115,9 +124,10 @@ def list_(
         emit_json({"catalog": str(catalog), "series": rows})
         return ExitCode.OK
     table = _table("series", "bars", "first open", "last open", "adjustment", "vendor")
-    for row in rows:
-        shown = (row["bar_type"], f"{row['rows']:,}", row["first_open"], row["last_open"])
-        table.add_row(*shown, row["adjustment"], row["vendor"])
+    for name, row in zip(opened.bar_types(), rows, strict=True):
+        span, interval_ns = opened.span(name), interval_ns_of(name)
+        times = (format_time(span.first_ns - interval_ns), format_time(span.last_ns - interval_ns))
+        table.add_row(_short(name), f"{span.rows:,}", *times, row["adjustment"], row["vendor"])
     Console().print(table)
     if not rows:
         note(f"{catalog} holds no bars yet; import some with `argonaut data import`")
@@ -184,10 +194,10 @@ def manifest(
             {"content_sha256": built.content_sha256, "series": [_manifested(one) for one in built.series]}
         )
         return ExitCode.OK
-    table = _table("series", "bars", "first open", "last open", "adjustment", "vendor", "content sha256")
+    table = _table("series", "bars", "adjustment", "vendor", "content sha256")
     for one in built.series:
-        shown = (one.bar_type, f"{one.rows:,}", format_time(one.first_open_ns), format_time(one.last_open_ns))
-        table.add_row(*shown, one.adjustment, one.vendor, one.content_sha256)
+        digest = f"{one.content_sha256[:16]}…"
+        table.add_row(_short(one.bar_type), f"{one.rows:,}", one.adjustment, one.vendor, digest)
     Console().print(table)
     Console().print(f"all: {built.content_sha256}", soft_wrap=True)
     return ExitCode.OK
@@ -308,7 +318,7 @@ def _verified(report: SeriesReport) -> dict[str, Any]:
 def _print_reports(reports: Sequence[SeriesReport]) -> None:
     for report in reports:
         kinds = f"{report.absent_bars:,} absent, {report.zero_volume_bars:,} without a trade"
-        title = f"{report.series}: {report.rows:,} bars, {kinds}, {len(report.findings):,} findings"
+        title = f"{_short(report.series)}: {report.rows:,} bars, {kinds}, {len(report.findings):,} findings"
         if report.is_clean:
             Console().print(title, soft_wrap=True)
             continue
@@ -324,10 +334,17 @@ def _print_reports(reports: Sequence[SeriesReport]) -> None:
 
 
 def _table(*headings: str, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading == "bars" else "left", overflow="fold")
+        whole = heading not in {"vendor", "detail"}
+        justify = "right" if heading == "bars" else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=whole)
     return table
+
+
+def _short(bar_type: str) -> str:
+    # All series are of last prices made outside the engine; the name says so for the engine's sake.
+    return bar_type.removesuffix("-LAST-EXTERNAL")
 
 
 def _iso(ns: int) -> str:

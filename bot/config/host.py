@@ -132,7 +132,7 @@ class ExecutionConfig(Section):
     latency_ms: NonNegative = 0.0
     """Simulated time from decision to venue."""
     panel_timeout_secs: Positive = 5.0
-    """How long a decision waits for the bars of the other instruments."""
+    """Live: how long a decision waits for the bars of the other instruments; recorded bars are never late."""
 
 
 class AccountConfig(Section):

@@ -6,11 +6,10 @@ const Market = (() => {
   function draw(host, live, report, market, book, extent) {
     const own = book.instruments[market.instrument] ?? { position: { t: [], quantity: [] }, fills: [] };
     const trades = Trades.of(book.strategy, market.instrument);
-    const range = (u, a, b) => [a ?? extent[0], b ?? extent[1]];
     const hidden = { paths: () => null, points: { show: false } };
     Charts.make(host, {
-      height: 400, extent,
-      scales: { x: { time: true, range }, y: {} },
+      height: 400,
+      scales: { y: {} },
       axes: [Charts.bare, { values: (u, marks) => marks.map(significant), size: 72 }],
       series: [
         { label: "UTC", value: (u, v) => (v == null ? "–" : instant(v)) },
@@ -24,8 +23,8 @@ const Market = (() => {
     }, [market.t, market.open, market.high, market.low, market.close]);
     const { t, quantity } = own.position;
     Charts.make(host, {
-      height: 120, extent,
-      scales: { x: { time: true, range }, y: { range: (u, low, high) => [Math.min(low, 0) * 1.1, Math.max(high, 0) * 1.1 || 1] } },
+      height: 120,
+      scales: { y: { range: (u, low, high) => [Math.min(low, 0) * 1.1, Math.max(high, 0) * 1.1 || 1] } },
       axes: [Charts.timeAxis, { values: (u, ticks) => ticks.map(significant), size: 72, space: 28 }],
       series: [
         { label: "Position", value: () => "" },
@@ -51,7 +50,7 @@ const Market = (() => {
     clipped(u, (ctx, box) => {
       for (const [start, end, state] of regimes) {
         if (end < u.scales.x.min || start > u.scales.x.max) continue;
-        const left = u.valToPos(start, "x", true), width = Math.max(u.valToPos(end, "x", true) - left, 0.5);
+        const left = Math.round(u.valToPos(start, "x", true)), width = Math.round(u.valToPos(end, "x", true)) - left;
         ctx.fillStyle = faded(`--state${state % 6}`, 13);
         ctx.fillRect(left, box.top, width, box.height);
         ctx.fillStyle = style(`--state${state % 6}`);

@@ -14,13 +14,12 @@
   const preferred = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   root.dataset.theme = remembered ?? preferred;
 
-  function draw(window) {
-    Charts.clear();
+  function draw(asked) {
+    Charts.clear(extent, asked);
     daily?.destroy();
-    Charts.equity(at("equity-chart"), report.equity, extent, state.log);
+    Charts.equity(at("equity-chart"), report.equity, state.log);
     drawMarket();
     daily = Charts.days(at("days-chart"), report.days);
-    if (window) Charts.zoom(...window);
   }
 
   function drawMarket() {
@@ -31,15 +30,12 @@
     Market.draw(at("market-chart"), live, report, market, book, extent);
   }
 
-  let shown = null;
-  const redraw = () => draw(shown ?? extent);
-
   function show(trade) {
     state.market = report.markets.findIndex((m) => m.instrument === trade.instrument);
     state.book = report.books.findIndex((b) => b.strategy === trade.strategy);
     controls();
     const margin = Math.max(trade.exit - trade.entry, 40 * report.candleSeconds);
-    draw([trade.entry - margin, trade.exit + margin]);
+    draw([Math.max(extent[0], trade.entry - margin), Math.min(extent[1], trade.exit + margin)]);
     at("market").scrollIntoView();
     at("market-chart").focus({ preventScroll: true });
   }
@@ -53,9 +49,9 @@
 
   function controls() {
     const scale = create("button", { type: "button", textContent: "log", ariaPressed: String(state.log), title: "Logarithmic scale",
-      onclick: () => { state.log = !state.log; controls(); redraw(); at("equity-controls").querySelector("[aria-pressed]").focus(); } });
+      onclick: () => { state.log = !state.log; controls(); draw(); at("equity-controls").querySelector("[aria-pressed]").focus(); } });
     at("equity-controls").replaceChildren(...spans(), scale);
-    const pick = (label, names, key) => create("select", { ariaLabel: label, onchange: (event) => { state[key] = event.target.selectedIndex; redraw(); } },
+    const pick = (label, names, key) => create("select", { ariaLabel: label, onchange: (event) => { state[key] = event.target.selectedIndex; draw(); } },
       ...names.map((name, i) => create("option", { textContent: name, selected: i === state[key] })));
     const picks = [pick("Instrument", report.markets.map((m) => m.instrument), "market")];
     if (report.books.length > 1) picks.push(pick("Strategy", report.books.map((b) => b.strategy), "book"));
@@ -88,16 +84,15 @@
   at("theme").onclick = () => {
     root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
     try { localStorage.setItem("argonaut-theme", root.dataset.theme); } catch { /* a file opened from disk may have no storage */ }
-    redraw();
+    draw();
   };
   addEventListener("resize", () => { Charts.resize(); daily?.setSize({ width: at("days-chart").clientWidth, height: 160 }); });
-  Charts.onView((view) => { shown = view; });
   for (const [id, name] of [["equity-chart", "Equity, drawdown and exposure over time"], ["market-chart", "Price, actions, regimes and position over time"]]) {
     at(id).setAttribute("aria-label", `${name}; arrows move, plus and minus zoom, nought resets`);
     Charts.keys(at(id));
   }
   controls();
-  draw(null);
+  draw();
   weights();
   Trades.controls(show);
   Trades.render(show);

@@ -4,6 +4,7 @@ A year of minutes has half a million bars and a screen two thousand columns. Lin
 lowest and highest bar of every bucket, so no spike and no drawdown is lost; prices become longer candles.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ def extreme_indices(lines: list[Floats], max_points: int) -> Ints:
     edges = np.unique(np.linspace(0, count, buckets + 1).astype(np.int64))
     chosen = [edges[:-1], edges[1:] - 1]
     for line in lines:
-        spans = list(zip(edges[:-1], edges[1:], strict=True))
+        spans = list(pairwise(edges.tolist()))
         chosen.append(np.array([a + int(np.argmin(line[a:b])) for a, b in spans], dtype=np.int64))
         chosen.append(np.array([a + int(np.argmax(line[a:b])) for a, b in spans], dtype=np.int64))
     return np.unique(np.concatenate(chosen))

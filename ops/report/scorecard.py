@@ -1,4 +1,4 @@
-"""The figures: headline tiles, the table of all books side by side, months, and the run against its baselines."""
+"""The figures: headline tiles, all books side by side, months, and the run against its baselines."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,13 +28,13 @@ def tiles(metrics: Mapping[str, Any], currency: str) -> Markup:
         _tile("Net return", metrics["total_return_frac"], signed_percent),
         _tile("CAGR", metrics["cagr_frac"], signed_percent),
         _tile("Sharpe", metrics["sharpe"], signed_number),
-        _tile("Max drawdown", metrics["max_drawdown_frac"], percent, neutral=True),
+        _tile("Max drawdown", metrics["max_drawdown_frac"], percent, reference=None),
         _tile("Profit factor", metrics["profit_factor"], number, reference=1.0),
-        _tile("Hit rate", metrics["hit_rate"], percent, digits=1, neutral=True),
+        _tile("Hit rate", metrics["hit_rate"], percent, reference=None, digits=1),
         _plain_tile("Round trips", f"{metrics['trade_count']:,}", _held(metrics)),
         _plain_tile(
-            "Costs",
-            f"{number(metrics['costs']['total_quote'])} {currency}",
+            f"Costs, {currency}",
+            number(metrics["costs"]["total_quote"]),
             f"{number(cost_bps, 1)} bps of {number(metrics['traded_notional_quote'], 0)} traded",
         ),
         class_="tiles",
@@ -48,18 +48,13 @@ def _held(metrics: Mapping[str, Any]) -> str:
 
 
 def _tile(
-    label: str,
-    found: Mapping[str, Any],
-    wording: Any,
-    *,
-    reference: float = 0.0,
-    neutral: bool = False,
-    **options: Any,
+    label: str, found: Mapping[str, Any], wording: Any, *, reference: float | None = 0.0, **options: Any
 ) -> Markup:
+    """A figure over its interval; above the reference is good, None means that there is none."""
     value = found["value"]
     if value is None:
         return _plain_tile(label, ABSENT, "not defined for this run")
-    mood = None if neutral else tone(value - reference)
+    mood = None if reference is None else tone(value - reference)
     note: Markup | str = "too few observations for an interval"
     if found["ci_low"] is not None:
         low, high = wording(found["ci_low"], **options), wording(found["ci_high"], **options)
@@ -83,19 +78,21 @@ def _plain_tile(label: str, value: str, note: str) -> Markup:
     )
 
 
-def _whisker(found: Mapping[str, Any], reference: float) -> Markup:
+def _whisker(found: Mapping[str, Any], reference: float | None) -> Markup:
     low, high, value = found["ci_low"], found["ci_high"], found["value"]
-    left, right = min(low, value, reference), max(high, value, reference)
+    shown = [low, high, value] if reference is None else [low, high, value, reference]
+    left, right = min(shown), max(shown)
     span = (right - left) or 1.0
 
     def x(at: float) -> str:
         return f"{3 + 94 * (at - left) / span:.2f}"
 
-    marks = (
+    marks = [
         element("line", x1=x(low), x2=x(high), y1=5, y2=5, class_="range"),
-        element("line", x1=x(reference), x2=x(reference), y1=0, y2=10, class_="reference"),
         element("line", x1=x(value), x2=x(value), y1=2, y2=8, class_="point"),
-    )
+    ]
+    if reference is not None:
+        marks.insert(1, element("line", x1=x(reference), x2=x(reference), y1=0, y2=10, class_="reference"))
     return element(
         "svg", *marks, viewBox="0 0 100 10", preserveAspectRatio="none", class_="whisker", aria_hidden="true"
     )

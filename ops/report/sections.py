@@ -25,9 +25,8 @@ def halts(run: RunContents) -> Markup:
     more = len(run.tape.halts) - len(lines)
     if more > 0:
         lines.append(element("li", f"and {more} more, in halts.csv"))
-    return element(
-        "div", element("strong", "Trading was restricted"), element("ul", *lines), class_="warning", role="alert"
-    )
+    content = (element("strong", "Trading was restricted"), element("ul", *lines))
+    return element("div", *content, class_="warning", role="alert")
 
 
 def costs(run: RunContents, metrics: Mapping[str, Any]) -> Markup:
@@ -103,13 +102,14 @@ def _transitions(name: str, counts: Sequence[Sequence[int]]) -> Markup:
     for state, row in enumerate(counts):
         total = sum(row)
         shares = [n / total if total else None for n in row]
-        cells = [
-            element("span", percent(share, 1), class_="heat belief", style=f"--strength:{round(70 * (share or 0))}%")
-            for share in shares
-        ]
-        rows.append([f"from {state}", *cells])
+        rows.append([f"from {state}", *(_likelihood(share) for share in shares)])
     headers = ["Next bar", *(f"to {state}" for state in range(len(counts)))]
     return table(headers, rows, caption=f"Regime transitions of {name}", class_="months")
+
+
+def _likelihood(share: float | None) -> Markup:
+    strength = round(70 * (share or 0.0))
+    return element("span", percent(share, 1), class_="heat belief", style=f"--strength:{strength}%")
 
 
 def guardrails(verdicts: Iterable[VerdictRecord]) -> Markup:
@@ -173,7 +173,8 @@ def orders(records: Iterable[OrderRecord]) -> Markup:
         return ended
     most = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:15]
     told = [[status.lower(), reason, f"{count:,}"] for (status, reason), count in most]
-    return joined([ended, table(["End", "Reason", "Orders"], told, caption="Reasons of orders that ended badly")])
+    why = table(["End", "Reason", "Orders"], told, caption="Reasons of orders that ended badly")
+    return joined([ended, why])
 
 
 def data_quality(found: Mapping[str, Any]) -> Markup:

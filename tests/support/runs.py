@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ml.evaluation import Bootstrap, Calendar, EquityCurve, evaluate_run
+from ml.evaluation.curve import Ints
 from ops.report import BarSeries, RunContents
 from strategies.market import Floats
 from strategies.tape import (
@@ -26,6 +27,18 @@ FEE_FRAC = 0.0006
 NAN = float("nan")
 
 
+type _Channels = list[tuple[list[float], list[float]]]
+
+
+@dataclass
+class _Market:
+    ts: list[int]
+    open: list[list[float]]
+    close: list[list[float]]
+    state: list[int]
+    noise: list[list[float]]
+
+
 @dataclass
 class _Book:
     name: str
@@ -43,7 +56,7 @@ class _Book:
         self.cash = self.peak = self.capital
 
 
-def example_bars(num_bars: int, seed: int, interval_ns: int) -> tuple[dict[str, BarSeries], np.ndarray]:
+def example_bars(num_bars: int, seed: int, interval_ns: int) -> tuple[dict[str, BarSeries], Ints]:
     """Two correlated symbols with regime-switching drift and volatility, and the true states."""
     rng = np.random.default_rng(seed)
     scale = np.sqrt(interval_ns / (365 * 86_400e9))
@@ -81,21 +94,21 @@ def example_run(
     tape = MemoryTape()
     lookbacks = lookbacks or {"donchian_fast": 55, "donchian_slow": 200}
     books = [_Book(name, 10_000.0, lookback) for name, lookback in lookbacks.items()]
-    closes = np.stack([bars[name].close for name in INSTRUMENTS], axis=1)
-    opens = np.stack([bars[name].open for name in INSTRUMENTS], axis=1)
-    channels = {
-        book.name: [_channel(bars[name], book.lookback) for name in INSTRUMENTS] for book in books
-    }
-    noise = rng.random((num_bars, 3))
-    close_rows, open_rows = closes.tolist(), opens.tolist()
-    ts_rows = bars[INSTRUMENTS[0]].ts_event.tolist()
+    channels = {book.name: [_channel(bars[name], book.lookback) for name in INSTRUMENTS] for book in books}
+    market = _Market(
+        bars[INSTRUMENTS[0]].ts_event.tolist(),
+        np.stack([bars[name].open for name in INSTRUMENTS], axis=1).tolist(),
+        np.stack([bars[name].close for name in INSTRUMENTS], axis=1).tolist(),
+        states.tolist(),
+        rng.random((num_bars, 3)).tolist(),
+    )
     for t in range(num_bars):
         for book in books:
-            _step(tape, book, t, ts_rows, close_rows, open_rows, channels[book.name], int(states[t]), noise[t])
+            _step(tape, book, market, channels[book.name], t)
     curve = _hold(bars, sum(book.capital for book in books))
     fees = sum(fill.fee for fill in tape.fills)
     tape.halts.append(
-        HaltRecord(ts_rows[num_bars // 2], books[0].name, "REDUCING", "daily_loss", "loss 101.20 of 100.00")
+        HaltRecord(market.ts[num_bars // 2], books[0].name, "REDUCING", "daily_loss", "loss 101.20 of 100.00")
     )
     contents: dict[str, object] = {
         "run_id": f"example-{seed}-{num_bars}",
@@ -113,7 +126,7 @@ def example_run(
         "bars": bars,
         "pins": {"config_sha256": "ab" * 32, "data_sha256": "cd" * 32, "argonaut": "0.1.0", "seed": seed},
         "config_text": 'kind = "backtest"\n[venue]\nname = "BINANCE"\n',
-        "costs_quote": {"commission": 0.7 * fees, "half_spread": 0.1 * fees, "impact": 0.2 * fees, "borrow": 0.0},
+        "costs_quote": {"commission": 0.7 * fees, "half_spread": 0.1 * fees, "impact": 0.2 * fees},
         "data_quality": {
             "bars": 2 * num_bars,
             "issues": [{"kind": "gap", "instrument": INSTRUMENTS[0], "from": "2023-03-24 12:40", "bars": 80}],
@@ -131,68 +144,84 @@ def _channel(bars: BarSeries, lookback: int) -> tuple[list[float], list[float]]:
     return upper.tolist(), lower.tolist()
 
 
-def _step(tape, book, t, ts_rows, closes, opens, channel, state, noise):  # type: ignore[no-untyped-def]
-    ts, close = ts_rows[t], closes[t]
-    equity = book.cash + sum(q * c for q, c in zip(book.position, close, strict=True))
-    probs = [0.05, 0.05, 0.05]
-    probs[state] = 0.9
+def _step(tape: MemoryTape, book: _Book, market: _Market, channels: _Channels, t: int) -> None:
+    ts, close, state = market.ts[t], market.close[t], market.state[t]
     weights = [NAN, NAN]
     for i, name in enumerate(INSTRUMENTS):
-        upper, lower = channel[i][0][t], channel[i][1][t]
+        upper, lower = channels[i][0][t], channels[i][1][t]
         if book.position[i] == 0 and close[i] > upper and state != 2:
             weights[i] = 0.35
-            reason, keep = ("spread", 0.0) if noise[0] < 0.1 else ("notional_max", 0.6) if noise[0] < 0.3 else ("ok", 1.0)
-            wanted = round(0.35 * equity / close[i], 5)
-            got = round(keep * wanted, 5)
-            tape.write(VerdictRecord(ts, book.name, name, wanted, got, reason, 1.0, float(noise[1])))
-            if got > 0 and t + 1 < len(ts_rows):
-                _order(tape, book, t, i, got, "OPEN", ts_rows, opens, noise)
+            reason, share = _verdict(market.noise[t][0])
+            wanted = round(0.35 * book.cash / close[i], 5)
+            approved = round(share * wanted, 5)
+            tape.write(VerdictRecord(ts, book.name, name, wanted, approved, reason, 1.0, market.noise[t][1]))
+            if approved > 0:
+                _order(tape, book, market, t, i, approved, "OPEN")
         elif book.position[i] > 0 and (close[i] < lower or close[i] < 0.985 * book.average[i]):
             weights[i] = 0.0
-            quantity = book.position[i]
-            tape.write(VerdictRecord(ts, book.name, name, -quantity, -quantity, "ok", NAN, NAN))
-            if t + 1 < len(ts_rows):
-                role = "CLOSE" if close[i] < lower else "STOP"
-                _order(tape, book, t, i, -quantity, role, ts_rows, opens, noise)
-    digest = hashlib.sha256(f"{book.name}{t}".encode()).hexdigest()
-    targets = tuple(book.position)
-    tape.write(
-        DecisionRecord(
-            ts, book.name, digest, state, tuple(probs), tuple(close), tuple(weights), 0.9, tuple(weights), targets
-        )
-    )
-    gross = sum(abs(q) * c for q, c in zip(book.position, close, strict=True))
-    unrealised = sum(
-        q * (c - a) for q, c, a in zip(book.position, close, book.average, strict=True)
-    )
-    equity = book.cash + gross
+            held = -book.position[i]
+            tape.write(VerdictRecord(ts, book.name, name, held, held, "ok", NAN, NAN))
+            _order(tape, book, market, t, i, held, "CLOSE" if close[i] < lower else "STOP")
+    _record(tape, book, ts, close, state, weights)
+
+
+def _verdict(draw: float) -> tuple[str, float]:
+    if draw < 0.1:
+        return "spread", 0.0
+    return ("notional_max", 0.6) if draw < 0.3 else ("ok", 1.0)
+
+
+def _record(
+    tape: MemoryTape, book: _Book, ts: int, close: list[float], state: int, weights: list[float]
+) -> None:
+    digest = hashlib.sha256(f"{book.name}{ts}".encode()).hexdigest()
+    probs = tuple(0.9 if k == state else 0.05 for k in range(3))
+    asked, targets = tuple(weights), tuple(book.position)
+    tape.write(DecisionRecord(ts, book.name, digest, state, probs, tuple(close), asked, 0.9, asked, targets))
+    value = sum(q * c for q, c in zip(book.position, close, strict=True))
+    unrealised = value - sum(q * a for q, a in zip(book.position, book.average, strict=True))
+    equity = book.cash + value
     book.peak = max(book.peak, equity)
     tape.write(
         EquityRecord(
-            ts, book.name, equity, book.cash, gross, gross, book.realised, unrealised, book.fees,
-            1 - equity / book.peak,
+            ts_event=ts,
+            strategy=book.name,
+            equity=equity,
+            cash=book.cash,
+            gross_exposure=value,
+            net_exposure=value,
+            realised=book.realised,
+            unrealised=unrealised,
+            fees=book.fees,
+            drawdown=1 - equity / book.peak,
         )
-    )  # fmt: skip
+    )
 
 
-def _order(tape, book, t, i, quantity, role, ts_rows, opens, noise):  # type: ignore[no-untyped-def]
+def _order(
+    tape: MemoryTape, book: _Book, market: _Market, t: int, i: int, quantity: float, role: str
+) -> None:
+    if t + 1 == len(market.ts):
+        return
     book.count += 1
     order_id = f"A{book.name[-4:]}{book.count:06d}"
-    side = "BUY" if quantity > 0 else "SELL"
-    common = (book.name, INSTRUMENTS[i], "0" * 64, order_id, side, abs(quantity), "MARKET", role, NAN, NAN)
-    tape.write(OrderRecord(ts_rows[t], *common, "SUBMITTED", ""))
-    if role == "OPEN" and noise[2] < 0.05:
-        tape.write(OrderRecord(ts_rows[t] + 1, *common, "REJECTED", "insufficient balance"))
+    side, size, ts = "BUY" if quantity > 0 else "SELL", abs(quantity), market.ts[t] + 1
+    submitted = OrderRecord(
+        market.ts[t], book.name, INSTRUMENTS[i], "0" * 64, order_id, side, size, "MARKET", role, NAN, NAN,
+        "SUBMITTED", "",
+    )  # fmt: skip
+    tape.write(submitted)
+    if role == "OPEN" and market.noise[t][2] < 0.05:
+        tape.write(submitted._replace(ts_event=ts, status="REJECTED", reason="insufficient balance"))
         return
-    price = opens[t + 1][i]
-    ts = ts_rows[t] + 1
-    fee = abs(quantity) * price * FEE_FRAC
-    tape.write(OrderRecord(ts, *common, "FILLED", ""))
+    price = market.open[t + 1][i]
+    fee = size * price * FEE_FRAC
+    tape.write(submitted._replace(ts_event=ts, status="FILLED"))
     tape.write(
-        FillRecord(ts, book.name, INSTRUMENTS[i], order_id, f"T{order_id}", side, abs(quantity), price, fee, "TAKER")
+        FillRecord(ts, book.name, INSTRUMENTS[i], order_id, f"T{order_id}", side, size, price, fee, "TAKER")
     )
     if quantity < 0:
-        book.realised += -quantity * (price - book.average[i])
+        book.realised += size * (price - book.average[i])
     book.average[i] = price if quantity > 0 else 0.0
     book.position[i] = round(book.position[i] + quantity, 5)
     book.cash -= quantity * price + fee
