@@ -1,50 +1,46 @@
-"""Time of one feature update, beside an empty call in the same process; prints JSON.
-
-Run it from the repository root: ``python -m benchmarks.features``. Targets: all kernels of one instrument
-under 50 µs a bar, eight typical features of two instruments under 12 µs a panel, no growth of memory.
-"""
+"""Time of one feature update: all kernels of one instrument, and eight typical ones of two."""
 
 import gc
-import json
 import math
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 
+from benchmarks.figures import QUICK, Figure, report
 from strategies.config import FeatureConfig, FeaturesConfig
 from strategies.features import FeaturePipeline, kernel_types
 from strategies.market import BarRow, Panel
 
 TYPICAL = ("log_return", "rsi", "atr", "ema_distance", "close_zscore", "volume_zscore", "ewma_volatility")
 MINUTE_NS = 60 * 10**9
-REPEATS = 7
+REPEATS = 3 if QUICK else 7
 PANELS = 4_000
+GROWTH_BARS = 20_000 if QUICK else 100_000
 
 
-def main() -> None:
-    """Measure and print one JSON document."""
-    empty_us = measure(nothing, 1)
+def measure() -> list[Figure]:
+    """Time whole pipelines, and look for growth."""
     every = manifest(*kernel_types())
+    columns = FeaturePipeline(every, 1).num_features
     typical = FeaturesConfig(columns=(*manifest(*TYPICAL).columns, FeatureConfig(kind="dispersion")))
-    kernel_us = {kind: round(pipeline_us(manifest(kind), 1), 3) for kind in kernel_types()}
-    document = {
-        "empty_call_us": round(empty_us, 4),
-        "all_kernels": {
-            "kernels": len(every.columns),
-            "columns": FeaturePipeline(every, 1).num_features,
-            **figures(pipeline_us(every, 1), empty_us, 50.0),
-        },
-        "typical_8_features_2_instruments": figures(pipeline_us(typical, 2), empty_us, 12.0),
-        "pipeline_of_one_kernel_us": {
-            kind: round(us, 3) for kind, us in sorted(kernel_us.items(), key=lambda x: -x[1])
-        },
-        "memory_growth_bytes_per_100k_bars": memory_growth_bytes(every),
-    }
-    print(json.dumps(document, indent=2))
-
-
-def nothing(_: Panel) -> None:
-    """The empty call that everything is measured against."""
+    how = f"`FeaturePipeline.update`, best of {REPEATS} passes of {PANELS:,} panels"
+    return [
+        Figure(
+            f"feature update, all {len(every.columns)} kernels ({columns} columns), one instrument",
+            pipeline_us(every, 1),
+            "µs a bar",
+            how,
+            50.0,
+        ),
+        Figure("feature update, 8 features, two instruments", pipeline_us(typical, 2), "µs a panel", how, 12.0),
+        Figure(
+            "memory that the kernels hold more after further bars",
+            memory_growth_bytes(every),
+            "bytes",
+            f"tracemalloc, all kernels, {GROWTH_BARS:,} bars after the windows were full",
+            4096.0,
+        ),
+    ]
 
 
 def manifest(*kinds: str) -> FeaturesConfig:
@@ -52,22 +48,12 @@ def manifest(*kinds: str) -> FeaturesConfig:
     return FeaturesConfig(columns=tuple(FeatureConfig(kind=kind) for kind in kinds))
 
 
-def figures(update_us: float, empty_us: float, target_us: float) -> dict[str, float | bool]:
-    """One measurement as it is printed."""
-    return {
-        "update_us": round(update_us, 3),
-        "ratio_to_empty_call": round(update_us / empty_us, 1),
-        "target_us": target_us,
-        "met": update_us < target_us,
-    }
-
-
 def pipeline_us(config: FeaturesConfig, num_instruments: int) -> float:
     """Microseconds of one update of a pipeline."""
-    return measure(FeaturePipeline(config, num_instruments).update, num_instruments)
+    return call_us(FeaturePipeline(config, num_instruments).update, num_instruments)
 
 
-def measure(update: Callable[[Panel], object], num_instruments: int) -> float:
+def call_us(update: Callable[[Panel], object], num_instruments: int) -> float:
     """Microseconds of one call, the best of several passes, after a pass to warm up."""
     stream = panels(num_instruments)
     for _, panel in zip(range(PANELS), stream, strict=False):
@@ -84,7 +70,7 @@ def measure(update: Callable[[Panel], object], num_instruments: int) -> float:
 
 
 def memory_growth_bytes(config: FeaturesConfig) -> int:
-    """Bytes that are held more after 100,000 further bars, once the windows are full."""
+    """Bytes that are held more after further bars, once the windows are full."""
     pipeline = FeaturePipeline(config, 1)
     stream = panels(1)
     for _ in range(5_000):
@@ -92,7 +78,7 @@ def memory_growth_bytes(config: FeaturesConfig) -> int:
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    for _ in range(100_000):
+    for _ in range(GROWTH_BARS):
         pipeline.update(next(stream))
     gc.collect()
     growth = tracemalloc.get_traced_memory()[0] - before
@@ -119,4 +105,4 @@ def _bar(ts_event: int, step: int, index: int) -> BarRow:
 
 
 if __name__ == "__main__":
-    main()
+    report(measure)

@@ -26,12 +26,14 @@ class Figure:
     unit: str
     how: str
     target: float | None = None
-    """Largest value that is good enough; of the ratio where there is a reference."""
+    """Largest value that is good enough; of the ratio where there is a reference, unless `is_absolute`."""
     reference: float | None = None
     """What it is beside, in the same unit and from the same run."""
     reference_name: str = ""
     is_at_least: bool = False
     """Whether the target is the smallest ratio, reference over value, rather than the largest."""
+    is_absolute: bool = False
+    """Whether the target is of the value although there is a reference."""
 
     @property
     def ratio(self) -> float | None:
@@ -43,7 +45,7 @@ class Figure:
     @property
     def is_met(self) -> bool | None:
         """Whether the target is met; None without a target or a measurement."""
-        judged = self.value if self.reference is None else self.ratio
+        judged = self.value if self.reference is None or self.is_absolute else self.ratio
         if self.target is None or judged is None:
             return None
         return judged >= self.target if self.is_at_least else judged <= self.target

@@ -1,11 +1,10 @@
-"""Time of regime filter, observation and policies, beside the bare onnxruntime call; prints JSON.
+"""Time of regime filter, observation and policies, beside the bare onnxruntime call.
 
-Run it from the repository root: ``python -m benchmarks.policy``. Window 64, two instruments, eight features,
+Window 64, two instruments, eight features,
 three states over three features, a tanh MLP with two hidden layers of 64. Pieces are timed in turn within
 each round, so that a change of the machine's mood touches all of them alike; each figure is a best round.
 """
 
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.figures import QUICK, Figure, report
 from strategies.config import ActionMap, DonchianPolicyConfig, OnnxPolicyConfig
 from strategies.features import FeatureVector
 from strategies.market import Instrument
@@ -25,11 +25,12 @@ from tests.support.onnx_models import save_mlp
 
 LOOKBACK, INSTRUMENTS, FEATURES, STATES = 64, 2, 8, 3
 COLUMNS = ("donchian_upper_55", "donchian_lower_55", "atr_14", *(f"feature_{at}" for at in range(5)))
-ROUNDS, CALLS = 15, 2_000
+BARE = "`InferenceSession.run`"
+ROUNDS, CALLS = (3 if QUICK else 15), 2_000
 
 
-def main() -> None:
-    """Measure and print one JSON document."""
+def measure() -> list[Figure]:
+    """Time each piece."""
     rng = np.random.default_rng(0)
     builder = ObservationBuilder(LOOKBACK, INSTRUMENTS, FEATURES, STATES, COLUMNS)
     vectors = [
@@ -51,26 +52,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         onnx_policy, bare = policies(Path(directory), observation)
     donchian = make(DonchianPolicyConfig(kind="donchian"), Path())
-    pieces: dict[str, tuple[Callable[[], object], float | None]] = {
-        "bare_onnxruntime_run": (bare, None),
-        "regime_update_diagonal": (lambda: diagonal.update(x), 5.0),
-        "regime_update_full": (lambda: full.update(x), None),
-        "observation_push_and_build": (observe, 5.0),
-        "onnx_act": (lambda: onnx_policy.act(observation), None),
-        "donchian_act": (lambda: donchian.act(observation), None),
+    pieces: dict[str, Callable[[], object]] = {
+        BARE: bare,
+        "regime update, diagonal covariance": lambda: diagonal.update(x),
+        "regime update, full covariance": lambda: full.update(x),
+        "observation, push and build": observe,
+        "ONNX policy": lambda: onnx_policy.act(observation),
+        "Donchian policy": lambda: donchian.act(observation),
     }
-    best_us = best_of_rounds({name: piece for name, (piece, _) in pieces.items()})
-    bare_us = best_us["bare_onnxruntime_run"]
-    targets_us = {name: target for name, (_, target) in pieces.items()} | {"onnx_act": bare_us + 3.0}
-    document = {
-        name: {
-            "us": round(us, 2),
-            "ratio_to_bare_run": round(us / bare_us, 2),
-            "target_us": None if (target := targets_us[name]) is None else round(target, 2),
-        }
+    best_us = best_of_rounds(pieces)
+    bare_us = best_us.pop(BARE)
+    targets_us = {
+        "regime update, diagonal covariance": 5.0,
+        "observation, push and build": 5.0,
+        "ONNX policy": bare_us + 3.0,
+    }
+    how = f"one call, the best of {ROUNDS} rounds of {CALLS:,} calls"
+    return [
+        Figure(name, us, "µs", how, targets_us.get(name), bare_us, BARE, is_absolute=True)
         for name, us in best_us.items()
-    }
-    print(json.dumps(document, indent=2))
+    ]
 
 
 def best_of_rounds(pieces: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -155,4 +156,4 @@ def instrument() -> Instrument:
 
 
 if __name__ == "__main__":
-    main()
+    report(measure)

@@ -114,7 +114,7 @@ def _write_files(draft: Path, run: RunContents) -> None:
 
 def _publish(draft: Path, place: Path, *, replace: bool) -> None:
     if place.exists():
-        if _manifest(place) == (draft / MANIFEST).read_bytes():
+        if _holds(place, (draft / MANIFEST).read_bytes()):
             return
         if not replace:
             raise FileExistsError(
@@ -132,9 +132,10 @@ def _publish(draft: Path, place: Path, *, replace: bool) -> None:
     _flush(place.parent)
 
 
-def _manifest(place: Path) -> bytes | None:
-    path = place / MANIFEST
-    return path.read_bytes() if path.is_file() else None
+def _holds(place: Path, manifest: bytes) -> bool:
+    """Whether the directory holds exactly what the manifest says, unharmed."""
+    expected = {MANIFEST: hashlib.sha256(manifest).hexdigest(), **json.loads(manifest)}
+    return {path.name: _sha256(path) for path in place.iterdir() if path.is_file()} == expected
 
 
 def regime_stays(decisions: Iterable[DecisionRecord]) -> list[RegimeStay]:

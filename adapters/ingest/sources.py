@@ -111,12 +111,12 @@ def _read_table(path: Path, content: bytes) -> pa.Table:
 
 
 def _read_csv(content: bytes) -> pa.Table:
-    first_line = content.split(b"\n", 1)[0]
-    has_header = not first_line.split(b",")[0].strip(b' "').replace(b".", b"").isdigit()
+    first_line = content.split(b"\n", 1)[0].decode()
+    has_header = not first_line.split(",")[0].strip(' "').removeprefix("-").replace(".", "").isdigit()
     convert = pa.csv.ConvertOptions(column_types=dict.fromkeys(VALUE_FIELDS, pa.float64()))
     read = pa.csv.ReadOptions()
     if not has_header:
-        width = first_line.count(b",") + 1
+        width = first_line.count(",") + 1
         named = ("ts", *VALUE_FIELDS)
         read.column_names = [*named, *(f"column {at}" for at in range(len(named) + 1, width + 1))]
     return pa.csv.read_csv(io.BytesIO(content), read_options=read, convert_options=convert)

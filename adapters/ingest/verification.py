@@ -257,9 +257,9 @@ def _absent_between(ts_open: Ints, interval_ns: int, calendar: Calendar) -> Ints
     if calendar is Calendar.CONTINUOUS:
         return absent
     # Between two days only whole weekdays are due: sessions differ, and nights have no bars.
-    days = (ts_open // _DAY_NS).astype("datetime64[D]")
-    weekdays = np.busday_count(days[:-1] + 1, np.maximum(days[1:], days[:-1] + 1))
-    return np.where(days[1:] > days[:-1], weekdays, absent)
+    days = ts_open // _DAY_NS
+    after, until = (days[:-1] + 1).astype("datetime64[D]"), days[1:].astype("datetime64[D]")
+    return np.where(until >= after, np.busday_count(after, np.maximum(until, after)), absent)
 
 
 def _gaps(ts_open: Ints, absent: Ints, interval_ns: int, max_gap_bars: int) -> list[Finding]:

@@ -34,9 +34,11 @@ from adapters.ingest.verification import (
 from adapters.instruments import find_spec, load_instruments, with_steps
 from adapters.synthetic import SyntheticConfig, generate_market
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, note, progress_bar
+from bot.cli.resample import resample
 from bot.exit_codes import ExitCode
 
 app = typer.Typer(no_args_is_help=True)
+app.command("resample")(resample)
 
 _SHOWN_FINDINGS = 20
 

@@ -1,8 +1,10 @@
-"""Runs one backtest engine as a plan says and prints what it left as JSON (``python engine_run.py < plan.json``).
+"""Runs one backtest engine, or one command, as a plan says and prints what came of it as JSON.
 
 A process of its own, because two engines must not share one.
 """
 
+import contextlib
+import io
 import json
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import adapters.playback
 import bot.assembly
 from adapters.catalog import Catalog
 from bot.backtest import run_engine
+from bot.cli.app import main as run_command
 from bot.config import load_host
 from ops.session import SessionRecorder
 from strategies.observation import Observation
@@ -65,6 +68,11 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
         plant_failure(plan["fail"]["kind"], plan["fail"]["healthy_calls"])
     if "stretch_rows" in plan:
         adapters.playback.STRETCH_ROWS = plan["stretch_rows"]
+    if "command" in plan:
+        err = io.StringIO()
+        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+            code = run_command([*plan["command"], "--state-dir", plan["state_dir"]])
+        return {"code": code, "err": err.getvalue()}
     host = load_host(Path(plan["host"]), plan.get("overrides", {}))
     stretches: list[int] = []
     run = run_engine(host, Catalog(host.catalog_path), lambda done, _: stretches.append(done))

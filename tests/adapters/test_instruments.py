@@ -96,7 +96,7 @@ def test_table_of_the_user_adds_to_the_built_in_one(tmp_path: Path) -> None:
         ('tick_size = "0.05"', 'tick_size = "0"', "above 0"),
         ('tick_size = "0.05"', 'tik_size = "0.05"', 'tik_size: unknown key; did you mean "tick_size"?'),
         ('quote = "EUR"', "", "expected quote, found none"),
-        ('kind = "spot"', 'kind = "swap"', 'kind = \'swap\': expected one of "spot"'),
+        ('kind = "spot"', 'kind = "swap"', "kind = 'swap': expected one of \"spot\""),
         ("taker_fee_bps = 2.5", 'taker_fee_bps = "2.5"', "expected basis points"),
         ("shortable = true", "shortable = 1", "shortable = 1: expected a bool"),
         ("shortable = true", "shortable = true\nmax_gap_bars = -1", "max_gap_bars = -1"),
@@ -124,4 +124,8 @@ def test_missing_table_is_refused(tmp_path: Path) -> None:
 def test_steps_given_by_hand_replace_those_of_the_table() -> None:
     spec = with_steps(find_spec("AAPL.XNAS"), Decimal("0.000001"), Decimal(100))
 
-    assert (spec.tick_size, spec.lot_size, spec.min_quantity) == (Decimal("0.000001"), Decimal(100), Decimal(100))
+    assert (spec.tick_size, spec.lot_size, spec.min_quantity) == (
+        Decimal("0.000001"),
+        Decimal(100),
+        Decimal(100),
+    )

@@ -24,13 +24,14 @@ def bar_table(count: int, *, first: int = 0, seed: int = 1) -> dict[str, npt.NDA
         first: Minutes after `START_NS` at which the first bar opens; the walk does not depend on it.
         seed: Of the walk.
     """
-    draws = np.random.default_rng(seed)
     length = first + count
-    closes = 2_000_000 + np.cumsum(draws.integers(-200, 201, length))
+    # Drawn row by row, so that a longer table begins with the shorter one.
+    draws = np.random.default_rng(seed).random((length, 4))
+    closes = 2_000_000 + np.cumsum(np.rint(draws[:, 0] * 400 - 200))
     opens = np.concatenate(([2_000_000], closes[:-1]))
-    highs = np.maximum(opens, closes) + draws.integers(0, 100, length)
-    lows = np.minimum(opens, closes) - draws.integers(0, 100, length)
-    volumes = draws.integers(1, 10_000_000, length)
+    highs = np.maximum(opens, closes) + np.rint(draws[:, 1] * 100)
+    lows = np.minimum(opens, closes) - np.rint(draws[:, 2] * 100)
+    volumes = np.rint(draws[:, 3] * 10_000_000) + 1
     part = slice(first, length)
     return {
         "ts": START_NS + np.arange(first, length, dtype=np.int64) * MINUTE_NS,
