@@ -113,7 +113,7 @@ class BarColumns:
 
     def to_table(self, bar_type: str) -> pa.Table:
         """Convert to the Arrow form that the engine's catalog writes for bars."""
-        stamps = pa.array(self.ts_event).cast(_TIMESTAMP)
+        stamps = _as_stamps(self.ts_event)
         columns = [_as_decimals(getattr(self, name), self.price_precision) for name in PRICE_FIELDS]
         columns += [_as_decimals(self.volume, self.size_precision), stamps, stamps]
         return pa.Table.from_arrays(
@@ -142,7 +142,7 @@ class BarColumns:
                 int(metadata["size_precision"]),
             )
             return cls(
-                table["ts_event"].cast(pa.int64()).to_numpy(),
+                _as_int64s(table["ts_event"]),
                 _as_integers(table["open"], price_precision),
                 _as_integers(table["high"], price_precision),
                 _as_integers(table["low"], price_precision),
@@ -227,7 +227,7 @@ def open_quotes(
         return []
     prices = _as_decimals(as_units(opens, instrument.price_precision), instrument.price_precision)
     sizes = _as_decimals(np.full(len(stamps), size_base, np.int64), 0)
-    times = pa.array(stamps - interval_ns + 1).cast(_TIMESTAMP)
+    times = _as_stamps(stamps - interval_ns + 1)
     identity = str(instrument.id)
     columns = [prices, prices, sizes, sizes, times, times]
     fields = [pa.field(name, _DECIMAL, nullable=False) for name in _QUOTE_VALUES]
@@ -336,6 +336,19 @@ def _as_integers(column: pa.ChunkedArray, precision: int) -> Ints:
     if (words[:, 1] != low >> 63).any():
         raise pa.ArrowInvalid("a number needs more than 64 bits")
     return np.ascontiguousarray(low)
+
+
+def _as_stamps(times: Ints) -> pa.Array:
+    # From the buffer: Arrow's own conversion from numpy imports pandas, 50 MB that a daemon has no use for.
+    return pa.Array.from_buffers(
+        _TIMESTAMP, len(times), [None, pa.py_buffer(np.ascontiguousarray(times, "<i8"))]
+    )
+
+
+def _as_int64s(column: pa.ChunkedArray) -> Ints:
+    array = pa.concat_arrays(column.cast(pa.int64()).chunks)
+    words = np.frombuffer(array.buffers()[1], dtype="<i8")
+    return words[array.offset : array.offset + len(array)]
 
 
 def _words_of(array: Any) -> npt.NDArray[np.int64]:

@@ -23,7 +23,7 @@ from adapters.catalog import Catalog, interval_ns_of
 from adapters.instruments import NautilusInstrument
 
 STRETCH_ROWS = 50_000
-"""Bars of one series in a stretch, at the most."""
+"""Bars of one series in a stretch, unless said otherwise."""
 
 
 class Stretch(NamedTuple):
@@ -44,6 +44,7 @@ class Playback:
         start_ns: Bars that close after this; None for the first.
         end_ns: Bars that close by this; None for the last.
         vwap_window_ns: Quote the volume-weighted price over this time from the open on; 0 quotes the open.
+        stretch_rows: Bars of one series in a stretch, at the most; fewer take less memory, and more time.
 
     Raises:
         CatalogError: If a series is missing, damaged, or has no bar in the span.
@@ -57,8 +58,10 @@ class Playback:
         end_ns: int | None,
         *,
         vwap_window_ns: int = 0,
+        stretch_rows: int = STRETCH_ROWS,
     ) -> None:
         self._catalog = catalog
+        self._stretch_rows = stretch_rows
         self._bar_types = tuple(bar_types)
         spans = [catalog.span_within(name, start_ns, end_ns) for name in self._bar_types]
         self.first_ns = min(span.first_ns for span in spans)
@@ -112,8 +115,8 @@ class Playback:
             if columns.ts_event[0] > self.last_ns:
                 return
             inside = columns.select((columns.ts_event >= self.first_ns) & (columns.ts_event <= self.last_ns))
-            for at in range(0, len(inside), STRETCH_ROWS):
-                yield inside.select(slice(at, at + STRETCH_ROWS))
+            for at in range(0, len(inside), self._stretch_rows):
+                yield inside.select(slice(at, at + self._stretch_rows))
 
 
 class _Feed:

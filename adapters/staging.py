@@ -35,6 +35,7 @@ class Staging:
     def __init__(self, root: Path, directory: Path) -> None:
         self.root = root
         self.directory = directory
+        self.is_committed = False
         self._removed: set[str] = set()
 
     def path_for(self, relative: Path) -> Path:
@@ -60,6 +61,7 @@ class Staging:
             _flush(folder)
         committed = self.root / self.directory.name.replace(_STAGING, _COMMIT)
         self.directory.rename(committed)
+        self.is_committed = True
         _flush(self.root)
         _roll_forward(self.root, committed)
 
@@ -74,19 +76,22 @@ def stage(root: Path) -> Iterator[Staging]:
     Raises:
         CatalogError: If another process is changing the catalog, or it cannot be written.
     """
+    staging: Staging | None = None
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root, wait=False):
             _clean_up(root)
-            directory = Path(tempfile.mkdtemp(prefix=_STAGING, dir=root))
+            staging = Staging(root, Path(tempfile.mkdtemp(prefix=_STAGING, dir=root)))
             try:
-                yield Staging(root, directory)
+                yield staging
             finally:
-                shutil.rmtree(directory, ignore_errors=True)
+                shutil.rmtree(staging.directory, ignore_errors=True)
     except OSError as error:
         found = "a full disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
+        is_safe = staging is not None and staging.is_committed
+        state = "the new bars are safe and will be put in place" if is_safe else "nothing was changed"
         raise CatalogError(
-            f"{root}: expected a catalog that can be written, found {found}; nothing was changed: "
+            f"{root}: expected a catalog that can be written, found {found}; {state}: "
             "mend that and run the command again"
         ) from error
 

@@ -1,7 +1,7 @@
 """Run all benchmarks, write ``results.json`` and the table in ``README.md``: ``python -m benchmarks``.
 
-Each runs in a process of its own. ``BENCH_QUICK=1`` takes small samples (under two minutes) and leaves the
-committed results alone, unless ``--write`` asks for them.
+Each runs in a process of its own. ``python -m benchmarks sma memory`` measures these and keeps what is there
+of the others. ``BENCH_QUICK=1`` takes small samples (under two minutes), prints the table and writes nothing.
 """
 
 import json
@@ -12,33 +12,42 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import QUICK, ROOT, Figure, in_fresh_process
+from benchmarks.figures import QUICK, Figure, in_fresh_process
 
 PARTS = ("decision", "backtest", "sma", "features", "policy", "memory", "daemon")
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results.json"
 BEGIN, END = "<!-- results: begin, written by python -m benchmarks -->", "<!-- results: end -->"
 
 
 def main() -> int:
-    """Measure every part; 1 if one of them failed."""
-    results: dict[str, list[dict[str, Any]]] = {}
+    """Measure the parts named, or all; 1 if one of them failed."""
+    wanted = sys.argv[1:] or list(PARTS)
+    if unknown := set(wanted) - set(PARTS):
+        print(f"benchmarks: expected some of {', '.join(PARTS)}, found {sorted(unknown)}", file=sys.stderr)
+        return 64
+    results = {} if QUICK or not RESULTS.exists() else json.loads(RESULTS.read_text())["results"]
     failed = []
-    for part in PARTS:
+    for part in wanted:
         print(f"benchmarks: {part} …", file=sys.stderr, flush=True)
         try:
-            results[part] = in_fresh_process(f"benchmarks.{part}")
+            measured = in_fresh_process(f"benchmarks.{part}")
         except (subprocess.CalledProcessError, json.JSONDecodeError) as error:
             print(f"benchmarks: {part} failed: {error}", file=sys.stderr)
             failed.append(part)
-    document = {"machine": machine(), "is_quick": QUICK, "failed": failed, "results": results}
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    table = render(document)
-    if QUICK and "--write" not in sys.argv:
-        print(table)
-    else:
-        (HERE / "results.json").write_text(text)
-        write_table(HERE / "README.md", table)
+            continue
+        results[part] = {"machine": machine(), "figures": measured}
+        if not QUICK:  # after each part, so that an interruption costs no more than one
+            save({name: results[name] for name in PARTS if name in results})
+    if QUICK:
+        print(render(results))
     return 1 if failed else 0
+
+
+def save(results: dict[str, Any]) -> None:
+    """Write the results and the table made of them."""
+    RESULTS.write_text(json.dumps({"results": results}, indent=2, ensure_ascii=False) + "\n")
+    write_table(HERE / "README.md", render(results))
 
 
 def machine() -> str:
@@ -50,19 +59,18 @@ def machine() -> str:
     )
 
 
-def render(document: dict[str, Any]) -> str:
+def render(results: dict[str, Any]) -> str:
     """The results as Markdown."""
-    kind = "Small samples: figures are rough. " if document["is_quick"] else ""
-    failed = f"Failed: {', '.join(document['failed'])}. " if document["failed"] else ""
+    kind = "Small samples: figures are rough. " if QUICK else ""
+    machines = dict.fromkeys(part["machine"] for part in results.values())
     lines = [
-        f"{kind}{failed}Measured on {document['machine']}.",
+        f"{kind}Measured on {'; '.join(machines)}.",
         "",
         "| figure | measured | beside, in the same run | ratio | target | met | how |",
         "|---|---:|---|---:|---:|---|---|",
     ]
-    for part in document["results"].values():
-        for entry in part:
-            lines.append(_row(entry))
+    for part in results.values():
+        lines += map(_row, part["figures"])
     return "\n".join(lines)
 
 

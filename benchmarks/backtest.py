@@ -12,7 +12,7 @@ from benchmarks.figures import QUICK, Figure, in_fresh_process, report, rss_mb
 from benchmarks.scenario import INSTRUMENTS, write_host
 
 DAYS = 15 if QUICK else 365
-RUNS = 1 if QUICK else 3
+RUNS = 1 if QUICK else 2
 
 
 def measure() -> list[Figure]:

@@ -104,7 +104,7 @@ def bar_types(instruments: Sequence[str]) -> list[str]:
 class PlainConfig(StrategyConfig):
     """Names the series."""
 
-    def __new__(cls, instruments: Sequence[str]) -> "PlainConfig":
+    def __new__(cls, *_: object) -> "PlainConfig":
         new: PlainConfig = super().__new__(cls, strategy_id=StrategyId("PLAIN-001"))
         return new
 
@@ -124,7 +124,7 @@ class EmptyStrategy(Strategy):
         for name in self._bar_types:
             self.subscribe_bars(BarType.from_str(name))
 
-    def on_bar(self, bar: Bar) -> None:
+    def on_bar(self, _bar: Bar) -> None:
         self.bars += 1
 
 

@@ -89,7 +89,11 @@ def started(state_dir: Path, *arguments: str) -> Iterator[DaemonProcess]:
     command = [*ARGONAUT, "run", "configs/paper.toml", "--state-dir", str(state_dir), *arguments]
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+            command,
+            cwd=ROOT,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
     daemon = DaemonProcess(process, state_dir, log)
     try:

@@ -32,7 +32,9 @@ def measure() -> list[Figure]:
             how,
             50.0,
         ),
-        Figure("feature update, 8 features, two instruments", pipeline_us(typical, 2), "µs a panel", how, 12.0),
+        Figure(
+            "feature update, 8 features, two instruments", pipeline_us(typical, 2), "µs a panel", how, 12.0
+        ),
         Figure(
             "memory that the kernels hold more after further bars",
             memory_growth_bytes(every),

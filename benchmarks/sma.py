@@ -35,7 +35,10 @@ name = "sma"
 instruments = ["{INSTRUMENTS[0]}"]
 capital_quote = 10_000_000.0
 features.lookback = 1
-features.columns = [{{ kind = "sma", params = {{ period = 20 }} }}, {{ kind = "sma", params = {{ period = 100 }} }}]
+features.columns = [
+  {{ kind = "sma", params = {{ period = 20 }} }},
+  {{ kind = "sma", params = {{ period = 100 }} }},
+]
 policy.kind = "flat"
 
 [allocation]
@@ -143,9 +146,7 @@ def run_ours(directory: Path) -> dict[str, Any]:
     rules = [replace(trading_rules(find_spec(INSTRUMENTS[0]), may_short=True), shortable=True)]
     built = build_pipeline(loaded, rules, 525_600.0)
     policy = CrossPolicy()
-    pipeline = DecisionPipeline(
-        loaded.config, rules, replace(built.stages, policy=policy), built.identity
-    )
+    pipeline = DecisionPipeline(loaded.config, rules, replace(built.stages, policy=policy), built.identity)
     strategy = PolicyStrategy(
         PolicyStrategyConfig(
             1,

@@ -6,6 +6,7 @@ at the end; exits 1 if the daemon ended, stood still or grew. Ctrl-C ends it ear
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from benchmarks.daemon_process import READY, DaemonError, DaemonProcess, started
 from benchmarks.figures import rss_mb
+from benchmarks.scenario import write_catalog
 
 READY_SECS = 60.0
 WARM_FRAC = 0.2
@@ -42,7 +44,9 @@ def main() -> int:
     readings: list[Reading] = []
     problem = ""
     with tempfile.TemporaryDirectory() as name:
-        arguments = ["--speed", options.speed, "--catalog", str(Path(name) / "catalog")]
+        catalog = Path(name) / "catalog"
+        write_catalog(catalog, _days(options.minutes, options.speed))
+        arguments = ["--speed", str(options.speed), "--catalog", str(catalog)]
         try:
             with started(Path(name) / "state", *arguments) as daemon:
                 daemon.wait_ready(READY_SECS)
@@ -67,6 +71,11 @@ def main() -> int:
     return 1 if problem else 0
 
 
+def _days(minutes: float, speed: float) -> int:
+    """Days of market that last as long as the run, and some for the warm-up."""
+    return math.ceil(minutes * 60.0 * speed / 86_400.0) + 3
+
+
 def judge(readings: list[Reading], max_growth_mb: float) -> str:
     """What is wrong; empty where nothing is."""
     growth = growth_mb(readings)
@@ -75,6 +84,8 @@ def judge(readings: list[Reading], max_growth_mb: float) -> str:
     for reading in readings:
         if reading.state != READY:
             return f"expected {READY} throughout, found {reading.state} after {reading.at_secs:.0f} s"
+        if reading.trading_state == "HALTED":
+            return f"expected trading throughout, found HALTED after {reading.at_secs:.0f} s"
     middle = readings[len(readings) // 2]
     if not readings[0].decisions < middle.decisions < readings[-1].decisions:
         return f"expected decisions to go on, found {[reading.decisions for reading in readings]}"
@@ -131,7 +142,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=480.0)
     parser.add_argument("--every-secs", type=float, default=60.0, help="between two readings")
-    parser.add_argument("--speed", default="600", help="of the replay; 600 is ten bars a second and symbol")
+    parser.add_argument("--speed", type=float, default=600.0, help="600 is ten bars a second and symbol")
     parser.add_argument("--max-growth-mb", type=float, default=20.0)
     return parser.parse_args()
 

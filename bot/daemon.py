@@ -86,7 +86,7 @@ class Daemon:
         self._lock = _take_lock(self._state_dir)
         session_id = f"{self._started_at:%Y%m%dT%H%M%S}Z-{os.getpid()}"
         self._recorder = SessionRecorder(self._sessions_dir, session_id, self._pins())
-        tape = _Tapes(self._recorder, ConsoleTape(self._say))
+        tape = _Tapes(self._recorder, ConsoleTape(self._say), self._end_unrecorded)
         log_dir = self._state_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self._paper = make_paper_node(
@@ -136,7 +136,7 @@ class Daemon:
             elif replay.is_dead:
                 self._end(f"the feed gave up: {replay.failure}", ExitCode.TEMPORARY)
             elif self._recorder.fault is not None:
-                self._end(f"the session cannot be recorded: {self._recorder.fault}", ExitCode.IO)
+                self._end_unrecorded()
             elif replay.is_finished and self.host.settings.replay.at_end == "stop":
                 self._end("the data ended", ExitCode.OK)
             with contextlib.suppress(TimeoutError):
@@ -150,6 +150,9 @@ class Daemon:
 
     def _on_signal(self, number: int) -> None:
         self._end(f"signal {signal.Signals(number).name}", ExitCode.OK)
+
+    def _end_unrecorded(self) -> None:
+        self._end(f"the session cannot be recorded: {self._recorder.fault}", ExitCode.IO)
 
     def _end(self, reason: str, code: ExitCode) -> None:
         if not self._stop.is_set():
@@ -212,6 +215,9 @@ class Daemon:
                 f"profit {ledger.equity - ledger.capital:+,.2f} (costs {ledger.fees:,.2f}), "
                 f"{'flat' if not held else f'holds {held}'}, {strategy.decisions} decisions"
             )
+            if self._flatten and held:
+                self._exit_code = self._exit_code or ExitCode.FINDINGS
+                self._say(f"{strategy.name} is not flat: its closing orders were not filled in time")
             if strategy.failure is not None:
                 self._exit_code = self._exit_code or ExitCode.FINDINGS
                 self._say(f"{strategy.name} was halted: {self._gate.reason(strategy.name)}")
@@ -298,12 +304,16 @@ class Daemon:
 class _Tapes:
     """Writes each record to the session and shows it to the person who started the daemon."""
 
-    def __init__(self, recorder: SessionRecorder, console: ConsoleTape) -> None:
-        self._sinks = (recorder, console)
+    def __init__(self, recorder: SessionRecorder, console: ConsoleTape, on_fault: Callable[[], None]) -> None:
+        self._recorder = recorder
+        self._console = console
+        self._on_fault = on_fault
 
     def write(self, record: Record) -> None:
-        for sink in self._sinks:
-            sink.write(record)
+        self._recorder.write(record)
+        if self._recorder.fault is not None:
+            self._on_fault()  # at once: at full speed much is decided before the main loop looks
+        self._console.write(record)
 
 
 class _Server(uvicorn.Server):

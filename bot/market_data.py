@@ -1,7 +1,7 @@
 """Which bars a host trades on, and how they are played to it."""
 
 from adapters.catalog import Catalog
-from adapters.playback import Playback
+from adapters.playback import STRETCH_ROWS, Playback
 from bot.config import FillPolicy, HostConfig
 from strategies.errors import ConfigError
 
@@ -21,13 +21,16 @@ def bar_types_of(host: HostConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def make_playback(host: HostConfig, catalog: Catalog, after_ns: int = 0) -> Playback:
+def make_playback(
+    host: HostConfig, catalog: Catalog, after_ns: int = 0, *, stretch_rows: int = STRETCH_ROWS
+) -> Playback:
     """Play the host's bars, with the quotes that fill its market orders.
 
     Args:
         host: Its strategies, span and fill policy count.
         catalog: Where the bars lie.
         after_ns: Leave out bars that close by then, UTC nanoseconds.
+        stretch_rows: Bars of one series that are held at a time.
 
     Raises:
         CatalogError: If bars are missing or damaged.
@@ -35,7 +38,14 @@ def make_playback(host: HostConfig, catalog: Catalog, after_ns: int = 0) -> Play
     """
     data = host.settings.data
     start_ns = max(data.start_ns or 0, after_ns) or None
-    return Playback(catalog, bar_types_of(host), start_ns, data.end_ns, vwap_window_ns=_vwap_window_ns(host))
+    return Playback(
+        catalog,
+        bar_types_of(host),
+        start_ns,
+        data.end_ns,
+        vwap_window_ns=_vwap_window_ns(host),
+        stretch_rows=stretch_rows,
+    )
 
 
 def _vwap_window_ns(host: HostConfig) -> int:

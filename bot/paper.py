@@ -36,6 +36,9 @@ from strategies.tape import TapeSink
 _NS_PER_MS = 1_000_000
 # The engine's own limits are in wall time, which a fast replay exceeds at once; ours are in market time.
 _UNLIMITED_RATE = "1000000/00:00:01"
+# A daemon lives long and plays slowly: what it holds at a time counts, not how fast it is read.
+_STRETCH_ROWS = 500
+_PURGE_MINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,17 @@ def _make_node(
         .with_delay_post_stop_secs(0)
         .with_timeout_disconnection_secs(5)
         .with_exec_engine_config(
-            LiveExecutionEngineConfig(reconciliation=True, reconciliation_startup_delay_secs=0.0)
+            LiveExecutionEngineConfig(
+                reconciliation=True,
+                reconciliation_startup_delay_secs=0.0,
+                # By default the engine remembers everything it ever did: 6 kB an order, for ever.
+                purge_closed_orders_interval_mins=_PURGE_MINS,
+                purge_closed_orders_buffer_mins=_PURGE_MINS,
+                purge_closed_positions_interval_mins=_PURGE_MINS,
+                purge_closed_positions_buffer_mins=_PURGE_MINS,
+                purge_account_events_interval_mins=_PURGE_MINS,
+                purge_account_events_lookback_mins=_PURGE_MINS,
+            )
         )
         .with_risk_engine_config(
             LiveRiskEngineConfig(max_order_submit_rate=_UNLIMITED_RATE, max_order_modify_rate=_UNLIMITED_RATE)
@@ -164,7 +177,12 @@ class _Source:
 
     def __call__(self, after_ns: int) -> Iterator[QuoteTick | Bar]:
         # The quote at a bar's open comes long before its close, by which the playback cuts.
-        playback = make_playback(self._host, self._catalog, max(0, after_ns - self._longest_ns))
+        playback = make_playback(
+            self._host,
+            self._catalog,
+            max(0, after_ns - self._longest_ns),
+            stretch_rows=_STRETCH_ROWS,
+        )
         for stretch in playback.stretches():
             events: list[QuoteTick | Bar] = []
             for bars, quotes in stretch.series:

@@ -28,10 +28,11 @@ class TradingGate:
         return max(host, own, key=_SEVERITY.__getitem__)
 
     def reason(self, strategy: str | None = None) -> str:
-        """Why the state is what it is; empty while everything is ACTIVE."""
-        if self._all[0] is not TradingState.ACTIVE or strategy is None:
+        """Why the state is what it is: the strictest one's reason; empty while everything is ACTIVE."""
+        if strategy is None:
             return self._all[1]
-        return self._strategies.get(strategy, (TradingState.ACTIVE, ""))[1]
+        own = self._strategies.get(strategy, (TradingState.ACTIVE, ""))
+        return max(self._all, own, key=lambda held: _SEVERITY[held[0]])[1]
 
     def restrict(self, state: TradingState, reason: str, strategy: str | None = None) -> None:
         """Tighten the state; a looser one than what holds is ignored.

@@ -8,7 +8,8 @@ by the sink that is passed in. A record's bytes are canonical, so one hash pins 
 
 import hashlib
 import struct
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 
 class DecisionRecord(NamedTuple):
@@ -143,7 +144,7 @@ class MemoryTape:
         self.fills: list[FillRecord] = []
         self.equity: list[EquityRecord] = []
         self.halts: list[HaltRecord] = []
-        self._by_type = {
+        self._by_type: dict[type, Callable[[Any], None]] = {
             DecisionRecord: self.decisions.append,
             VerdictRecord: self.verdicts.append,
             OrderRecord: self.orders.append,

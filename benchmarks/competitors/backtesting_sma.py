@@ -40,6 +40,10 @@ started = time.process_time()
 Backtest(frame, SmaCross, cash=10_000_000.0, commission=0.0005, finalize_trades=True).run()
 print(
     json.dumps(
-        {"cpu_secs": time.process_time() - started, "trades": SmaCross.trades, "version": backtesting.__version__}
+        {
+            "cpu_secs": time.process_time() - started,
+            "trades": SmaCross.trades,
+            "version": backtesting.__version__,
+        }
     )
 )

@@ -37,4 +37,8 @@ cerebro.addstrategy(SmaCross)
 cerebro.broker.setcash(10_000_000.0)
 cerebro.broker.setcommission(commission=0.0005)
 cerebro.run()
-print(json.dumps({"cpu_secs": time.process_time() - started, "trades": SmaCross.trades, "version": bt.__version__}))
+print(
+    json.dumps(
+        {"cpu_secs": time.process_time() - started, "trades": SmaCross.trades, "version": bt.__version__}
+    )
+)

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, note, print_table, progress_bar
+from bot.cli.console import (
+    DEFAULT_STATE_DIR,
+    JsonOption,
+    StateDirOption,
+    emit_json,
+    note,
+    print_table,
+    progress_bar,
+)
 from bot.config import load_host
 from bot.exit_codes import ExitCode
 

@@ -14,7 +14,15 @@ import httpx
 import typer
 from rich.table import Table
 
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note, print_table
+from bot.cli.console import (
+    DEFAULT_STATE_DIR,
+    JsonOption,
+    StateDirOption,
+    emit_json,
+    emit_text,
+    note,
+    print_table,
+)
 from bot.config import HostKind, load_host
 from bot.exit_codes import ExitCode
 from ops.session import read_orders
@@ -22,7 +30,16 @@ from strategies.errors import ConfigError, TransientError
 
 _SOCKET = "argonaut.sock"
 _TIMEOUT_SECS = 10.0
-_STOPPED = {"state": "STOPPED", "trading_state": None, "reason": "no daemon runs on this state directory"}
+_STOPPED: dict[str, Any] = {
+    "state": "STOPPED",
+    "trading_state": None,
+    "reason": "no daemon runs on this state directory",
+    "api_url": None,
+    "config_sha256": None,
+    "bundle_id": None,
+    "strategies": [],
+    "feeds": [],
+}
 
 
 def run(
@@ -45,7 +62,7 @@ def run(
 
       argonaut run configs/paper.toml --speed max --start 2024-01-01 --end 2024-01-08
 
-    Exit codes: 0 stopped in order; 1 a strategy halted on a fault; 65 bars are missing; 72 the engine failed;
+    Exit codes: 0 stopped in order; 1 a strategy halted on a fault, or was not flat in time; 65 bars are missing; 72 the engine failed;
     74 the disk refused; 75 the feed gave up; 78 bad configuration, a state directory in use, live not armed.
     """
     overrides: dict[str, Any] = {"data.start": start, "data.end": end}

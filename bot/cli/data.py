@@ -1,5 +1,6 @@
 """``argonaut data``: what bars are there, where they come from, and whether they can be relied upon."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ app = typer.Typer(no_args_is_help=True)
 app.command("resample")(resample)
 
 _SHOWN_FINDINGS = 20
+_PIPE_COLUMNS = 160
 
 CatalogOption = Annotated[
     Path, typer.Option("--catalog", envvar="ARGONAUT_CATALOG", help="Directory of the catalog.")
@@ -125,12 +127,12 @@ def list_(
     if as_json:
         emit_json({"catalog": str(catalog), "series": rows})
         return ExitCode.OK
-    table = _table("series", "bars", "first open", "last open", "adjustment", "vendor")
+    table = _table("series", "bars", "first day", "last day", "adjustment", "vendor")
     for name, row in zip(opened.bar_types(), rows, strict=True):
         span, interval_ns = opened.span(name), interval_ns_of(name)
-        times = (format_time(span.first_ns - interval_ns), format_time(span.last_ns - interval_ns))
+        times = (_day_of(span.first_ns - interval_ns), _day_of(span.last_ns - interval_ns))
         table.add_row(_short(name), f"{span.rows:,}", *times, row["adjustment"], row["vendor"])
-    Console().print(table)
+    _print(table)
     if not rows:
         note(f"{catalog} holds no bars yet; import some with `argonaut data import`")
     return ExitCode.OK
@@ -200,8 +202,8 @@ def manifest(
     for one in built.series:
         digest = f"{one.content_sha256[:16]}…"
         table.add_row(_short(one.bar_type), f"{one.rows:,}", one.adjustment, one.vendor, digest)
-    Console().print(table)
-    Console().print(f"all: {built.content_sha256}", soft_wrap=True)
+    _print(table)
+    _print(f"all: {built.content_sha256}")
     return ExitCode.OK
 
 
@@ -322,7 +324,7 @@ def _print_reports(reports: Sequence[SeriesReport]) -> None:
         kinds = f"{report.absent_bars:,} absent, {report.zero_volume_bars:,} without a trade"
         title = f"{_short(report.series)}: {report.rows:,} bars, {kinds}, {len(report.findings):,} findings"
         if report.is_clean:
-            Console().print(title, soft_wrap=True)
+            _print(title)
             continue
         table = _table("finding", "first open", "last open", "bars", "detail", title=title)
         # The longest say most; the JSON report has them all.
@@ -330,7 +332,7 @@ def _print_reports(reports: Sequence[SeriesReport]) -> None:
         for finding in sorted(longest, key=lambda finding: finding.first_open_ns):
             times = (format_time(finding.first_open_ns), format_time(finding.last_open_ns))
             table.add_row(finding.kind.value, *times, f"{finding.bars:,}", finding.detail)
-        Console().print(table)
+        _print(table)
         if len(report.findings) > _SHOWN_FINDINGS:
             note(f"{len(report.findings) - _SHOWN_FINDINGS:,} shorter ones are in the report of --json")
 
@@ -338,15 +340,27 @@ def _print_reports(reports: Sequence[SeriesReport]) -> None:
 def _table(*headings: str, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for heading in headings:
-        whole = heading not in {"vendor", "detail"}
-        justify = "right" if heading == "bars" else "left"
-        table.add_column(heading, justify=justify, overflow="fold", no_wrap=whole)
+        if heading == "bars":
+            table.add_column(heading, justify="right", no_wrap=True)
+        else:
+            table.add_column(heading, overflow="fold", no_wrap=heading not in {"vendor", "detail"})
     return table
+
+
+def _print(shown: Table | str) -> None:
+    # A file or a pipe has no width to fit into; a terminal has.
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(
+        shown, soft_wrap=isinstance(shown, str)
+    )
 
 
 def _short(bar_type: str) -> str:
     # All series are of last prices made outside the engine; the name says so for the engine's sake.
     return bar_type.removesuffix("-LAST-EXTERNAL")
+
+
+def _day_of(ns: int) -> str:
+    return format_time(ns)[:10]
 
 
 def _iso(ns: int) -> str:

@@ -108,7 +108,7 @@ const Charts = (() => {
   const bare = { space: 80, values: (u, marks) => marks.map(() => ""), size: 6 };
 
   function equity(host, data, logarithmic) {
-    const colour = (line, at) => () => (line.kind === "account" ? style("--s0") : style(`--s${1 + ((at - 1) % 5)}`));
+    const colour = (line, at) => () => (line.kind === "account" ? style("--s0") : style(`--s${1 + ((at - 1) % 7)}`));
     const visible = data.lines.map((line) => line.returns.map((r) => (logarithmic ? Math.max(1 + r, 1e-6) : r)));
     const shown = (u, v) => (v == null ? "–" : percent(logarithmic ? v - 1 : v));
     make(host, {
@@ -153,7 +153,7 @@ const Charts = (() => {
     const side = (sign) => data.returns.map((r) => (sign * r > 0 ? r : null));
     const chart = new uPlot({
       width: host.clientWidth, height: 160, tzDate: utc,
-      scales: { x: { time: true, range: (u, a, b) => [a, Math.max(b, a) + 86400] } },
+      scales: { x: { time: true, range: (u, a, b) => [a - 43200, Math.max(b, a) + 129600] } },
       axes: [timeAxis, { values: (u, marks) => marks.map((m) => percent(m, 1)), size: 64 }].map((own) =>
         ({ stroke: () => style("--muted"), grid: { stroke: () => style("--grid") }, ticks: { show: false }, ...own })),
       series: [

@@ -105,7 +105,7 @@ def _book(run: RunContents, strategy: str, seconds: int) -> dict[str, Any]:
     roles = {order.client_order_id: order.role for order in run.tape.orders}
     return {
         "strategy": strategy,
-        "regimes": dominant_runs(ts, states, seconds),
+        "regimes": dominant_runs(ts, states, max(seconds, _spacing(ts))),
         "instruments": {
             instrument_id: {
                 "position": _position(run, strategy, instrument_id),
@@ -115,6 +115,11 @@ def _book(run: RunContents, strategy: str, seconds: int) -> dict[str, Any]:
             for at, instrument_id in enumerate(run.instruments[strategy])
         },
     }
+
+
+def _spacing(ts: Ints) -> int:
+    """Usual seconds between decisions: a band narrower than that would leave holes."""
+    return int(np.median(np.diff(ts)) / SECOND_NS) if len(ts) > 1 else 0
 
 
 def _own(fills: Iterable[FillRecord], strategy: str, instrument_id: str) -> list[FillRecord]:

@@ -8,25 +8,33 @@ from typing import Any
 from ops.report.contents import RunContents
 from ops.report.markup import Markup, element, joined, table
 from ops.report.wording import instant, number, percent, signed_number, tone
-from strategies.tape import OrderRecord, VerdictRecord
+from strategies.tape import HaltRecord, OrderRecord, VerdictRecord
 
 MAX_ISSUES = 200
 """Data findings shown; all of them are in data_quality.json."""
 
 
 def halts(run: RunContents) -> Markup:
-    """A warning for every halt and latched limit; nothing when there was none."""
+    """A warning that sums up every halt and latched limit; nothing when there was none."""
     if not run.tape.halts:
         return Markup("")
-    lines = [
-        element("li", f"{instant(h.ts_event)} UTC, {h.strategy}: {h.state}, {h.reason}. {h.detail}")
-        for h in run.tape.halts[:20]
-    ]
-    more = len(run.tape.halts) - len(lines)
-    if more > 0:
-        lines.append(element("li", f"and {more} more, in halts.csv"))
+    kinds: dict[tuple[str, str, str], list[HaltRecord]] = {}
+    for halt in run.tape.halts:
+        kinds.setdefault((halt.strategy, halt.state, halt.reason), []).append(halt)
+    lines = [element("li", _restriction(found)) for found in kinds.values()]
     content = (element("strong", "Trading was restricted"), element("ul", *lines))
     return element("div", *content, class_="warning", role="alert")
+
+
+def _restriction(found: Sequence[HaltRecord]) -> str:
+    first, last = found[0], found[-1]
+    what = f"{first.strategy}: {first.state}, {first.reason}"
+    detail = f" ({first.detail})" if first.detail else ""
+    if len(found) == 1:
+        return f"{what}{detail} on {instant(first.ts_event)} UTC"
+    return (
+        f"{what}, {len(found):,} times from {instant(first.ts_event)} to {instant(last.ts_event)} UTC{detail}"
+    )
 
 
 def costs(run: RunContents, metrics: Mapping[str, Any]) -> Markup:
@@ -185,12 +193,17 @@ def data_quality(found: Mapping[str, Any]) -> Markup:
     if not issues:
         return joined([*parts, element("p", "No gaps, duplicates or violations were found.", class_="note")])
     keys = sorted({key for issue in issues for key in issue})
-    rows = [[issue.get(key, "") for key in keys] for issue in issues[:MAX_ISSUES]]
-    parts.append(table(keys, rows, caption="Findings in the data", class_="left"))
+    rows = [[_cell(key, issue.get(key, "")) for key in keys] for issue in issues[:MAX_ISSUES]]
+    names = [key.removesuffix("_ns").replace("_", " ") for key in keys]
+    parts.append(table(names, rows, caption="Findings in the data", class_="left"))
     if len(issues) > MAX_ISSUES:
         note = f"{len(issues) - MAX_ISSUES:,} more are in data_quality.json."
         parts.append(element("p", note, class_="note"))
     return joined(parts)
+
+
+def _cell(key: str, value: Any) -> Any:
+    return instant(value) if key.endswith("_ns") and isinstance(value, int) else value
 
 
 def definitions(pairs: Iterable[tuple[str, Any]]) -> Markup:

@@ -12,6 +12,7 @@ from typing import Any
 
 import adapters.playback
 import bot.assembly
+import strategies.policies
 from adapters.catalog import Catalog
 from bot.backtest import run_engine
 from bot.cli.app import main as run_command
@@ -45,13 +46,13 @@ class Failing:
 
 def plant_failure(kind: str, healthy_calls: int) -> None:
     """Let the policy of a kind break after as many answers."""
-    original = bot.assembly.make_policy
+    original = strategies.policies.make_policy
 
     def make(config: Any, **parts: Any) -> Policy:
         policy = original(config, **parts)
         return Failing(policy, healthy_calls) if config.kind == kind else policy
 
-    bot.assembly.make_policy = make  # type: ignore[attr-defined]
+    setattr(bot.assembly, "make_policy", make)  # noqa: B010 - a fault, planted where no door is
 
 
 def records(tape: MemoryTape, session_dir: Path) -> None:
@@ -69,10 +70,10 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
     if "stretch_rows" in plan:
         adapters.playback.STRETCH_ROWS = plan["stretch_rows"]
     if "command" in plan:
-        err = io.StringIO()
-        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+        err, out = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out):
             code = run_command([*plan["command"], "--state-dir", plan["state_dir"]])
-        return {"code": code, "err": err.getvalue()}
+        return {"code": code, "err": err.getvalue(), "out": out.getvalue(), "modules": sorted(sys.modules)}
     host = load_host(Path(plan["host"]), plan.get("overrides", {}))
     stretches: list[int] = []
     run = run_engine(host, Catalog(host.catalog_path), lambda done, _: stretches.append(done))

@@ -83,7 +83,7 @@ def test_backtest_document_has_the_names_that_others_script_against(run: Run) ->
     assert set(document["metrics"]["baselines"]) == {"flat", "equal", "first_long", "random", "buy_and_hold"}
     assert document["pins"] == json.loads((run.directory / "pins.json").read_text())
     assert set(document["pins"]["data"]) == {ALPHA, BETA}
-    assert list(document["pins"]["strategies"]) == sorted(THREE)
+    assert set(document["pins"]["strategies"]) == set(THREE)
     assert document["faults"] == {}
 
 
@@ -91,7 +91,9 @@ def test_backtest_market_order_fills_at_the_open_of_the_next_bar(run: Run, marke
     opens = {}
     for instrument_id, name in NAMES.items():
         bars = Catalog(market).read_arrays(name)
-        opens[instrument_id] = dict(zip((bars.ts_event - MINUTE_NS).tolist(), bars.open.tolist(), strict=True))
+        opens[instrument_id] = dict(
+            zip((bars.ts_event - MINUTE_NS).tolist(), bars.open.tolist(), strict=True)
+        )
     orders = {
         row["client_order_id"]: row
         for row in run.rows("orders.csv")
@@ -112,7 +114,9 @@ def test_backtest_profits_of_the_strategies_sum_to_the_accounts(run: Run, market
         signed = float(fill["quantity"]) * (1.0 if fill["side"] == "BUY" else -1.0)
         cash -= signed * float(fill["price"]) + float(fill["fee"])
         held[fill["instrument_id"]] += signed
-    last = {name: Catalog(market).read_arrays(NAMES[name], None, 1_704_153_600 * 10**9).close[-1] for name in held}
+    last = {
+        name: Catalog(market).read_arrays(NAMES[name], None, 1_704_153_600 * 10**9).close[-1] for name in held
+    }
     account_profit = cash + sum(quantity * last[name] for name, quantity in held.items())
     profits = {end["name"]: end["equity"] - end["capital"] for end in run.document["strategies"]}
 
@@ -133,14 +137,18 @@ def test_backtest_strategies_are_called_in_configuration_order(run: Run) -> None
     assert all(pair == ["wanderer", "breakout"] for pair in pairs)
 
 
-def test_backtest_strategy_decides_the_same_whoever_runs_beside_it(run: Run, market: Path, tmp_path: Path) -> None:
+def test_backtest_strategy_decides_the_same_whoever_runs_beside_it(
+    run: Run, market: Path, tmp_path: Path
+) -> None:
     alone = engine_run(write_bot(tmp_path, market, ("breakout",), end="2024-01-02"))
     rows = pq.read_table(run.directory / "decisions.parquet").to_pylist()
 
     assert [row["ts_event"] for row in rows if row["strategy"] == "breakout"] == [
         ts_event for ts_event, _ in alone["decisions"]
     ]
-    profit = next(end["equity"] - end["capital"] for end in run.document["strategies"] if end["name"] == "breakout")
+    profit = next(
+        end["equity"] - end["capital"] for end in run.document["strategies"] if end["name"] == "breakout"
+    )
     assert alone["profits"]["breakout"] == pytest.approx(profit, abs=1e-6)
 
 
@@ -194,7 +202,9 @@ def test_backtest_market_order_of_an_incomplete_panel_fills_at_the_next_open_too
         assert float(fill["price"]) == bars[name].open[following]
 
 
-def test_backtest_faulty_strategy_is_halted_and_says_so_and_the_others_go_on(market: Path, tmp_path: Path) -> None:
+def test_backtest_faulty_strategy_is_halted_and_says_so_and_the_others_go_on(
+    market: Path, tmp_path: Path
+) -> None:
     host = write_bot(tmp_path, market, ("breakout", "wanderer"), end="2024-01-02")
 
     healthy = engine_run(host)
@@ -215,7 +225,10 @@ def test_backtest_faulty_strategy_is_halted_and_says_so_and_the_others_go_on(mar
 
 def test_backtest_command_with_a_faulty_strategy_ends_with_a_finding(market: Path, tmp_path: Path) -> None:
     host = write_bot(tmp_path, market, ("breakout", "wanderer"), end="2024-01-01T08:00")
-    plan = {"fail": {"kind": "random", "healthy_calls": 9}, "command": ["backtest", str(host), "--no-baselines"]}
+    plan = {
+        "fail": {"kind": "random", "healthy_calls": 9},
+        "command": ["backtest", str(host), "--no-baselines"],
+    }
 
     answer = run_script(ENGINE_RUN, plan | {"state_dir": str(tmp_path)})
 
@@ -249,7 +262,10 @@ def test_backtest_of_an_empty_catalog_says_that_it_is_empty(tmp_path: Path) -> N
     host = write_bot(tmp_path, tmp_path / "empty")
 
     refused(
-        argonaut("backtest", host, "--json", "--state-dir", tmp_path), ExitCode.DATA, "ALPHAUSDT", "an empty catalog"
+        argonaut("backtest", host, "--json", "--state-dir", tmp_path),
+        ExitCode.DATA,
+        "ALPHAUSDT",
+        "an empty catalog",
     )
 
 
@@ -264,7 +280,11 @@ def test_backtest_of_a_damaged_file_names_it(market: Path, tmp_path: Path) -> No
     host = write_bot(tmp_path, catalog)
 
     refused(
-        argonaut("backtest", host, "--json", "--state-dir", tmp_path), ExitCode.DATA, file.name, "damage", "again"
+        argonaut("backtest", host, "--json", "--state-dir", tmp_path),
+        ExitCode.DATA,
+        file.name,
+        "damage",
+        "again",
     )
 
 

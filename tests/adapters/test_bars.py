@@ -1,5 +1,7 @@
 import hashlib
 import struct
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -81,9 +83,17 @@ def test_columns_survive_a_slice_of_the_table() -> None:
     assert part.equals(columns.select(slice(40, 50)))
 
 
+def test_slice_at_the_precision_of_the_catalog_survives_too() -> None:
+    """Sixteen decimals need no conversion, so the slice is still a window on the longer column."""
+    finest = replace(bar_columns(100), price_precision=16, size_precision=16)
+    part = BarColumns.from_table(finest.to_table(BTC_MINUTES).slice(40, 10))
+
+    assert part.equals(finest.select(slice(40, 50)))
+
+
 def test_bars_of_different_precision_are_not_joined() -> None:
     columns = bar_columns(2)
-    finer = BarColumns(*(getattr(columns, name) for name in columns.__slots__[:6]), 3, 5)
+    finer = replace(columns, price_precision=3)
 
     with pytest.raises(ValueError, match="one precision"):
         BarColumns.concat([columns, finer])
@@ -124,7 +134,7 @@ def test_content_hash_is_that_of_the_documented_bytes() -> None:
 def test_content_hash_does_not_depend_on_how_bars_are_cut(cuts: list[int]) -> None:
     columns = bar_columns(60)
     edges = [0, *sorted(set(cuts)), 60]
-    parts = [columns.select(slice(*edge)) for edge in zip(edges, edges[1:], strict=False)]
+    parts = [columns.select(slice(*edge)) for edge in pairwise(edges)]
 
     assert content_sha256(parts, **HASH) == content_sha256([columns], **HASH)
 

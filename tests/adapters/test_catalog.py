@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from adapters.bars import BarColumns
@@ -71,7 +72,7 @@ def test_gap_without_a_bar_is_refused_too(tmp_path: Path) -> None:
     for first in (0, 200):
         store_bars(tmp_path, BTC, BTC_MINUTES, bar_columns(100, first=first), Origin())
 
-    with pytest.raises(CatalogError, match="expected bars of .*, found none"):
+    with pytest.raises(CatalogError, match=r"expected bars of .*, found none"):
         Catalog(tmp_path).read_bars(BTC_MINUTES, START_NS + 120 * MINUTE_NS, START_NS + 150 * MINUTE_NS)
 
 
@@ -112,7 +113,6 @@ def test_damaged_file_is_refused_by_name(catalog: Catalog, damage: str) -> None:
 
 def _write_other_table(file: Path) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"a": [1]}), file)
 
@@ -132,19 +132,34 @@ def test_damaged_note_is_refused_by_name(catalog: Catalog) -> None:
         catalog.provenance(BTC_MINUTES)
 
 
+def flat_columns(count: int) -> BarColumns:
+    """More minutes than fit into one row group, at one price."""
+    minutes, price = np.arange(1, count + 1), np.full(count, 100)
+    return BarColumns(START_NS + minutes * MINUTE_NS, price, price, price, price, minutes, 2, 5)
+
+
 def test_runs_outside_the_span_are_not_read(tmp_path: Path) -> None:
     """The first row group is spoilt; a span in the second must not touch it."""
-    count = 131_072 + 100
-    minutes = np.arange(1, count + 1)
-    ones = np.full(count, 100)
-    bars = BarColumns(START_NS + minutes * MINUTE_NS, ones, ones, ones, ones, minutes, 2, 5)
-    store_bars(tmp_path, BTC, BTC_MINUTES, bars, Origin())
+    store_bars(tmp_path, BTC, BTC_MINUTES, flat_columns(131_072 + 100), Origin())
     catalog = Catalog(tmp_path)
     file = catalog.bar_files(BTC_MINUTES)[0]
     content = file.read_bytes()
     file.write_bytes(content[:4] + b"\xff" * 200 + content[204:])
 
     assert len(catalog.read_columns(BTC_MINUTES, START_NS + 131_100 * MINUTE_NS)) == 72
+    with pytest.raises(CatalogError, match="found damage"):
+        catalog.read_columns(BTC_MINUTES)
+
+
+def test_runs_after_the_span_are_not_read_either(tmp_path: Path) -> None:
+    store_bars(tmp_path, BTC, BTC_MINUTES, flat_columns(131_072 + 100), Origin())
+    catalog = Catalog(tmp_path)
+    file = catalog.bar_files(BTC_MINUTES)[0]
+    at = pq.ParquetFile(file).metadata.row_group(1).column(0).data_page_offset
+    content = file.read_bytes()
+    file.write_bytes(content[:at] + b"\xff" * 50 + content[at + 50 :])
+
+    assert len(catalog.read_columns(BTC_MINUTES, None, START_NS + 99 * MINUTE_NS)) == 99
     with pytest.raises(CatalogError, match="found damage"):
         catalog.read_columns(BTC_MINUTES)
 

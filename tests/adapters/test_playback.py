@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters import catalog as catalog_module, playback
+from adapters import catalog as catalog_module
+from adapters import playback
 from adapters.catalog import Catalog
 from adapters.errors import CatalogError
 from adapters.ingest.importer import Origin, store_bars
@@ -127,7 +128,9 @@ def test_playback_quote_of_a_bar_is_at_its_open_a_nanosecond_after_the_last_clos
         )
 
 
-def test_playback_bars_lie_in_the_span_open_at_its_start(monkeypatch: pytest.MonkeyPatch, full: Catalog) -> None:
+def test_playback_bars_lie_in_the_span_open_at_its_start(
+    monkeypatch: pytest.MonkeyPatch, full: Catalog
+) -> None:
     shorten(monkeypatch, 11)
 
     _, bars, _ = play(full, start=close_ns(60), end=close_ns(100))
@@ -138,14 +141,18 @@ def test_playback_bars_lie_in_the_span_open_at_its_start(monkeypatch: pytest.Mon
 
 @settings(max_examples=25)
 @given(
-    stretch=st.integers(5, 90), run=st.integers(30, 90), start=st.integers(50, 480), length=st.integers(15, 300)
+    stretch=st.integers(5, 90),
+    run=st.integers(30, 90),
+    start=st.integers(50, 480),
+    length=st.integers(15, 300),
 )
 def test_playback_equals_what_the_catalog_reads(
     full: Catalog, stretch: int, run: int, start: int, length: int
 ) -> None:
     span = (close_ns(start), close_ns(start + length))
     expected = {
-        name: [bar for bar in full.read_bars(name) if span[0] < bar.ts_event <= span[1]] for name in (ALPHA, BETA)
+        name: [bar for bar in full.read_bars(name) if span[0] < bar.ts_event <= span[1]]
+        for name in (ALPHA, BETA)
     }
     with pytest.MonkeyPatch.context() as patch:
         shorten(patch, stretch, run)
@@ -169,17 +176,18 @@ def test_playback_goes_over_files_of_one_series_in_time_order(
 
 
 def test_playback_without_a_bar_in_the_span_is_refused_at_once(full: Catalog) -> None:
-    with pytest.raises(CatalogError, match="BETAUSDT.DEMO.* found none"):
+    with pytest.raises(CatalogError, match=r"BETAUSDT.DEMO.* found none"):
         Playback(full, (ALPHA, BETA), close_ns(550), close_ns(580))
 
 
 def test_playback_of_a_series_that_is_not_there_names_what_is(full: Catalog) -> None:
-    with pytest.raises(CatalogError, match="expected bars of GAMMA.*ALPHAUSDT"):
+    with pytest.raises(CatalogError, match=r"expected bars of GAMMA.*ALPHAUSDT"):
         Playback(full, ("GAMMAUSDT.DEMO-1-MINUTE-LAST-EXTERNAL",), None, None)
 
 
 @pytest.mark.parametrize(
-    ("bar_type", "expected"), [(ALPHA, "ALPHAUSDT.DEMO"), ("BTCUSDT-PERP.BINANCE-5-MINUTE-LAST-EXTERNAL", "BTCUSDT-PERP.BINANCE")]
+    ("bar_type", "expected"),
+    [(ALPHA, "ALPHAUSDT.DEMO"), ("BTCUSDT-PERP.BINANCE-5-MINUTE-LAST-EXTERNAL", "BTCUSDT-PERP.BINANCE")],
 )
 def test_instrument_of_a_series_is_its_name_less_four_parts(bar_type: str, expected: str) -> None:
     assert instrument_id_of(bar_type) == expected

@@ -18,8 +18,8 @@ from tests.support.data import ROOT
 
 BTC = find_spec("BTCUSDT.BINANCE")
 
-# For n = 0, 1, …: a child imports into catalog n and is killed at its n-th call that changes the disk for good,
-# until one comes through. The parent only forks, so that children start without threads.
+# For n = 0, 1, …: a child imports into catalog n and is killed at its n-th call that changes the disk for
+# good, until one comes through. The parent only forks, so that children start without threads.
 IMPORT_AND_DIE = """
 import json, os, pathlib, shutil, signal, sys
 from adapters.ingest.importer import import_files
@@ -112,10 +112,15 @@ def test_rubbish_of_a_killed_import_is_no_hindrance_to_the_next(tmp_path: Path) 
     assert not list((tmp_path / "catalog").glob(".staging-*"))
 
 
-def test_changes_that_are_not_committed_leave_no_trace(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), stage(tmp_path / "catalog") as staging:
+def write_and_fail(catalog: Path, error: Exception) -> None:
+    with stage(catalog) as staging:
         staging.path_for(Path("a/b")).write_text("x")
-        raise ZeroDivisionError
+        raise error
+
+
+def test_changes_that_are_not_committed_leave_no_trace(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail(tmp_path / "catalog", ZeroDivisionError())
 
     assert [path.name for path in (tmp_path / "catalog").iterdir()] == [".lock"]
 
@@ -150,6 +155,33 @@ def test_cut_off_commit_is_taken_up_where_it_ended(tmp_path: Path) -> None:
     assert not commit.exists()
 
 
+def overwrite(catalog: Path) -> None:
+    with stage(catalog) as staging:
+        staging.path_for(Path("both")).write_text("new")
+        staging.remove(Path("both"))
+        staging.commit()
+
+
+def test_file_that_is_removed_and_written_survives_a_second_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def fail_at_the_plan(path: Path, *, missing_ok: bool = False) -> None:
+        if path.name == "plan.json":
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok=missing_ok)
+
+    (tmp_path / "both").write_text("old")
+    monkeypatch.setattr(Path, "unlink", fail_at_the_plan)
+    with pytest.raises(CatalogError, match="the new bars are safe and will be put in place"):
+        overwrite(tmp_path)
+    monkeypatch.undo()
+    recover(tmp_path)
+
+    assert (tmp_path / "both").read_text() == "new"
+
+
 def test_second_import_at_the_same_time_is_refused(tmp_path: Path) -> None:
     with (
         stage(tmp_path),
@@ -160,11 +192,7 @@ def test_second_import_at_the_same_time_is_refused(tmp_path: Path) -> None:
 
 
 def test_full_disk_is_named_and_changes_nothing(tmp_path: Path) -> None:
-    with (
-        pytest.raises(CatalogError, match="found a full disk; nothing was changed"),
-        stage(tmp_path / "catalog") as staging,
-    ):
-        staging.path_for(Path("file")).write_text("x")
-        raise OSError(28, "No space left on device")
+    with pytest.raises(CatalogError, match="found a full disk; nothing was changed"):
+        write_and_fail(tmp_path / "catalog", OSError(28, "No space left on device"))
 
     assert not list((tmp_path / "catalog").glob(".staging-*"))

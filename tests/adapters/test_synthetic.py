@@ -120,7 +120,7 @@ def test_volatility_and_volume_have_a_course_over_the_day(year: SyntheticMarket)
 
 
 def test_extremes_are_those_of_a_brownian_path(year: SyntheticMarket) -> None:
-    """E[(high-open)(high-close) + (low-open)(low-close)] = variance (Rogers & Satchell 1991), without drift."""
+    """E[(high-open)(high-close) + (low-open)(low-close)] is the variance (Rogers & Satchell 1991)."""
     bars = year.bars[ALPHA]
     opened, high, low, close = (np.log(values) for values in (bars.open, bars.high, bars.low, bars.close))
     estimate = (high - opened) * (high - close) + (low - opened) * (low - close)

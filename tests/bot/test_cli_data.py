@@ -108,8 +108,9 @@ def test_import_of_bad_bars_names_row_value_and_advice(tmp_path: Path, capsys: C
 
 def test_import_knows_instruments_of_the_user(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "mine.toml").write_text(
-        '[[instrument]]\nids = ["XY.Z"]\nkind = "spot"\nquote = "EUR"\ntick_size = "0.01"\nlot_size = "0.00001"\n'
-        'min_quantity = "1"\nmin_notional = "1"\nmaker_fee_bps = 1\ntaker_fee_bps = 1\nshortable = false\n'
+        '[[instrument]]\nids = ["XY.Z"]\nkind = "spot"\nquote = "EUR"\ntick_size = "0.01"\n'
+        'lot_size = "0.00001"\nmin_quantity = "1"\nmin_notional = "1"\nmaker_fee_bps = 1\n'
+        "taker_fee_bps = 1\nshortable = false\n"
     )
     source = write_parquet(tmp_path / "Z_XY_1m_x.parquet", bar_table(10))
     arguments = ("import", source, "--catalog", tmp_path / "catalog")

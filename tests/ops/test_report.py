@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,9 @@ from ops.report.sampling import (
     join_candles,
     month_returns,
 )
-from ops.report.sections import costs, guardrails
+from ops.report.sections import costs, data_quality, guardrails, halts
 from ops.report.wording import duration, number, percent, signed_number, statistic
-from strategies.tape import MemoryTape, VerdictRecord
+from strategies.tape import HaltRecord, MemoryTape, VerdictRecord
 from tests.support.runs import INSTRUMENTS, MINUTE_NS, example_bars, example_run
 
 SECOND = 1_000_000_000
@@ -260,6 +261,15 @@ def test_regime_bands_join_neighbours_of_one_state_and_stop_at_gaps() -> None:
     assert dominant_runs(ts, states, 240) == [(0, 240, 0), (240, 480, 2), (2400, 2640, 2)]
 
 
+def test_regime_bands_of_a_slow_strategy_have_no_holes() -> None:
+    run = example_run(200)
+    sparse = MemoryTape()
+    sparse.decisions[:] = [d for d in run.tape.decisions if d.ts_event % (60 * MINUTE_NS) == 0]
+    bands = chart_data(replace(run, tape=sparse))["books"][0]["regimes"]
+
+    assert all(before[1] == after[0] for before, after in pairwise(bands))
+
+
 def test_monthly_returns_compound_to_the_whole() -> None:
     stamps = pd.to_datetime(["2023-01-15", "2023-02-01", "2023-02-28", "2023-03-02"]).as_unit("ns")
     equity = np.array([105.0, 110.0, 99.0, 108.9])
@@ -303,6 +313,24 @@ def test_statistic_shows_its_interval() -> None:
     shown = statistic({"value": 1.5, "ci_low": -0.5, "ci_high": 2.0}, signed_number)
 
     assert re.sub("<[^>]+>", " ", shown).split() == ["+1.50", "−0.50", "…", "+2.00"]
+
+
+def test_restrictions_of_one_kind_are_told_in_one_line(run: RunContents) -> None:
+    tape = MemoryTape()
+    tape.halts[:] = [
+        HaltRecord(day * 86_400 * SECOND, "alpha", "REDUCING", "daily_loss", "") for day in (0, 1, 2)
+    ]
+    shown = halts(replace(run, tape=tape))
+
+    assert shown.count("<li>") == 1
+    assert "3 times from 1970-01-01 00:00 to 1970-01-03 00:00 UTC" in shown
+
+
+def test_times_among_data_findings_are_written_as_times() -> None:
+    shown = data_quality({"issues": [{"kind": "gap", "first_open_ns": 60 * SECOND}]})
+
+    assert '<th scope="col">first open</th>' in shown
+    assert "1970-01-01 00:01" in shown
 
 
 def test_guardrail_table_tells_cut_from_vetoed() -> None:

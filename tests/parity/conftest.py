@@ -1,3 +1,5 @@
 """Markets that the whole bot is run on."""
 
-from tests.support.markets import market as market, torn_market as torn_market
+from tests.support.markets import market, torn_market
+
+__all__ = ["market", "torn_market"]

@@ -132,7 +132,9 @@ def make_pipeline(
 
 def _params(config: RegimeConfig) -> RegimeParams:
     return RegimeParams(
-        *(np.array(getattr(config, name)) for name in ("initial_probs", "transition_matrix", "means")),
+        np.array(config.initial_probs),
+        np.array(config.transition_matrix),
+        np.array(config.means),
         np.array(config.variances),
     )
 
@@ -157,7 +159,9 @@ def panel(number: int, closes: Sequence[float | None] = CLOSES) -> Panel:
     ts_event = START + number * MINUTE
     return Panel(
         ts_event,
-        tuple(None if close is None else BarRow(ts_event, close, close, close, close, 1e6) for close in closes),
+        tuple(
+            None if close is None else BarRow(ts_event, close, close, close, close, 1e6) for close in closes
+        ),
     )
 
 
@@ -320,7 +324,7 @@ def test_decision_belief_that_cannot_be_updated_is_a_data_error(monkeypatch: pyt
 
     monkeypatch.setattr(RegimeFilter, "update", refuse)
 
-    with pytest.raises(DataError, match="strategy one: the regime model cannot use .*: not finite"):
+    with pytest.raises(DataError, match=r"strategy one: the regime model cannot use .*: not finite"):
         pipeline.observe(panel(WARM + 1))
     assert pipeline.belief is before
 

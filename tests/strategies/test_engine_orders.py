@@ -66,7 +66,11 @@ def test_engine_order_carries_our_name_our_strategy_and_whole_lots() -> None:
         (MARKET, {}, (OrderType.MARKET, TimeInForce.GTC, None, None)),
         (OrderKind.LIMIT_IOC, {"price": 100.13}, (OrderType.LIMIT, TimeInForce.IOC, "100.13", None)),
         (OrderKind.LIMIT, {"price": 100.5}, (OrderType.LIMIT, TimeInForce.GTC, "100.50", None)),
-        (OrderKind.STOP_MARKET, {"trigger_price": 98.0}, (OrderType.STOP_MARKET, TimeInForce.GTC, None, "98.00")),
+        (
+            OrderKind.STOP_MARKET,
+            {"trigger_price": 98.0},
+            (OrderType.STOP_MARKET, TimeInForce.GTC, None, "98.00"),
+        ),
     ],
 )
 def test_engine_order_kind_and_prices_follow_the_intent(
@@ -111,7 +115,9 @@ def test_engine_bracket_exits_wake_with_the_entry_and_cancel_each_other() -> Non
 def test_engine_bracket_of_one_exit_links_it_to_the_entry_alone(which: str) -> None:
     kind = OrderKind.STOP_MARKET if which == "stop" else OrderKind.LIMIT
     only = intent("x", kind, price=105.0, trigger_price=98.0, side=OrderSide.SELL, reduce_only=True)
-    bracket = Bracket(intent("e", MARKET), only if which == "stop" else None, None if which == "stop" else only)
+    bracket = Bracket(
+        intent("e", MARKET), only if which == "stop" else None, None if which == "stop" else only
+    )
 
     entry, exit_ = make_orders().bracket(bracket, NOW)
 

@@ -49,12 +49,15 @@ def test_gate_first_reason_of_a_severity_is_kept_and_a_stricter_one_replaces_it(
     assert gate.reason() == "third"
 
 
-def test_gate_reason_of_a_strategy_is_the_hosts_while_the_host_is_restricted() -> None:
+def test_gate_reason_of_a_strategy_is_that_of_the_stricter_state() -> None:
     gate = TradingGate(armed=True)
-    gate.restrict(REDUCING, "own", "one")
-    gate.restrict(HALTED, "all")
+    gate.restrict(HALTED, "fault", "one")
+    gate.restrict(REDUCING, "stopping")
 
-    assert (gate.reason("one"), gate.reason("two")) == ("all", "all")
+    assert (gate.reason("one"), gate.reason("two"), gate.reason()) == ("fault", "stopping", "stopping")
+
+    gate.restrict(HALTED, "killed")
+    assert (gate.reason("one"), gate.reason("two")) == ("killed", "killed")
 
 
 def test_gate_resume_lifts_only_what_was_named() -> None:

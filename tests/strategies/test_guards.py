@@ -31,7 +31,9 @@ def test_guarded_callback_that_succeeds_passes_its_answer_on() -> None:
     assert (owner.failure, owner.contained) == (None, [])
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("x"), KeyboardInterrupt(), SystemExit(3), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("x"), KeyboardInterrupt(), SystemExit(3), GeneratorExit()]
+)
 def test_guarded_callback_that_raises_is_contained_with_its_name(error: BaseException) -> None:
     owner = Owner()
 

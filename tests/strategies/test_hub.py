@@ -41,13 +41,15 @@ class Clock:
 
 
 class Hub(PanelHub):
-    clock: Clock
+    clock: Clock  # type: ignore[assignment]  # the engine's own is there only after registering
 
 
 class Listener:
     """Writes down what it is asked; breaks where it is told to."""
 
-    def __init__(self, name: str, journal: list[tuple[str, str, Any]], *bar_types: str, breaks: str = "") -> None:
+    def __init__(
+        self, name: str, journal: list[tuple[str, str, Any]], *bar_types: str, breaks: str = ""
+    ) -> None:
         self.name = name
         self.bar_types = bar_types or (A, B)
         self.failure: BaseException | None = None
@@ -75,7 +77,7 @@ class Listener:
 
 
 class Unguarded(Listener):
-    def observe(self, panel: Panel) -> None:  # type: ignore[override]
+    def observe(self, panel: Panel) -> None:
         raise ValueError("nobody guards me")
 
 
@@ -83,7 +85,6 @@ type Journal = list[tuple[str, str, Any]]
 
 
 def make_hub(*listeners: Listener, **parts: Any) -> Hub:
-    # The engine's constructor takes the configuration alone, and gives the actor a clock only on registering it.
     kind = type("ClockedHub", (Hub,), {"clock": Clock()})
     hub: Hub = kind(PanelHubConfig(listeners=listeners, **parts))
     return hub
@@ -119,9 +120,9 @@ def test_hub_panel_goes_out_when_the_last_bar_of_its_time_arrives() -> None:
 def test_hub_row_holds_the_bar_as_it_is_stamped_at_its_close() -> None:
     seen: list[tuple[str, BarRow]] = []
     hub = make_hub(Listener("one", [], A), on_bar_seen=lambda name, row: seen.append((name, row)))
-    prices = [Price(value, 2) for value in (10.0, 12.5, 9.25, 11.0)]
+    opened, high, low, close = (Price(value, 2) for value in (10.0, 12.5, 9.25, 11.0))
 
-    hub.on_bar(Bar(BarType.from_str(A), *prices, Quantity(3.5, 2), MINUTE, MINUTE + 999))
+    hub.on_bar(Bar(BarType.from_str(A), opened, high, low, close, Quantity(3.5, 2), MINUTE, MINUTE + 999))
 
     assert seen == [(A, BarRow(MINUTE, 10.0, 12.5, 9.25, 11.0, 3.5))]
 

@@ -137,5 +137,5 @@ def test_memory_tape_keeps_each_kind_apart_and_in_order() -> None:
     kept = (tape.decisions, tape.verdicts, tape.orders, tape.fills, tape.equity, tape.halts)
 
     assert [len(kind) for kind in kept] == [2, 1, 1, 1, 1, 1]
-    assert [kind[0] for kind in kept] == RECORDS  # type: ignore[index]
+    assert [kind[0] for kind in kept] == RECORDS
     assert [record.ts_event for record in tape.decisions] == [7, 8]

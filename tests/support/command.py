@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -47,7 +48,7 @@ def run_script(script: Path, plan: Mapping[str, Any], hash_seed: int | None = No
     return answer.document()
 
 
-def _run(command: Sequence[str], given: str | None, changed: Mapping[str, str]) -> Answer:
+def _run(command: Sequence[str], given: str | None, changed: dict[str, str]) -> Answer:
     done = subprocess.run(
         command,
         input=given,
@@ -84,17 +85,16 @@ class DaemonProcess:
         prepare: Callable[[], None] | None = None,
     ) -> None:
         self.state_dir = state_dir
-        self._out = state_dir.with_name(f"{state_dir.name}.{time.monotonic_ns()}.out")
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._started = time.monotonic()
-        with self._out.open("wb") as out:
-            self.process = subprocess.Popen(
-                [*_PROGRAM, "run", str(config), "--state-dir", str(state_dir), *map(str, args)],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                cwd=ROOT,
-                env=_environment(),
-                preexec_fn=prepare,  # noqa: PLW1509 - one thread, and a limit can be set nowhere else
-            )
+        self.process = subprocess.Popen(
+            [*_PROGRAM, "run", str(config), "--state-dir", str(state_dir), *map(str, args)],
+            stdout=self._out,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=_environment(),
+            preexec_fn=prepare,  # noqa: PLW1509 - one thread, and a limit can be set nowhere else
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -105,11 +105,15 @@ class DaemonProcess:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._said = os.pread(self._out.fileno(), 10_000_000, 0)
+        self._out.close()
 
     @property
     def said(self) -> str:
         """What the daemon has printed so far."""
-        return self._out.read_text(encoding="utf-8", errors="replace")
+        # Read at a place: the position of the file is the daemon's too.
+        said = os.pread(self._out.fileno(), 10_000_000, 0) if not self._out.closed else self._said
+        return said.decode(errors="replace")
 
     def ready(self) -> float:
         """Wait until it is ready.
@@ -124,7 +128,9 @@ class DaemonProcess:
         """Wait for something to become true while the daemon lives."""
         deadline = time.monotonic() + _PATIENCE_SECS
         while not condition():
-            assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}: {self.said}"
+            assert self.process.poll() is None, (
+                f"the daemon ended with {self.process.returncode}: {self.said}"
+            )
             assert time.monotonic() < deadline, f"waited in vain: {self.said}"
             time.sleep(0.05)
 

@@ -21,7 +21,9 @@ type Keep = Callable[[str, npt.NDArray[np.int64]], npt.NDArray[np.bool_]]
 """``keep(bar_type, minutes)``: which bars stay; minutes count from the first bar."""
 
 
-def store_market(root: Path, *, days: int = 1, seed: int = 7, keep: Keep | None = None) -> dict[str, BarColumns]:
+def store_market(
+    root: Path, *, days: int = 1, seed: int = 7, keep: Keep | None = None
+) -> dict[str, BarColumns]:
     """Put a generated market of two symbols into a catalog.
 
     Returns:
@@ -51,7 +53,8 @@ def torn_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def keep(name: str, minutes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         own = minutes % 97 != (13 if name == ALPHA else 29)
         alone = (minutes < 700) | (minutes >= 720) if name == BETA else minutes >= 0
-        return own & alone & ((minutes < 900) | (minutes >= 980))
+        kept: npt.NDArray[np.bool_] = own & alone & ((minutes < 900) | (minutes >= 980))
+        return kept
 
     root = tmp_path_factory.mktemp("torn") / "catalog"
     store_market(root, keep=keep)

@@ -26,6 +26,24 @@ def refusal(table: dict[str, np.ndarray]) -> BadBarsError:
     return refused.value
 
 
+@pytest.mark.parametrize(
+    ("bar", "kind"),
+    [
+        ((100.0, 105.0, 95.0, 106.0), "high_too_low"),
+        ((106.0, 105.0, 95.0, 100.0), "high_too_low"),
+        ((100.0, 105.0, 95.0, 94.0), "low_too_high"),
+        ((94.0, 105.0, 95.0, 100.0), "low_too_high"),
+        ((100.0, 95.0, 105.0, 100.0), "high_too_low"),
+    ],
+)
+def test_range_that_contradicts_its_bar_is_refused(bar: tuple[float, ...], kind: str) -> None:
+    table = bar_table(3)
+    for name, price in zip(("open", "high", "low", "close"), bar, strict=True):
+        table[name][1] = price
+
+    assert kind in [problem.kind for problem in refusal(table).problems]
+
+
 def test_good_bars_become_exact_and_close_stamped() -> None:
     checked = check_bars([source(bar_table(100))], BTC, MINUTE_NS)
 
@@ -156,7 +174,7 @@ def test_price_that_would_round_to_nothing_is_refused() -> None:
     table = bar_table(3)
     table["low"][1] = 0.001
 
-    with pytest.raises(BadBarsError, match="at least one tick of 0.01"):
+    with pytest.raises(BadBarsError, match=r"at least one tick of 0\.01"):
         check_bars([source(table)], BTC, MINUTE_NS, round_prices=True)
 
 

@@ -104,7 +104,7 @@ def test_prices_off_the_tick_are_refused_by_their_rows(tmp_path: Path) -> None:
 
 
 def test_daily_share_prices_keep_their_sessions(tmp_path: Path) -> None:
-    """The exchange was closed on 11 to 14 September 2001, for a funeral in 2007, for a storm in October 2012."""
+    """Closed: 11 to 14 September 2001; a holiday and a funeral in January 2007; a storm in October 2012."""
     spec = with_steps(find_spec("AAPL.XNAS"), Decimal("0.000001"), None)
     path = shared_data("us_equity_daily", "AAPL.parquet")
     result = import_files([path], tmp_path, spec, adjustment=Adjustment.SPLIT)

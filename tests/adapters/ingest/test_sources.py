@@ -77,6 +77,7 @@ def test_kraken_seconds_are_read_by_position(tmp_path: Path) -> None:
         ("2023-01-01", START_NS),
         ("2023-01-01T01:00:00+01:00", START_NS),
         ("-1357084800", -1_357_084_800 * 10**9),
+        ("-1357084800000000000", -1_357_084_800 * 10**9),
     ],
 )
 def test_times_are_read_in_the_usual_forms(tmp_path: Path, text: str, expected_ns: int) -> None:

@@ -24,10 +24,12 @@ BTC = find_spec("BTCUSDT.BINANCE")
 DAY_NS = 86_400 * 10**9
 
 
-def verify(table: dict[str, np.ndarray], **limits: int) -> SeriesReport:
+def verify(
+    table: dict[str, np.ndarray], *, max_gap_bars: int = 0, min_zero_volume_bars: int = 3
+) -> SeriesReport:
     values = {column: numbers for column, numbers in table.items() if column != "ts"}
     bars = SourceBars(SourceFile("bars.csv", "", len(table["ts"])), table["ts"], values)
-    return verify_source(bars, MINUTE_NS, VerificationLimits(**limits))
+    return verify_source(bars, MINUTE_NS, VerificationLimits(max_gap_bars, min_zero_volume_bars))
 
 
 def found(report: SeriesReport) -> list[tuple[str, float, float, int]]:

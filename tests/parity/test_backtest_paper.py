@@ -1,0 +1,50 @@
+"""The same bars through the backtest engine and through the paper daemon: the same decisions, bar for bar."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.bots import write_bot
+from tests.support.pairs import Pair, assert_same
+
+
+def play(directory: Path, catalog: Path, strategies: tuple[str, ...]) -> Pair:
+    backtest, paper = (write_bot(directory, catalog, strategies, kind=kind) for kind in ("backtest", "paper"))
+    return Pair(backtest, paper, directory)
+
+
+@pytest.mark.parametrize("strategies", [("breakout",), ("wanderer", "breakout", "holder")])
+def test_daemon_on_whole_days_decides_and_fills_as_the_backtest(
+    market: Path, tmp_path: Path, strategies: tuple[str, ...]
+) -> None:
+    pair = play(tmp_path, market, strategies)
+
+    assert len(pair.rows("decision")[0]) == len(strategies) * (2 * 1_440 - 35)
+    assert len(pair.rows("fill")[0]) > 200
+    assert_same(pair)
+
+
+def test_daemon_on_bars_with_holes_decides_and_fills_as_the_backtest(
+    torn_market: Path, tmp_path: Path
+) -> None:
+    pair = play(tmp_path, torn_market, ("wanderer", "breakout", "holder"))
+
+    assert pair.engine["incomplete_panels"] > 40
+    assert_same(pair)
+
+
+def test_daemon_fills_what_was_decided_on_the_last_bar_and_the_engine_does_not(
+    market: Path, tmp_path: Path
+) -> None:
+    # The wanderer draws at its first decision, on the 36th bar; the data end there.
+    ends = "2024-01-01T00:36"
+    hosts = {
+        kind: write_bot(tmp_path, market, ("wanderer",), kind=kind, end=ends)
+        for kind in ("backtest", "paper")
+    }
+
+    pair = Pair(hosts["backtest"], hosts["paper"], tmp_path)
+
+    backtest, paper = pair.rows("fill")
+    assert backtest == []
+    assert {fill["ts_event"] for fill in paper} == {1_704_069_360 * 10**9 + 1}
