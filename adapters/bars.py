@@ -352,8 +352,6 @@ def _as_int64s(column: pa.ChunkedArray) -> Ints:
 
 
 def _words_of(array: Any) -> npt.NDArray[np.int64]:
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks)
     words = np.frombuffer(array.buffers()[1], dtype="<i8").reshape(-1, 2)
     return words[array.offset : array.offset + len(array)]
 

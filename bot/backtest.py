@@ -18,6 +18,7 @@ from nautilus_trader.risk import RiskEngineConfig
 
 from adapters.catalog import Catalog
 from adapters.instruments import spec_of
+from adapters.playback import STRETCH_ROWS
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.config import HostConfig
 from bot.engine_costs import CostMeter, EngineFees
@@ -28,6 +29,7 @@ from strategies.market import Instrument
 from strategies.tape import MemoryTape
 
 _NS_PER_MS = 1_000_000
+_ALL_TIME_NS = 2**62
 _FIRST_TICK_NS = 1
 """Latency of an order where none is configured: the quote one nanosecond after a close fills it."""
 
@@ -64,14 +66,19 @@ class EngineRun:
 
 
 def run_engine(
-    host: HostConfig, catalog: Catalog, progress: Callable[[int, int], None] | None = None
+    host: HostConfig,
+    catalog: Catalog,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    stretch_rows: int = STRETCH_ROWS,
 ) -> EngineRun:
     """Run the host's strategies over the catalog in a fresh engine.
 
     Args:
         host: A host of any kind; its venue, costs and strategies are used.
         catalog: Where the bars lie.
-        progress: Called with nanoseconds done and in all, after each chunk.
+        progress: Called with nanoseconds done and in all, after each stretch.
+        stretch_rows: Bars of one series that are held at a time; the result does not depend on it.
 
     Raises:
         ConfigError: If a strategy cannot be built.
@@ -108,7 +115,7 @@ def run_engine(
     )
     try:
         wired = wire(engine, host.strategies, surroundings)
-        bars = _play(engine, host, catalog, progress)
+        bars = _play(engine, host, catalog, progress, stretch_rows)
         return _outcome(engine, host, wired, meter, fees, tape, bars)
     finally:
         engine.dispose()
@@ -164,6 +171,8 @@ def _holdings(engine: BacktestEngine, venue: Venue) -> Callable[[str], float]:
     cache = engine.cache  # taken now: a running engine does not hand it out
 
     def total(currency: str) -> float:
+        # The cache hands out a copy of the account with all its events: forget them, or each sale costs more.
+        cache.purge_account_events(_ALL_TIME_NS, 0)
         account = cache.account_for_venue(venue)
         balance = None if account is None else account.balance_total(Currency.from_str(currency))
         return 0.0 if balance is None else float(balance)
@@ -176,8 +185,9 @@ def _play(
     host: HostConfig,
     catalog: Catalog,
     progress: Callable[[int, int], None] | None,
+    stretch_rows: int,
 ) -> int:
-    playback = make_playback(host, catalog)
+    playback = make_playback(host, catalog, stretch_rows=stretch_rows)
     bars_seen = 0
     for stretch in playback.stretches():
         for bars, quotes in stretch.series:

@@ -54,8 +54,8 @@ def resample(
         results.append({"bar_type": longer_name, "status": result.status.value, "rows": len(longer)})
     if not results:
         raise CatalogError(
-            f"{catalog}: expected series that divide {wanted}, found {', '.join(opened.bar_types()) or 'none'}; "
-            "import shorter bars first"
+            f"{catalog}: expected series that divide {wanted}, found "
+            f"{', '.join(opened.bar_types()) or 'none'}; import shorter bars first"
         )
     if as_json:
         emit_json({"catalog": str(catalog), "series": results})

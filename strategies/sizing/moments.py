@@ -25,15 +25,17 @@ class ReturnMoments:
         alpha: Weight of the newest return, in the long run.
     """
 
-    __slots__ = ("_decay", "_forgotten", "_mean", "_outer", "_second", "_step", "count")
+    __slots__ = ("_change", "_decay", "_factors", "_forgotten", "_mean", "_moments", "_second", "count")
 
     def __init__(self, num_instruments: int, alpha: float) -> None:
         self._decay = 1.0 - alpha
         self._forgotten = 1.0
-        self._mean: Floats = np.zeros(num_instruments)
-        self._second: Floats = np.zeros((num_instruments, num_instruments))
-        self._step: Floats = np.zeros(num_instruments)
-        self._outer: Floats = np.zeros((num_instruments, num_instruments))
+        # The mean is the moment with a factor of one, so one update serves both.
+        self._factors: Floats = np.ones((num_instruments + 1, 1))
+        self._moments: Floats = np.zeros((num_instruments + 1, num_instruments))
+        self._change: Floats = np.zeros((num_instruments + 1, num_instruments))
+        self._mean = self._moments[0]
+        self._second = self._moments[1:]
         self.count = 0
 
     @property
@@ -50,13 +52,12 @@ class ReturnMoments:
         self.count += 1
         self._forgotten *= self._decay
         gain = (1.0 - self._decay) / (1.0 - self._forgotten)
-        np.subtract(returns, self._mean, out=self._step)
-        self._step *= gain
-        self._mean += self._step
-        np.multiply(returns[:, None], returns, out=self._outer)
-        self._outer -= self._second
-        self._outer *= gain
-        self._second += self._outer
+        change = self._change
+        self._factors[1:, 0] = returns
+        np.multiply(self._factors, returns, change)
+        np.subtract(change, self._moments, change)
+        np.multiply(change, gain, change)
+        np.add(self._moments, change, self._moments)
 
     def portfolio(self, weights: list[float]) -> tuple[float, float]:
         """Mean and second moment of the return that fixed weights would have had, per bar.
@@ -65,7 +66,7 @@ class ReturnMoments:
             weights: N signed fractions of equity.
         """
         w = np.array(weights)
-        return float(w @ self._mean), float(w @ self._second @ w)
+        return float(w.dot(self._mean)), float(w.dot(self._second).dot(w))
 
 
 class ReturnWindow:

@@ -91,13 +91,14 @@ class Sizer:
         if last is None:
             self._closes = new
             return
-        returns = np.zeros(len(new))
+        changes = [0.0] * len(new)
         for index, (close, before) in enumerate(zip(new, last, strict=True)):
             if not 0.0 < close < math.inf:
                 new[index] = before
             elif before > 0.0:
-                returns[index] = close / before - 1.0
+                changes[index] = close / before - 1.0
         self._closes = new
+        returns = np.array(changes)
         for portfolio_rule in self._portfolio_rules:
             portfolio_rule.observe(returns)
         for name_rule in self._name_rules:
@@ -126,7 +127,9 @@ class Sizer:
         if not context.equity > 0.0:
             self._reasons.append(SizingReason.NO_EQUITY)
             return [0.0 if weight == 0.0 else math.nan for weight in weights]
-        current = (context.positions * context.closes / context.equity).tolist()
+        equity = context.equity
+        held = zip(context.positions.tolist(), context.closes.tolist(), strict=True)
+        current = [position * close / equity for position, close in held]
         whole = [have if math.isnan(want) else want for want, have in zip(weights, current, strict=True)]
         for rule in self._portfolio_rules:
             factor = rule.factor(whole, context)

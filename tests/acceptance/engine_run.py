@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import adapters.playback
 import bot.assembly
 import strategies.policies
 from adapters.catalog import Catalog
+from adapters.playback import STRETCH_ROWS
 from bot.backtest import run_engine
 from bot.cli.app import main as run_command
 from bot.config import load_host
@@ -67,8 +67,6 @@ def records(tape: MemoryTape, session_dir: Path) -> None:
 def main(plan: dict[str, Any]) -> dict[str, Any]:
     if "fail" in plan:
         plant_failure(plan["fail"]["kind"], plan["fail"]["healthy_calls"])
-    if "stretch_rows" in plan:
-        adapters.playback.STRETCH_ROWS = plan["stretch_rows"]
     if "command" in plan:
         err, out = io.StringIO(), io.StringIO()
         with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out):
@@ -76,7 +74,12 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
         return {"code": code, "err": err.getvalue(), "out": out.getvalue(), "modules": sorted(sys.modules)}
     host = load_host(Path(plan["host"]), plan.get("overrides", {}))
     stretches: list[int] = []
-    run = run_engine(host, Catalog(host.catalog_path), lambda done, _: stretches.append(done))
+    run = run_engine(
+        host,
+        Catalog(host.catalog_path),
+        lambda done, _: stretches.append(done),
+        stretch_rows=plan.get("stretch_rows", STRETCH_ROWS),
+    )
     if "session" in plan:
         records(run.tape, Path(plan["session"]))
     return {

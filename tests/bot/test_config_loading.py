@@ -93,7 +93,7 @@ def test_hash_ignores_comments_order_and_spelled_out_defaults(tmp_path: Path) ->
     same = """
         strategies = ["strategies/one.toml"]
         kind = "paper" # a comment
-        replay = { loop = false, speed = 60 }
+        replay = { at_end = "stop", speed = 60 }
 
         [venue]
         starting_balance = 1000
