@@ -28,11 +28,11 @@ class TradingGate:
         return max(host, own, key=_SEVERITY.__getitem__)
 
     def reason(self, strategy: str | None = None) -> str:
-        """Why the state is what it is: the strictest one's reason; empty while everything is ACTIVE."""
+        """Why the state is what it is: the stricter one's reason, a strategy's own where both are as strict."""
         if strategy is None:
             return self._all[1]
         own = self._strategies.get(strategy, (TradingState.ACTIVE, ""))
-        return max(self._all, own, key=lambda held: _SEVERITY[held[0]])[1]
+        return max(own, self._all, key=lambda held: _SEVERITY[held[0]])[1]
 
     def restrict(self, state: TradingState, reason: str, strategy: str | None = None) -> None:
         """Tighten the state; a looser one than what holds is ignored.

@@ -63,7 +63,8 @@ def run(
       argonaut run configs/paper.toml --speed max --start 2024-01-01 --end 2024-01-08
 
     Exit codes: 0 stopped in order; 1 a strategy halted on a fault, or was not flat in time; 65 bars are
-    missing; 72 the engine failed; 74 the disk refused; 75 the feed gave up; 78 bad configuration, a state directory in use, live not armed.
+    missing; 72 the engine failed; 74 the disk refused; 75 the feed gave up; 78 bad configuration, a state
+    directory in use, or live not armed.
     """
     overrides: dict[str, Any] = {"data.start": start, "data.end": end}
     overrides["data.catalog"] = None if catalog is None else str(catalog.resolve())

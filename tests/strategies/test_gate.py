@@ -57,7 +57,7 @@ def test_gate_reason_of_a_strategy_is_that_of_the_stricter_state() -> None:
     assert (gate.reason("one"), gate.reason("two"), gate.reason()) == ("fault", "stopping", "stopping")
 
     gate.restrict(HALTED, "killed")
-    assert (gate.reason("one"), gate.reason("two")) == ("killed", "killed")
+    assert (gate.reason("one"), gate.reason("two")) == ("fault", "killed")
 
 
 def test_gate_resume_lifts_only_what_was_named() -> None:
