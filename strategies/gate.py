@@ -28,7 +28,7 @@ class TradingGate:
         return max(host, own, key=_SEVERITY.__getitem__)
 
     def reason(self, strategy: str | None = None) -> str:
-        """Why the state is what it is: the stricter one's reason, a strategy's own where both are as strict."""
+        """Why the state is what it is: the stricter one's reason, the strategy's own where both are equal."""
         if strategy is None:
             return self._all[1]
         own = self._strategies.get(strategy, (TradingState.ACTIVE, ""))
