@@ -202,17 +202,19 @@ def open_quotes(
     interval_ns: int,
     instrument: NautilusInstrument,
     *,
+    delay_ns: int = 1,
     size_base: int = 1_000_000_000,
 ) -> list[QuoteTick]:
     """Make one quote per bar at its open, so that a decision at one close fills at the next open.
 
-    Bid and ask are the open; the time is one nanosecond after the bar opened, which is after every
-    decision at the previous close and before whatever the bar's own prices do.
+    Bid and ask are the open; the time is just after the bar opened, which is after every decision at the
+    previous close and before whatever the bar's own prices do.
 
     Args:
         bars: Bars of one series in time order.
         interval_ns: Length of a bar, nanoseconds.
         instrument: Whose precision the quotes take.
+        delay_ns: From the open to the quote: the time that an order takes to arrive.
         size_base: Displayed on both sides, base units.
 
     Source:
@@ -227,7 +229,7 @@ def open_quotes(
         return []
     prices = _as_decimals(as_units(opens, instrument.price_precision), instrument.price_precision)
     sizes = _as_decimals(np.full(len(stamps), size_base, np.int64), 0)
-    times = _as_stamps(stamps - interval_ns + 1)
+    times = _as_stamps(stamps - interval_ns + delay_ns)
     identity = str(instrument.id)
     columns = [prices, prices, sizes, sizes, times, times]
     fields = [pa.field(name, _DECIMAL, nullable=False) for name in _QUOTE_VALUES]

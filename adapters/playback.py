@@ -44,10 +44,11 @@ class Playback:
         start_ns: Bars that close after this; None for the first.
         end_ns: Bars that close by this; None for the last.
         vwap_window_ns: Quote the volume-weighted price over this time from the open on; 0 quotes the open.
+        quote_delay_ns: From a bar's open to its quote: the time that an order takes to arrive.
         stretch_rows: Bars of one series in a stretch, at the most; fewer take less memory, and more time.
 
     Raises:
-        CatalogError: If a series is missing, damaged, or has no bar in the span.
+        CatalogError: If a series is missing or damaged, or ends before the span or begins after it.
     """
 
     def __init__(
@@ -58,16 +59,18 @@ class Playback:
         end_ns: int | None,
         *,
         vwap_window_ns: int = 0,
+        quote_delay_ns: int = 1,
         stretch_rows: int = STRETCH_ROWS,
     ) -> None:
         self._catalog = catalog
         self._stretch_rows = stretch_rows
+        self._quote_delay_ns = quote_delay_ns
         self._bar_types = tuple(bar_types)
         spans = [catalog.span_within(name, start_ns, end_ns) for name in self._bar_types]
         self.first_ns = min(span.first_ns for span in spans)
-        """Close of the first bar, UTC nanoseconds."""
+        """No bar closes before this, UTC nanoseconds."""
         self.last_ns = max(span.last_ns for span in spans)
-        """Close of the last bar, UTC nanoseconds."""
+        """No bar closes after this, UTC nanoseconds."""
         self._instruments: dict[str, NautilusInstrument] = {
             name: catalog.instrument(instrument_id_of(name)) for name in self._bar_types
         }
@@ -108,7 +111,10 @@ class Playback:
             fills = self._fill_prices[name]
             rows = np.searchsorted(fills.ts_event, priced.ts_event)
             priced = replace(priced, open=fills.open[rows])
-        return columns.to_bars(name), open_quotes(priced, interval_ns_of(name), self._instruments[name])
+        quotes = open_quotes(
+            priced, interval_ns_of(name), self._instruments[name], delay_ns=self._quote_delay_ns
+        )
+        return columns.to_bars(name), quotes
 
     def _runs(self, name: str) -> Iterator[BarColumns]:
         for columns in self._catalog.iter_columns(name):

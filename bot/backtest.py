@@ -22,16 +22,13 @@ from adapters.playback import STRETCH_ROWS
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.config import HostConfig
 from bot.engine_costs import CostMeter, EngineFees
-from bot.market_data import make_playback
-from strategies.errors import ConfigError, SafetyError
+from bot.market_data import latency_ns, make_playback
+from strategies.errors import ConfigError, DataError, SafetyError
 from strategies.gate import TradingGate
 from strategies.market import Instrument
 from strategies.tape import MemoryTape
 
-_NS_PER_MS = 1_000_000
 _ALL_TIME_NS = 2**62
-_FIRST_TICK_NS = 1
-"""Latency of an order where none is configured: the quote one nanosecond after a close fills it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +128,6 @@ def _make_engine(host: HostConfig, venue: Venue, currency: Currency, fees: Engin
             risk_engine=RiskEngineConfig(max_order_submit_rate="100000/00:00:01"),
         )
     )
-    latency = max(_FIRST_TICK_NS, int(host.settings.execution.latency_ms * _NS_PER_MS))
     engine.add_venue(
         venue=venue,
         oms_type=OmsType.NETTING,
@@ -146,7 +142,7 @@ def _make_engine(host: HostConfig, venue: Venue, currency: Currency, fees: Engin
         # Sizing spends no more than there is; a gap beyond its buffer must show as a loss, not end the run.
         allow_cash_borrowing=True,
         fill_model=DefaultFillModel(1.0, 0.0, 0),
-        latency_model=StaticLatencyModel(base_latency_nanos=latency),
+        latency_model=StaticLatencyModel(base_latency_nanos=latency_ns(host)),
         bar_adaptive_high_low_ordering=host.settings.venue.bar_adaptive_high_low_ordering,
     )
     return engine
@@ -200,6 +196,11 @@ def _play(
         engine.clear_data()
         if progress is not None:
             progress(stretch.end_ns - playback.first_ns, playback.last_ns - playback.first_ns)
+    if bars_seen == 0:
+        raise DataError(
+            f"no bars between {host.settings.data.start} and {host.settings.data.end}: the span lies in a "
+            "gap; `argonaut data verify` shows the gaps"
+        )
     engine.end()
     return bars_seen
 

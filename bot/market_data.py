@@ -1,6 +1,6 @@
 """Which bars a host trades on, and how they are played to it."""
 
-from adapters.catalog import Catalog
+from adapters.catalog import Catalog, interval_ns_of
 from adapters.playback import STRETCH_ROWS, Playback
 from bot.config import FillPolicy, HostConfig
 from strategies.errors import ConfigError
@@ -44,8 +44,27 @@ def make_playback(
         start_ns,
         data.end_ns,
         vwap_window_ns=_vwap_window_ns(host),
+        quote_delay_ns=latency_ns(host),
         stretch_rows=stretch_rows,
     )
+
+
+def latency_ns(host: HostConfig) -> int:
+    """Time from a decision to the simulated venue, nanoseconds; at least 1: no order meets its own close.
+
+    Bars say nothing of what happens meanwhile: the order arrives later and still fills at the open.
+
+    Raises:
+        ConfigError: If it is not shorter than the shortest bar.
+    """
+    nanoseconds = max(1, int(host.settings.execution.latency_ms * 1_000_000))
+    shortest = min(interval_ns_of(name) for name in bar_types_of(host))
+    if nanoseconds >= shortest:
+        raise ConfigError(
+            f"{host.path}: execution.latency_ms = {host.settings.execution.latency_ms:g}: expected less than "
+            f"the shortest bar, {shortest // 1_000_000} ms"
+        )
+    return nanoseconds
 
 
 def _vwap_window_ns(host: HostConfig) -> int:

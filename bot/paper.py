@@ -29,11 +29,10 @@ from adapters.replay import ReplayConfig, ReplayDataClientFactory, ReplayStatus
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.config import AccountType, HostConfig
 from bot.engine_costs import CostMeter
-from bot.market_data import bar_types_of, make_playback
+from bot.market_data import bar_types_of, latency_ns, make_playback
 from strategies.gate import TradingGate
 from strategies.tape import TapeSink
 
-_NS_PER_MS = 1_000_000
 # The engine's own limits are in wall time, which a fast replay exceeds at once; ours are in market time.
 _UNLIMITED_RATE = "1000000/00:00:01"
 # A daemon lives long and plays slowly: what it holds at a time counts, not how fast it is read.
@@ -125,7 +124,7 @@ def _make_venue(host: HostConfig, instruments: dict[str, Any], meter: CostMeter)
         account=AccountKind.CASH if settings.venue.account_type is AccountType.CASH else AccountKind.MARGIN,
         balances={settings.venue.currency: Decimal(str(settings.venue.starting_balance))},
         leverage=Decimal(str(settings.venue.leverage)),
-        latency_ns=max(1, int(settings.execution.latency_ms * _NS_PER_MS)),
+        latency_ns=latency_ns(host),
         nearest_extreme_first=settings.venue.bar_adaptive_high_low_ordering,
     )
     return PaperVenue(config, [venue_instrument(one) for one in instruments.values()], commission)

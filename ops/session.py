@@ -2,8 +2,9 @@
 
 Flow: tape → **session** → operator.
 
-Each record is one line of JSON, written when it happens and flushed at the end of every bar time, so a
-session can be read while it runs and after it was killed. A last line that was cut off is ignored.
+Each record is one line of JSON, written when it happens; the daemon flushes every few hundredths of a
+second, so a session can be read while it runs and, but for the last moment, after it was killed. A last
+line that was cut off is ignored.
 """
 
 import json

@@ -5,6 +5,7 @@ Flow: **market** → features → regime → observation → policies → alloca
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -91,6 +92,7 @@ class Instrument:
         return float(ticks * self.tick_size)
 
 
+@cache
 def _decimals(step: Decimal) -> int:
     exponent = step.normalize().as_tuple().exponent
     return max(0, -int(exponent))

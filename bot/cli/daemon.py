@@ -1,6 +1,7 @@
 """``argonaut run | status | positions | orders | stop``: the daemon, and what an operator asks of it."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import sys
@@ -81,8 +82,10 @@ def run(
     from bot.embedded_data import ensure_catalog
 
     def say(line: str) -> None:
-        (note if as_json else emit_text)(line)
-        sys.stdout.flush()
+        # Whoever read our output may be gone; that is no reason to stop trading in order.
+        with contextlib.suppress(OSError, ValueError):
+            (note if as_json else emit_text)(line)
+            sys.stdout.flush()
 
     ensure_catalog(host, say)
     state_dir.mkdir(parents=True, exist_ok=True)

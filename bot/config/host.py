@@ -130,7 +130,7 @@ class ExecutionConfig(Section):
     vwap_minutes: Annotated[int, Field(ge=1, le=240)] = 15
     """Length of the window of ``vwap_window``."""
     latency_ms: NonNegative = 0.0
-    """Simulated time from decision to venue."""
+    """Simulated time from decision to venue; the order still fills at the next open, that much later."""
     panel_timeout_secs: Positive = 5.0
     """Live: how long a decision waits for the bars of the other instruments; recorded bars are never late."""
 

@@ -4,6 +4,7 @@ Flow: **lots** → sizer, trades.
 """
 
 from decimal import Decimal
+from functools import cache
 
 _ON_GRID = 1e-6
 """A quantity this close to a whole lot, in lots, is that lot: 0.7 - 0.4 is three tenths."""
@@ -16,7 +17,7 @@ def whole_lots(quantity: float, lot_size: Decimal) -> int:
         quantity: Base units, finite, any sign.
         lot_size: Base units of one lot.
     """
-    lots = quantity / float(lot_size)
+    lots = quantity / decimal_float(lot_size)
     nearest = round(lots)
     return nearest if abs(lots - nearest) <= _ON_GRID else int(lots)
 
@@ -28,6 +29,25 @@ def lots_quantity(lots: int, lot_size: Decimal) -> float:
         lots: Any sign.
         lot_size: Base units of one lot.
     """
-    numerator, denominator = lot_size.as_integer_ratio()
+    numerator, denominator = _ratio(lot_size)
     # Division of integers rounds once and correctly.
     return lots * numerator / denominator
+
+
+def fewest_lots(quantity: Decimal, lot_size: Decimal) -> int:
+    """The least number of whole lots that are at least a quantity.
+
+    Args:
+        quantity: Base units, not negative.
+        lot_size: Base units of one lot.
+    """
+    numerator, denominator = _ratio(lot_size)
+    wanted, parts = _ratio(quantity)
+    return -(-wanted * denominator // (parts * numerator))
+
+
+# Rules of an instrument never change, and converting a decimal costs more than all else here.
+decimal_float = cache(float)
+"""The float nearest to a decimal, remembered."""
+
+_ratio = cache(Decimal.as_integer_ratio)

@@ -68,8 +68,8 @@ class PortfolioRule(Protocol):
 
     reason: SizingReason
 
-    def observe(self, returns: Floats) -> None:
-        """Take the returns of one bar, shape (N,)."""
+    def observe(self, returns: list[float]) -> None:
+        """Take the N returns of one bar."""
 
     def factor(self, weights: list[float], context: SizingContext) -> float | SizingReason:
         """The factor for these N weights, or the reason why there is none."""
@@ -78,8 +78,8 @@ class PortfolioRule(Protocol):
 class NameRule(Protocol):
     """Bounds the weight of one instrument."""
 
-    def observe(self, returns: Floats) -> None:
-        """Take the returns of one bar, shape (N,)."""
+    def observe(self, returns: list[float]) -> None:
+        """Take the N returns of one bar."""
 
     def bound(
         self, index: int, want: float, have: float, context: SizingContext
@@ -103,7 +103,7 @@ class Kelly:
         self._config = config
         self._moments = ReturnMoments(num_instruments, config.ema_alpha)
 
-    def observe(self, returns: Floats) -> None:
+    def observe(self, returns: list[float]) -> None:
         self._moments.update(returns)
 
     def factor(self, weights: list[float], _context: SizingContext) -> float | SizingReason:
@@ -130,14 +130,14 @@ class VolatilityTarget:
         self._bars_per_year = bars_per_year
         self._moments = ReturnMoments(num_instruments, 1.0 - 0.5 ** (1.0 / config.halflife_bars))
 
-    def observe(self, returns: Floats) -> None:
+    def observe(self, returns: list[float]) -> None:
         self._moments.update(returns)
 
     def factor(self, weights: list[float], _context: SizingContext) -> float | SizingReason:
         if not self._moments.ready:
             return SizingReason.WARMING_UP
         config = self._config
-        variance = max(self._moments.portfolio(weights)[1], 0.0)
+        variance = max(self._moments.second_moment(weights), 0.0)
         volatility_annual = max(math.sqrt(self._bars_per_year * variance), config.min_volatility_annual)
         return min(max(config.annual_target / volatility_annual, config.scale_min), config.scale_max)
 
@@ -153,7 +153,7 @@ class RegimeExposure:
             raise ConfigError("sizing.regime_exposure.multipliers: expected one per regime state, found none")
         self._multipliers = config.multipliers
 
-    def observe(self, returns: Floats) -> None:
+    def observe(self, returns: list[float]) -> None:
         """Needs no history."""
 
     def factor(self, _weights: list[float], context: SizingContext) -> float | SizingReason:
@@ -177,7 +177,7 @@ class Edge:
         self._k = config.k
         self._window = ReturnWindow(num_instruments, config.window_bars)
 
-    def observe(self, returns: Floats) -> None:
+    def observe(self, returns: list[float]) -> None:
         self._window.update(returns)
 
     def bound(
@@ -209,7 +209,7 @@ class RiskFraction:
     def __init__(self, config: RiskFractionConfig) -> None:
         self._risk_frac = config.risk_frac
 
-    def observe(self, returns: Floats) -> None:
+    def observe(self, returns: list[float]) -> None:
         """Needs no history."""
 
     def bound(

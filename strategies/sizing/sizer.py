@@ -91,14 +91,13 @@ class Sizer:
         if last is None:
             self._closes = new
             return
-        changes = [0.0] * len(new)
+        returns = [0.0] * len(new)
         for index, (close, before) in enumerate(zip(new, last, strict=True)):
             if not 0.0 < close < math.inf:
                 new[index] = before
             elif before > 0.0:
-                changes[index] = close / before - 1.0
+                returns[index] = close / before - 1.0
         self._closes = new
-        returns = np.array(changes)
         for portfolio_rule in self._portfolio_rules:
             portfolio_rule.observe(returns)
         for name_rule in self._name_rules:

@@ -11,7 +11,7 @@ from decimal import Decimal
 import numpy as np
 
 from strategies.market import Floats, Instrument
-from strategies.sizing.lots import lots_quantity, whole_lots
+from strategies.sizing.lots import decimal_float, fewest_lots, lots_quantity, whole_lots
 from strategies.sizing.sizer import Target
 
 
@@ -97,8 +97,10 @@ def _free_lots(free: float, held: int, lot_size: Decimal) -> int:
 
 
 def _is_sendable(lots: int, price: float, instrument: Instrument) -> bool:
-    quantity = abs(lots) * instrument.lot_size
-    return quantity >= instrument.min_quantity and float(quantity) * price >= float(instrument.min_notional)
+    count, lot_size = abs(lots), instrument.lot_size
+    if count < fewest_lots(instrument.min_quantity, lot_size):
+        return False
+    return lots_quantity(count, lot_size) * price >= decimal_float(instrument.min_notional)
 
 
 def _level(levels: Floats | None, index: int) -> float | None:

@@ -48,3 +48,31 @@ def test_daemon_fills_what_was_decided_on_the_last_bar_and_the_engine_does_not(
     backtest, paper = pair.rows("fill")
     assert backtest == []
     assert {fill["ts_event"] for fill in paper} == {1_704_069_360 * 10**9 + 1}
+
+
+@pytest.mark.parametrize(
+    ("execution", "strategies"),
+    [
+        ("latency_ms = 250.0", ("wanderer", "breakout")),
+        ('fill_policy = "vwap_window"\nvwap_minutes = 15', ("wanderer", "holder")),
+    ],
+)
+def test_daemon_with_other_execution_decides_and_fills_as_the_backtest(
+    market: Path, tmp_path: Path, execution: str, strategies: tuple[str, ...]
+) -> None:
+    hosts = {
+        kind: write_bot(
+            tmp_path,
+            market,
+            strategies,
+            kind=kind,
+            end="2024-01-01T12:00",
+            more=f"\n[execution]\n{execution}\n",
+        )
+        for kind in ("backtest", "paper")
+    }
+
+    pair = Pair(hosts["backtest"], hosts["paper"], tmp_path)
+
+    assert len(pair.rows("fill")[0]) > 20
+    assert_same(pair)

@@ -256,17 +256,26 @@ def test_hub_all_observe_before_the_first_decides_in_configuration_order() -> No
     assert readings == [(MINUTE, 3)]
 
 
-def test_hub_groups_of_other_instruments_wait_only_for_their_own() -> None:
+def test_hub_strategies_of_other_instruments_still_decide_in_configuration_order() -> None:
     journal: Journal = []
-    hub = make_hub(Listener("pair", journal, A, B), Listener("other", journal, B, C))
+    hub = make_hub(Listener("slow", journal, B, C), Listener("quick", journal, A))
+
+    for one in (bar(A, 1, 1.0), bar(B, 1, 2.0), bar(C, 1, 3.0)):
+        hub.on_bar(one)
+
+    assert observations(journal) == [(1, 2.0, 3.0), (1, 1.0)]
+    assert decisions(journal) == [("slow", 1), ("quick", 1)]
+
+
+def test_hub_strategy_without_a_bar_of_the_time_is_not_asked() -> None:
+    journal: Journal = []
+    hub = make_hub(Listener("absent", journal, C), Listener("there", journal, A, B))
 
     hub.on_bar(bar(A, 1, 1.0))
     hub.on_bar(bar(B, 1, 2.0))
-    assert decisions(journal) == [("pair", 1)]
-    hub.on_bar(bar(C, 1, 3.0))
+    hub.flush(MINUTE)
 
-    assert observations(journal) == [(1, 1.0, 2.0), (1, 2.0, 3.0)]
-    assert hub.bars_seen == 3
+    assert decisions(journal) == [("there", 1)]
 
 
 def test_hub_order_of_instruments_is_each_strategys_own() -> None:
