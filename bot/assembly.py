@@ -27,7 +27,7 @@ from strategies.portfolio import Ledger
 from strategies.regime import RegimeFilter, RegimeParams
 from strategies.sizing import Sizer
 from strategies.strategy import PolicyStrategy, PolicyStrategyConfig
-from strategies.tape import TapeSink
+from strategies.tape import HaltRecord, TapeSink
 
 
 class Host(Protocol):
@@ -74,6 +74,7 @@ class Wired:
     hub: PanelHub
     strategies: tuple[PolicyStrategy, ...]
     borrow: "BorrowMeter"
+    account: AccountGuard
 
 
 def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surroundings) -> Wired:
@@ -92,13 +93,13 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
             listeners=strategies,
             timeout_secs=surroundings.panel_timeout_secs,
             on_bar_seen=surroundings.on_bar,
-            before_decisions=_before_decisions(surroundings.account, borrow, ledgers),
+            before_decisions=_before_decisions(surroundings, borrow, ledgers),
         )
     )
     host.add_actor(hub)
     for strategy in strategies:
         host.add_strategy(strategy)
-    return Wired(hub, strategies, borrow)
+    return Wired(hub, strategies, borrow, surroundings.account)
 
 
 def account_guard(host: HostConfig) -> AccountGuard:
@@ -212,18 +213,21 @@ class BorrowMeter:
 
 
 def _before_decisions(
-    account: AccountGuard, borrow: BorrowMeter, ledgers: Sequence[Ledger]
+    surroundings: Surroundings, borrow: BorrowMeter, ledgers: Sequence[Ledger]
 ) -> Callable[[int], None]:
     """What happens at each bar time once all books are marked, before the first strategy decides."""
 
     def read(ts_event: int) -> None:
         borrow.accrue(ts_event)
-        account.mark(
+        latched = surroundings.account.mark(
             ts_event,
             sum(ledger.equity for ledger in ledgers),
             sum(ledger.gross_exposure for ledger in ledgers),
             sum(ledger.net_exposure for ledger in ledgers),
         )
+        if latched is not None:
+            detail = "loss limit over all strategies reached"
+            surroundings.tape.write(HaltRecord(ts_event, "account", "REDUCING", latched.value, detail))
 
     return read
 

@@ -113,7 +113,10 @@ def run_engine(
     try:
         wired = wire(engine, host.strategies, surroundings)
         bars = _play(engine, host, catalog, progress, stretch_rows)
-        return _outcome(engine, host, wired, meter, fees, tape, bars)
+        outcome = _outcome(engine, host, wired, meter, fees, tape, bars)
+        # Only now: ending fills what was sent on the last bar, at a price that no bar has, and tells nobody.
+        engine.end()
+        return outcome
     finally:
         engine.dispose()
 
@@ -201,7 +204,6 @@ def _play(
             f"no bars between {host.settings.data.start} and {host.settings.data.end}: the span lies in a "
             "gap; `argonaut data verify` shows the gaps"
         )
-    engine.end()
     return bars_seen
 
 

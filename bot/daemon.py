@@ -30,7 +30,7 @@ from ops.api.app import make_app
 from ops.session import SessionRecorder, read_orders
 from strategies.errors import ConfigError
 from strategies.gate import TradingGate
-from strategies.guardrails import TradingState
+from strategies.guardrails import RiskBook, TradingState
 from strategies.tape import Record
 
 SOCKET = "argonaut.sock"
@@ -133,6 +133,8 @@ class Daemon:
             self._recorder.flush()
             if self._node.done():
                 self._end("the trading node ended by itself", ExitCode.INTERNAL)
+            elif (fault := self._paper.wired.hub.failure) is not None:
+                self._end(f"the panel hub failed: {type(fault).__name__}: {fault}", ExitCode.INTERNAL)
             elif replay.is_dead:
                 self._end(f"the feed gave up: {replay.failure}", ExitCode.TEMPORARY)
             elif self._recorder.fault is not None:
@@ -143,7 +145,7 @@ class Daemon:
                 await asyncio.wait_for(self._stop.wait(), _POLL_SECS)
 
     def request_stop(self, reason: str, *, flatten: bool | None) -> None:
-        """Begin an orderly stop; a second call changes nothing but can still ask to flatten."""
+        """Begin an orderly stop; a second call can only change whether to flatten, while there is time."""
         if flatten is not None:
             self._flatten = flatten
         self._end(reason, ExitCode.OK)
@@ -170,11 +172,8 @@ class Daemon:
         strategies = self._paper.wired.strategies
         deadline = time.monotonic() + self.host.settings.daemon.stop_timeout_secs
         if not self._node.done():
-            for strategy in strategies:
-                if self._flatten:
-                    strategy.flatten()
-                else:
-                    strategy.cancel_entries()
+            for strategy in () if self._flatten else strategies:
+                strategy.cancel_entries()
             await self._wait_for_orders(deadline)
             self._handle.stop()
             with contextlib.suppress(TimeoutError):
@@ -190,15 +189,16 @@ class Daemon:
 
     async def _wait_for_orders(self, deadline: float) -> None:
         """Wait until what was cancelled is gone and, when flattening, until every strategy is flat."""
-        self._paper.gateway.settle_all()
+        strategies = self._paper.wired.strategies
         while time.monotonic() < deadline:
-            strategies = self._paper.wired.strategies
+            if self._flatten:
+                for strategy in strategies:
+                    strategy.flatten()  # again and again: what was on its way may still fill
+            elif not any(strategy.num_working_entries for strategy in strategies):
+                return
             if self._flatten and all(strategy.is_flat for strategy in strategies):
                 return
-            entries = sum(one.num_working_entries for one in strategies)
-            if not self._flatten and entries == 0:
-                return
-            if self._paper.replay.is_finished:
+            if self._paper.replay.is_finished or self._paper.replay.is_dead:
                 self._paper.gateway.settle_all()
             await asyncio.sleep(_FLAT_POLL_SECS)
 
@@ -229,14 +229,15 @@ class Daemon:
         """The daemon's state in one document."""
         strategies = self._paper.wired.strategies
         replay = self._paper.replay
-        trading_state = max(
-            (self._gate.state(), *(one.pipeline.stages.book.trading_state for one in strategies)),
-            key=list(TradingState).index,
-        )
+        states = [_strategy_status(one, self._gate) for one in strategies]
+        account = self._paper.wired.account.book
+        held_back = [(account.trading_state.value, _why(account))]
+        held_back += [(one["trading_state"], f"{one['name']}: {one['reason']}") for one in states]
+        strictest = max(held_back, key=lambda held: list(TradingState).index(TradingState(held[0])))
         return {
             "state": self.state,
-            "trading_state": trading_state.value,
-            "reason": self._gate.reason(),
+            "trading_state": strictest[0],
+            "reason": self._gate.reason() or ("" if strictest[0] == TradingState.ACTIVE else strictest[1]),
             "api_url": None,
             "socket": str(self._state_dir / SOCKET),
             "pid": os.getpid(),
@@ -247,7 +248,7 @@ class Daemon:
             "bundle_id": strategies[0].pipeline.identity.policy_id,
             "equity": sum(one.pipeline.stages.ledger.equity for one in strategies),
             "currency": self.host.settings.venue.currency,
-            "strategies": [_strategy_status(one, self._gate) for one in strategies],
+            "strategies": states,
             "feeds": [
                 {
                     "name": "replay",
@@ -362,7 +363,7 @@ def _strategy_status(strategy: Any, gate: TradingGate) -> dict[str, Any]:
         "trading_state": max(
             gate.state(strategy.name), book.trading_state, key=list(TradingState).index
         ).value,
-        "reason": gate.reason(strategy.name) or (book.latch.value if book.latch is not None else ""),
+        "reason": gate.reason(strategy.name) or _why(book),
         "ts_event": strategy.last_ts_event,
         "decisions": strategy.decisions,
         "warm": strategy.decisions > 0,
@@ -373,6 +374,10 @@ def _strategy_status(strategy: Any, gate: TradingGate) -> dict[str, Any]:
         "regime_state": None if belief is None else belief.state,
         "regime_probs": None if belief is None else list(belief.probs),
     }
+
+
+def _why(book: RiskBook) -> str:
+    return book.fault or ("" if book.latch is None else book.latch.value)
 
 
 def _feed_state(is_finished: bool, is_dead: bool) -> str:

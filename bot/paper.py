@@ -193,7 +193,7 @@ class _Source:
 
 def _barrier(wired: Wired, status: ReplayStatus, fence: CommandFence) -> Callable[[int], Any]:
     async def settle(ts_event: int) -> None:
-        while wired.hub.bars_seen < status.bars_sent:
+        while wired.hub.bars_seen < status.bars_sent and wired.hub.failure is None:
             await asyncio.sleep(0)
         wired.hub.flush(ts_event)
         await fence.reached()

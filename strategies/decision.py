@@ -236,12 +236,13 @@ class DecisionPipeline:
         return tuple(closes)
 
     def _plan(self, target: Target, conditions: Conditions) -> tuple[Trade, ...]:
-        positions, closes = self.stages.ledger.positions, self._closes_array
+        positions, closes = self.stages.ledger.positions, self._closes
         trades = plan_trades(target, positions, closes, self.instruments)
         if conditions.free_base is not None and any(trade.quantity < 0.0 for trade in trades):
             free = [conditions.free_base(instrument.base_currency) for instrument in self.instruments]
             trades = plan_trades(target, positions, closes, self.instruments, free)
-        trades = tuple(trade for trade in trades if trade.index not in conditions.busy)
+        if conditions.busy:
+            trades = tuple(trade for trade in trades if trade.index not in conditions.busy)
         return fit_to_cash(trades, self._spendable(conditions), self.instruments) if trades else trades
 
     def _spendable(self, conditions: Conditions) -> float:

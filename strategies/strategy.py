@@ -5,7 +5,9 @@ Flow: decision → **door** → Nautilus → venue → fill → ledger, tape.
 Nothing else in the project submits, modifies or cancels an order; a test of the source says so.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, OrderFilled, OrderSide, StrategyId
@@ -17,7 +19,7 @@ from strategies.engine_orders import EngineOrders
 from strategies.errors import DataError
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
-from strategies.guards import guarded
+from strategies.guards import contained, guarded
 from strategies.market import Panel
 from strategies.orders import Bracket, OrderIntent, OrderRole
 from strategies.tape import EquityRecord, FillRecord, HaltRecord, OrderRecord, TapeSink
@@ -90,13 +92,19 @@ class PolicyStrategy(Strategy):
         self._orders: EngineOrders | None = None
         self._working: dict[str, OrderIntent] = {}
         self._filled: dict[str, float] = {}
+        self._leaving: set[str] = set()
+        """Orders that a flatten has cancelled and the venue has not answered for."""
+        self._last_fill_ts = 0
 
     # -- decisions ---------------------------------------------------------------------------------
 
-    @guarded
+    @contained
     def observe(self, panel: Panel) -> None:
         """Take in the bars of one close time; called by the hub, before any strategy decides."""
         self._may_decide = False
+        if self.failure is not None:
+            self._mark_what_is_held(panel)
+            return
         try:
             self._may_decide = self.pipeline.observe(panel)
         except DataError as error:
@@ -107,6 +115,16 @@ class PolicyStrategy(Strategy):
         if self.pipeline.latched is not None:
             reason = self.pipeline.latched.value
             self._tape.write(HaltRecord(panel.ts_event, self.name, "REDUCING", reason, "loss limit reached"))
+        self._record_equity(panel.ts_event)
+
+    def _mark_what_is_held(self, panel: Panel) -> None:
+        # A halted strategy decides nothing, but what it holds still counts against the account's limits.
+        closes = list(self._ledger.closes)
+        for index, bar in enumerate(panel.bars):
+            if bar is not None and 0.0 < bar.close < math.inf:
+                closes[index] = bar.close
+        self._ledger.mark(closes)
+        self.last_ts_event = panel.ts_event
         self._record_equity(panel.ts_event)
 
     @guarded
@@ -205,21 +223,29 @@ class PolicyStrategy(Strategy):
                 intent.ts_event, index, 1 if intent.side == "BUY" else -1, notional, intent.decision_id
             )
 
-    @guarded
+    @contained
     def cancel_entries(self) -> None:
         """Cancel every working order that is not a protective stop or target."""
         for intent in self.working_intents():
             if intent.role not in _PROTECTION:
                 self.cancel_order(ClientOrderId(intent.client_order_id))
 
-    @guarded
+    @contained
     def flatten(self) -> None:
-        """Cancel everything and close every position at the market, whatever the trading state."""
-        ts_event = self.last_ts_event
+        """Cancel everything and close every position at the market, whatever the trading state.
+
+        Call it until `is_flat`: an entry may fill before its cancel arrives. A close that still works is left
+        alone, and one that is done is sent again only after another fill or bar.
+        """
+        closing: set[str] = set()
         for intent in self.working_intents():
-            self.cancel_order(ClientOrderId(intent.client_order_id))
-        for close in self.pipeline.plan_closes(ts_event):
-            if close.client_order_id not in self._working:
+            if intent.role is OrderRole.FLATTEN:
+                closing.add(intent.instrument_id)
+            elif intent.client_order_id not in self._leaving:
+                self._leaving.add(intent.client_order_id)
+                self.cancel_order(ClientOrderId(intent.client_order_id))
+        for close in self.pipeline.plan_closes(max(self.last_ts_event, self._last_fill_ts)):
+            if close.instrument_id not in closing and not self._book.has_seen(close.decision_id):
                 self._remember(close)
                 self.submit_order(self._engine_orders().single(close, self.clock.timestamp_ns()))
 
@@ -235,7 +261,7 @@ class PolicyStrategy(Strategy):
 
     # -- what came of them -------------------------------------------------------------------------
 
-    @guarded
+    @contained
     def on_order_filled(self, event: OrderFilled) -> None:
         """Book an execution."""
         own_id = str(event.client_order_id)
@@ -245,6 +271,7 @@ class PolicyStrategy(Strategy):
         side = "BUY" if event.order_side == OrderSide.BUY else "SELL"
         fee = 0.0 if event.commission is None else float(event.commission)
         self._ledger.apply_fill(index, quantity if side == "BUY" else -quantity, price, fee)
+        self._last_fill_ts = event.ts_event
         self._tape.write(
             FillRecord(
                 ts_event=event.ts_event,
@@ -269,27 +296,40 @@ class PolicyStrategy(Strategy):
         if done:
             self._finish(own_id, rejected=False)
 
-    @guarded
+    @contained
     def on_order_accepted(self, event: Any) -> None:
         """Note that the venue has the order."""
         self._note(event, "ACCEPTED", "")
 
-    @guarded
+    @contained
     def on_order_denied(self, event: Any) -> None:
         """The engine's own checks refused the order."""
         self._end(event, "DENIED", str(event.reason), rejected=True)
 
-    @guarded
+    @contained
     def on_order_rejected(self, event: Any) -> None:
         """The venue refused the order."""
         self._end(event, "REJECTED", str(event.reason), rejected=True)
 
-    @guarded
+    @contained
+    def on_order_cancel_rejected(self, event: Any) -> None:
+        """The order is done already, or a flatten has to cancel it again."""
+        self._leaving.discard(str(event.client_order_id))
+
+    @contained
+    def on_order_updated(self, event: Any) -> None:
+        """The venue changed the order's size: an exit follows what is left of its position."""
+        own_id = str(event.client_order_id)
+        intent = self._working.get(own_id)
+        if intent is not None:
+            self._working[own_id] = replace(intent, quantity=float(event.quantity))
+
+    @contained
     def on_order_canceled(self, event: Any) -> None:
         """The order is gone; what was filled before stays."""
         self._end(event, "CANCELED", "", rejected=False)
 
-    @guarded
+    @contained
     def on_order_expired(self, event: Any) -> None:
         """The order ran out of time."""
         self._end(event, "EXPIRED", "", rejected=False)
@@ -306,6 +346,7 @@ class PolicyStrategy(Strategy):
     def _finish(self, own_id: str, *, rejected: bool) -> None:
         if self._working.pop(own_id, None) is not None:
             self._filled.pop(own_id)
+            self._leaving.discard(own_id)
             self._book.on_outcome(rejected)
 
     def _record_order(self, intent: OrderIntent, ts_event: int, status: str, reason: str) -> None:

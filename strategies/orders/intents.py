@@ -3,8 +3,8 @@
 Flow: guardrails → plan → **intents** → the door.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class OrderSide(StrEnum):
@@ -48,8 +48,7 @@ class OrderRole(StrEnum):
     """Ends a winning one."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderIntent:
+class OrderIntent(NamedTuple):
     """One order that is to be sent."""
 
     decision_id: str
@@ -72,8 +71,7 @@ class OrderIntent:
     role: OrderRole
 
 
-@dataclass(frozen=True, slots=True)
-class Bracket:
+class Bracket(NamedTuple):
     """An entry with what protects it: both live once the entry fills, and one cancels the other."""
 
     entry: OrderIntent

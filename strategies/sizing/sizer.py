@@ -138,9 +138,12 @@ class Sizer:
             if factor != 1.0:
                 self._scale *= factor
                 self._reasons.append(rule.reason)
+        scaled = [want * self._scale for want in weights]
+        if not self._name_rules:
+            return scaled
         return [
-            self._bound(index, want * self._scale, have, context)
-            for index, (want, have) in enumerate(zip(weights, current, strict=True))
+            self._bound(index, want, have, context)
+            for index, (want, have) in enumerate(zip(scaled, current, strict=True))
         ]
 
     def size(self, weights: Floats, context: SizingContext) -> Target:

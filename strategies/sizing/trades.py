@@ -39,7 +39,7 @@ class Trade:
 def plan_trades(
     target: Target,
     positions: Floats | Sequence[float],
-    closes: Floats,
+    closes: Floats | Sequence[float],
     instruments: Sequence[Instrument],
     free_base: Sequence[float] | None = None,
 ) -> tuple[Trade, ...]:

@@ -125,6 +125,16 @@ def test_backtest_profits_of_the_strategies_sum_to_the_accounts(run: Run, market
     assert len({round(profit, 2) for profit in profits.values()} - {0.0}) == 3
 
 
+def test_backtest_that_ends_with_an_order_on_its_way_still_adds_up(market: Path, tmp_path: Path) -> None:
+    # The wanderer draws at its first decision, on the 36th bar; the data end there.
+    host = write_bot(tmp_path, market, ("wanderer",), end="2024-01-01T00:36")
+
+    run = engine_run(host)
+
+    assert run["fills"] == []
+    assert sum(run["profits"].values()) == run["account_profit"] == 0.0
+
+
 def test_backtest_strategies_are_called_in_configuration_order(run: Run) -> None:
     rows = pq.read_table(run.directory / "decisions.parquet", columns=["ts_event", "strategy"]).to_pylist()
     by_time = defaultdict[int, list[str]](list)
