@@ -20,11 +20,13 @@ from adapters.catalog import Catalog
 from adapters.instruments import spec_of
 from adapters.playback import STRETCH_ROWS
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
+from bot.config import AccountType as AccountKind
 from bot.config import HostConfig
 from bot.engine_costs import CostMeter, EngineFees
 from bot.market_data import latency_ns, make_playback
 from strategies.errors import ConfigError, DataError, SafetyError
 from strategies.gate import TradingGate
+from strategies.guards import Guarded
 from strategies.market import Instrument
 from strategies.tape import MemoryTape
 
@@ -112,7 +114,7 @@ def run_engine(
     )
     try:
         wired = wire(engine, host.strategies, surroundings)
-        bars = _play(engine, host, catalog, progress, stretch_rows)
+        bars = _play(engine, wired, host, catalog, progress, stretch_rows)
         outcome = _outcome(engine, host, wired, meter, fees, tape, bars)
         # Only now: ending fills what was sent on the last bar, at a price that no bar has, and tells nobody.
         engine.end()
@@ -181,6 +183,7 @@ def _holdings(engine: BacktestEngine, venue: Venue) -> Callable[[str], float]:
 
 def _play(
     engine: BacktestEngine,
+    wired: Wired,
     host: HostConfig,
     catalog: Catalog,
     progress: Callable[[int, int], None] | None,
@@ -197,6 +200,10 @@ def _play(
         engine.sort_data()
         engine.run(streaming=True)
         engine.clear_data()
+        owners: list[Guarded] = [wired.hub, *wired.strategies]
+        for owner in owners:
+            if isinstance(owner.failure, KeyboardInterrupt):
+                raise owner.failure  # the engine has swallowed a Ctrl-C: nobody wants the rest
         if progress is not None:
             progress(stretch.end_ns - playback.first_ns, playback.last_ns - playback.first_ns)
     if bars_seen == 0:
@@ -248,22 +255,43 @@ def _outcome(
 
 
 def _account_worth(engine: BacktestEngine, host: HostConfig, wired: Wired) -> float:
-    """The venue account at the last closes: what the sum of the ledgers must equal."""
+    """The venue account, each position at the last close that its strategy saw: the ledgers' sum.
+
+    Raises:
+        SafetyError: If the account holds another quantity than the ledgers say.
+    """
     account: Any = engine.cache.account_for_venue(Venue(host.settings.venue.name))
-    closes = {
-        instrument.instrument_id: float(close)
-        for strategy in wired.strategies
-        for instrument, close in zip(strategy.pipeline.instruments, strategy.pipeline.closes, strict=True)
-    }
     worth = float(account.balance_total(Currency.from_str(host.settings.venue.currency)))
-    if host.settings.venue.account_type.value == "cash":
-        bases = {i.base_currency: i.instrument_id for s in wired.strategies for i in s.pipeline.instruments}
-        for base, instrument_id in bases.items():
-            held = account.balance_total(Currency.from_str(base))
-            if held is not None and float(held) != 0.0:
-                worth += float(held) * closes[instrument_id]
-        return worth
+    if host.settings.venue.account_type is AccountKind.CASH:
+        _check_holdings(account, wired)
+        return worth + sum(strategy.pipeline.stages.ledger.net_exposure for strategy in wired.strategies)
+    closes = {
+        (str(strategy.strategy_id), instrument.instrument_id): close
+        for strategy in wired.strategies
+        for instrument, close in zip(
+            strategy.pipeline.instruments, strategy.pipeline.stages.ledger.closes, strict=True
+        )
+    }
     for position in engine.cache.positions_open():
-        close = closes[str(position.instrument_id)]
+        close = closes[str(position.strategy_id), str(position.instrument_id)]
         worth += float(position.signed_qty) * (close - float(position.avg_px_open))
     return worth
+
+
+def _check_holdings(account: Any, wired: Wired) -> None:
+    booked: dict[str, float] = {}
+    smallest: dict[str, float] = {}
+    for strategy in wired.strategies:
+        positions = strategy.pipeline.stages.ledger.positions
+        for instrument, position in zip(strategy.pipeline.instruments, positions, strict=True):
+            base = instrument.base_currency
+            booked[base] = booked.get(base, 0.0) + position
+            smallest[base] = float(instrument.lot_size)
+    for base, quantity in booked.items():
+        balance = account.balance_total(Currency.from_str(base))
+        held = 0.0 if balance is None else float(balance)
+        if abs(held - quantity) > smallest[base] / 2.0:
+            raise SafetyError(
+                f"the account holds {held:g} {base}, but the strategies' books add up to {quantity:g}: "
+                "a fill was booked twice or lost"
+            )

@@ -136,7 +136,11 @@ def read_orders(sessions_dir: Path, *, open_only: bool) -> list[dict[str, Any]]:
         for record in read_records(session):
             if record["type"] == "order":
                 own_id = record["client_order_id"]
-                held = orders.setdefault(own_id, {"filled_quantity": 0.0, "ts_submitted": record["ts_event"]})
+                held = orders.get(own_id)
+                if held is None or held["session"] != session.name:
+                    # A replay from the start decides the same again, under the same ids: the newest counts.
+                    held = {"filled_quantity": 0.0, "ts_submitted": record["ts_event"]}
+                    orders[own_id] = held
                 held.update({key: value for key, value in record.items() if key != "type"})
                 held["session"] = session.name
             elif record["type"] == "fill" and record["client_order_id"] in orders:

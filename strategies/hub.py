@@ -52,9 +52,10 @@ class PanelHubConfig(DataActorConfig):
 class PanelHub(DataActor):
     """Gathers panels and calls the strategies in configuration order.
 
-    A close time is complete when every series that is due then (those whose interval divides it) has a
-    bar of it. Then all strategies with a bar take their panel in, and then, in configuration order, they
-    decide: limits over the whole account are checked against the same bars for all of them.
+    A close time is complete when every series that is due then has a bar of it: those whose interval divides
+    it, or for a market off that grid the time since its last close. Then all strategies with a bar take
+    their panel in, and then, in configuration order, they decide: limits over the whole account are checked
+    against the same bars for all of them.
 
     An incomplete time goes out, with None for what is missing, when a later bar arrives first, when the
     timeout passes (of 0: once all bars of that time have been handed over) or when `flush` says that no
@@ -76,7 +77,9 @@ class PanelHub(DataActor):
         self._names = {
             BarType.from_str(name): name for listener in config.listeners for name in listener.bar_types
         }
-        self._series_by_interval = Counter(_interval_ns(bar_type) for bar_type in self._names)
+        self._rhythms = {name: (_interval_ns(bar_type), 0) for bar_type, name in self._names.items()}
+        """Of each series: its interval, and how far its closes lie from that interval's grid."""
+        self._due = Counter(self._rhythms.values())
         self._rows: dict[str, BarRow] = {}
         self._pending_ts = 0
         self._missing = 0
@@ -120,6 +123,9 @@ class PanelHub(DataActor):
 
     def _file(self, name: str, row: BarRow) -> None:
         ts_event = row.ts_event
+        interval_ns, phase_ns = self._rhythms[name]
+        if (ts_event - phase_ns) % interval_ns:
+            self._shift_rhythm(interval_ns, ts_event % interval_ns)
         if ts_event <= self.last_ts_event or ts_event < self._pending_ts:
             self.late_bars += 1
             return
@@ -133,10 +139,19 @@ class PanelHub(DataActor):
         if self._missing <= 0:
             self._send()
 
+    def _shift_rhythm(self, interval_ns: int, phase_ns: int) -> None:
+        # A market that opens at half past has hourly bars that close at half past: all its series at once.
+        for name, (own_ns, _) in self._rhythms.items():
+            if own_ns == interval_ns:
+                self._rhythms[name] = (interval_ns, phase_ns)
+        self._due = Counter(self._rhythms.values())
+
     def _begin(self, ts_event: int) -> None:
         self._pending_ts = ts_event
         self._missing = sum(
-            count for interval_ns, count in self._series_by_interval.items() if ts_event % interval_ns == 0
+            count
+            for (interval_ns, phase_ns), count in self._due.items()
+            if (ts_event - phase_ns) % interval_ns == 0
         )
         if self._missing > 1 and self._timeout_ns is not None:
             # One alert, which the next time replaces: a closure for each would cost more than the panel.

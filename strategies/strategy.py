@@ -7,7 +7,6 @@ Nothing else in the project submits, modifies or cancels an order; a test of the
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, OrderFilled, OrderSide, StrategyId
@@ -322,7 +321,7 @@ class PolicyStrategy(Strategy):
         own_id = str(event.client_order_id)
         intent = self._working.get(own_id)
         if intent is not None:
-            self._working[own_id] = replace(intent, quantity=float(event.quantity))
+            self._working[own_id] = intent._replace(quantity=float(event.quantity))
 
     @contained
     def on_order_canceled(self, event: Any) -> None:

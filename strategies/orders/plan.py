@@ -45,8 +45,8 @@ def plan_orders(
 
     A trade that opens and carries a stop or a target becomes a bracket; every other one a single order.
     A limit IOC is priced off the side that it takes: a purchase at ask · (1 + offset), a sale at
-    bid · (1 - offset). Without a quote an opening waits, but a reduction goes to the market: staying in
-    the risk is worse than a bad price.
+    bid · (1 - offset). A close goes to the market in any style, and so does any reduction without a quote,
+    where an opening waits: staying in the risk is worse than a bad price.
 
     Args:
         trade: What sizing wants.
@@ -68,6 +68,9 @@ def plan_orders(
         return None
     side = OrderSide.BUY if verdict.approved > 0.0 else OrderSide.SELL
     kind, price = _entry_kind(side, config, instrument, ask if side is OrderSide.BUY else bid)
+    if trade.closes:
+        # What protected the position is cancelled for this order, so it must not come back unfilled.
+        kind, price = OrderKind.MARKET, None
 
     def intent(
         role: OrderRole, kind: OrderKind, side: OrderSide, price: float | None, trigger_price: float | None

@@ -14,7 +14,7 @@ from strategies.market import Floats
 MIN_RETURNS = 20
 """Returns before an estimate counts: the relative error of a volatility is then about one in six."""
 
-_FEW = 6
+_FEW = 5
 """Up to so many instruments a loop over numbers is faster than numpy's calls, and gives the same bits."""
 
 

@@ -91,3 +91,15 @@ def test_a_full_disk_is_kept_as_a_fault_and_nothing_is_raised(tmp_path: Path) ->
 
     assert recorder.fault is not None
     assert recorder.fault.errno == 28
+
+
+def test_orders_of_a_replay_that_was_run_again_count_their_fills_once(tmp_path: Path) -> None:
+    for name in ("20240101T000000Z-1", "20240102T000000Z-1"):
+        recorder = SessionRecorder(tmp_path, name, {})
+        for record in (_order("AR1", "SUBMITTED"), _fill("AR1", 2.0), _order("AR1", "FILLED", 3)):
+            recorder.write(record)
+        recorder.close()
+
+    (order,) = read_orders(tmp_path, open_only=False)
+
+    assert (order["filled_quantity"], order["session"]) == (2.0, "20240102T000000Z-1")

@@ -314,3 +314,16 @@ def test_hub_fault_of_its_own_stops_every_strategy() -> None:
     assert contained == [(name, "hub.on_bar") for name in ("one", "two", "three")]
     assert isinstance(hub.failure, ValueError)
     assert decisions(journal) == []
+
+
+def test_hub_panel_of_a_market_that_closes_off_the_grid_of_its_interval_is_gathered_whole() -> None:
+    journal: Journal = []
+    hourly = [f"{name}.DEMO-1-HOUR-LAST-EXTERNAL" for name in ("ALPHAUSDT", "BETAUSDT")]
+    hub = make_hub(Listener("one", journal, *hourly), timeout_secs=None)
+
+    for minute in (90, 150, 210):  # half past each hour
+        for bar_type in hourly:
+            hub.on_bar(bar(bar_type, minute))
+
+    assert observations(journal) == [(90, 1.0, 1.0), (150, 1.0, 1.0), (210, 1.0, 1.0)]
+    assert (hub.late_bars, hub.incomplete_panels) == (0, 0)

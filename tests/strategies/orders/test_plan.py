@@ -123,6 +123,13 @@ def test_plan_orders_limit_ioc_is_priced_off_the_side_it_takes() -> None:
     assert (sold.kind, sold.price) == (OrderKind.LIMIT_IOC, 99.8)
 
 
+def test_plan_orders_closes_at_the_market_in_any_style() -> None:
+    reduction = replace(_CLOSE, closes=False)
+
+    assert _order(_plan(_CLOSE, config=_IOC)).kind is OrderKind.MARKET
+    assert _order(_plan(reduction, config=_IOC)).kind is OrderKind.LIMIT_IOC
+
+
 def test_plan_orders_limit_ioc_price_never_leaves_the_tick_grid_downwards() -> None:
     config = OrdersConfig(style=OrderStyle.LIMIT_IOC, limit_offset_frac=2.0)
 

@@ -1,0 +1,199 @@
+"""The door without an engine: what it sends is written down, and the venue's answers are made by hand."""
+
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from nautilus_trader.model import OrderSide as EngineSide
+
+from strategies.config import StrategyConfig
+from strategies.decision import DecisionPipeline, Stages
+from strategies.features import FeaturePipeline
+from strategies.gate import TradingGate
+from strategies.guardrails import GuardrailChain, RiskBook
+from strategies.market import BarRow, Instrument, Panel
+from strategies.observation import ObservationBuilder
+from strategies.orders import Identity, OrderIntent, OrderKind, OrderRole, OrderSide
+from strategies.policies import Action
+from strategies.portfolio import Ledger
+from strategies.sizing import Sizer
+from strategies.strategy import PolicyStrategy, PolicyStrategyConfig
+from strategies.tape import MemoryTape
+
+MINUTE = 60_000_000_000
+NAME = "ALPHAUSDT.DEMO"
+
+
+class Broken:
+    """A policy that cannot answer."""
+
+    name = "broken"
+    required_columns: tuple[str, ...] = ()
+    policy_id = "p" * 64
+
+    def act(self, observation: Any) -> Action:
+        raise ZeroDivisionError("the policy broke")
+
+    def reset(self) -> None: ...
+
+
+class Door(PolicyStrategy):
+    """Writes down what it would send."""
+
+    clock = SimpleNamespace(timestamp_ns=lambda: 0)  # type: ignore[assignment]
+
+    def __init__(self, config: PolicyStrategyConfig) -> None:
+        super().__init__(config)
+        self.sent: list[Any] = []
+        self.cancelled: list[str] = []
+
+    def _engine_orders(self) -> Any:
+        return SimpleNamespace(single=lambda intent, _: intent)
+
+    def submit_order(self, order: Any, *_: Any, **__: Any) -> None:
+        self.sent.append(order)
+
+    def cancel_order(self, client_order_id: Any, *_: Any, **__: Any) -> None:
+        self.cancelled.append(str(client_order_id))
+
+
+@pytest.fixture
+def door() -> Door:
+    """A strategy that has seen one bar, has decided nothing and holds nothing."""
+    config = StrategyConfig.model_validate(
+        {
+            "name": "one",
+            "instruments": (NAME,),
+            "capital_quote": 10_000.0,
+            "features": {"lookback": 1, "columns": ({"kind": "log_return", "params": {"period": 1}},)},
+            "policy": {"kind": "flat"},
+        }
+    )
+    rules = [
+        Instrument(
+            instrument_id=NAME,
+            base_currency="ALPHA",
+            quote_currency="USDT",
+            tick_size=Decimal("0.01"),
+            lot_size=Decimal("0.001"),
+            min_quantity=Decimal("0.001"),
+            min_notional=Decimal(10),
+            maker_fee_bps=1.0,
+            taker_fee_bps=2.0,
+            shortable=False,
+        )
+    ]
+    features = FeaturePipeline(config.features, 1)
+    stages = Stages(
+        features=features,
+        regime=None,
+        observation=ObservationBuilder(
+            lookback=1, num_instruments=1, num_features=1, num_states=0, columns=features.columns
+        ),
+        policy=Broken(),
+        sizer=Sizer(config.sizing, rules, 525_600.0),
+        guardrails=GuardrailChain(config.guardrails, rules, None),
+        book=RiskBook(config.guardrails, 1, config.capital_quote),
+        ledger=Ledger(rules, config.capital_quote),
+    )
+    pipeline = DecisionPipeline(config, rules, stages, Identity("one", Broken.policy_id, "c" * 64))
+    door = Door(
+        PolicyStrategyConfig(
+            1, pipeline=pipeline, bar_types=(), gate=TradingGate(armed=True), tape=MemoryTape()
+        )
+    )
+    door.observe(panel(1))
+    return door
+
+
+def panel(number: int, close: float = 100.0) -> Panel:
+    ts_event = number * MINUTE
+    return Panel(ts_event, (BarRow(ts_event, close, close, close, close, 1e6),))
+
+
+def remember(door: Door, role: OrderRole, quantity: float) -> str:
+    own_id = f"AR-{role}"
+    kind = OrderKind.STOP_MARKET if role is OrderRole.STOP else OrderKind.MARKET
+    side = OrderSide.BUY if role is OrderRole.OPEN else OrderSide.SELL
+    trigger = 90.0 if role is OrderRole.STOP else None
+    reduce_only = role is not OrderRole.OPEN
+    door._remember(
+        OrderIntent(role, own_id, "one", NAME, MINUTE, side, quantity, kind, None, trigger, reduce_only, role)
+    )
+    return own_id
+
+
+def fill(door: Door, own_id: str, quantity: float, ts_event: int, *, buys: bool) -> None:
+    event = SimpleNamespace(
+        client_order_id=own_id,
+        instrument_id=NAME,
+        last_qty=quantity,
+        last_px=100.0,
+        order_side=EngineSide.BUY if buys else EngineSide.SELL,
+        commission=None,
+        trade_id=f"T{ts_event}",
+        ts_event=ts_event,
+        liquidity_side=SimpleNamespace(name="TAKER"),
+    )
+    door.on_order_filled(event)  # type: ignore[arg-type]
+
+
+def ended(own_id: str, ts_event: int) -> Any:
+    return SimpleNamespace(client_order_id=own_id, ts_event=ts_event)
+
+
+def test_door_halted_strategy_books_the_fill_of_its_stop_and_marks_what_it_holds(door: Door) -> None:
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE, buys=True)
+    stop = remember(door, OrderRole.STOP, 2.0)
+    for number in (2, 3):
+        door.observe(panel(number))
+        door.decide()
+    assert isinstance(door.failure, ZeroDivisionError)
+
+    door.observe(panel(4, close=95.0))
+    assert door.pipeline.stages.ledger.equity == pytest.approx(10_000.0 - 2 * 5.0)
+    fill(door, stop, 2.0, 5 * MINUTE, buys=False)
+
+    assert door.pipeline.stages.ledger.positions == [0.0]
+    assert door.is_flat
+
+
+def test_door_halted_strategy_obeys_a_flatten(door: Door) -> None:
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE, buys=True)
+    stop = remember(door, OrderRole.STOP, 2.0)
+    door.contain("somewhere", ValueError("x"))
+
+    door.flatten()
+
+    assert door.cancelled == [stop]
+    assert [(order.role, order.quantity) for order in door.sent] == [(OrderRole.FLATTEN, 2.0)]
+
+
+def test_door_flatten_closes_what_an_entry_filled_after_it_was_called(door: Door) -> None:
+    entry = remember(door, OrderRole.OPEN, 2.0)
+    stop = remember(door, OrderRole.STOP, 2.0)
+    door.flatten()
+    assert (door.cancelled, door.sent) == ([entry, stop], [])
+    fill(door, entry, 2.0, MINUTE + 1, buys=True)
+    door.on_order_canceled(ended(stop, MINUTE + 1))
+    assert not door.is_flat
+
+    door.flatten()
+    door.flatten()
+
+    assert [(order.role, order.quantity) for order in door.sent] == [(OrderRole.FLATTEN, 2.0)]
+    fill(door, door.sent[0].client_order_id, 2.0, MINUTE + 2, buys=False)
+    assert door.is_flat
+
+
+def test_door_exit_that_the_venue_made_smaller_is_done_when_the_rest_of_it_has_filled(door: Door) -> None:
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE, buys=True)
+    stop = remember(door, OrderRole.STOP, 2.0)
+    fill(door, remember(door, OrderRole.REDUCE, 0.5), 0.5, 2 * MINUTE, buys=False)
+
+    door.on_order_updated(SimpleNamespace(client_order_id=stop, quantity=1.5))
+    fill(door, stop, 1.5, 3 * MINUTE, buys=False)
+
+    assert door.is_flat
+    assert door.working_intents() == ()
