@@ -27,7 +27,7 @@ from bot.exit_codes import ExitCode
 from bot.paper import PaperNode, make_paper_node
 from bot.pins import code_sha256
 from ops.api.app import make_app
-from ops.session import SessionRecorder, read_orders
+from ops.session import SessionRecorder, read_orders, write_end
 from strategies.errors import ConfigError
 from strategies.gate import TradingGate
 from strategies.guardrails import RiskBook, TradingState
@@ -65,6 +65,7 @@ class Daemon:
         self._paper: PaperNode
         self._recorder: SessionRecorder
         self._exit_code = ExitCode.OK
+        self._holdings: dict[str, dict[str, float]] = {}
 
     async def run(self) -> ExitCode:
         """Run until the end; the exit code says how it ended."""
@@ -93,7 +94,7 @@ class Daemon:
             self.host, tape=tape, gate=self._gate, log_dir=log_dir, monotonic=time.perf_counter
         )
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
         socket = self._state_dir / SOCKET
         self._server = _Server(
@@ -186,6 +187,9 @@ class Daemon:
         self._recorder.close()
         if self._lock is not None:
             self._lock.close()
+        # Last of all: who waits for it may start the next daemon at once.
+        end = {"exit_code": int(self._exit_code), "reason": self._stop_reason, "holdings": self._holdings}
+        write_end(self._recorder.directory, end)
 
     async def _wait_for_orders(self, deadline: float) -> None:
         """Wait until what was cancelled is gone and, when flattening, until every strategy is flat."""
@@ -203,6 +207,7 @@ class Daemon:
             await asyncio.sleep(_FLAT_POLL_SECS)
 
     def _report_end(self) -> None:
+        self._holdings = {}
         for strategy in self._paper.wired.strategies:
             ledger = strategy.pipeline.stages.ledger
             held = {
@@ -210,6 +215,7 @@ class Daemon:
                 for instrument, position in zip(strategy.pipeline.instruments, ledger.positions, strict=True)
                 if position
             }
+            self._holdings[strategy.name] = held
             self._say(
                 f"{strategy.name}: equity {ledger.equity:,.2f} {self.host.settings.venue.currency}, "
                 f"profit {ledger.equity - ledger.capital:+,.2f} (costs {ledger.fees:,.2f}), "

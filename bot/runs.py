@@ -7,6 +7,7 @@ forked engine deadlocks.
 """
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -36,6 +37,8 @@ from strategies.tape import records_sha256
 ATTRIBUTION_TOLERANCE = 1e-6
 """Largest difference, relative to the account's start, between the strategies' profits and the account's."""
 
+_REFUSED = frozenset({"DENIED", "REJECTED"})
+
 type Progress = Callable[[int, int], None]
 """Called with nanoseconds of market time done and in all."""
 
@@ -52,6 +55,8 @@ class FinishedRun:
     metrics: Mapping[str, Any]
     pins: Mapping[str, Any]
     strategies: tuple[StrategyEnd, ...]
+    refused_orders: Mapping[str, int]
+    """Orders that the engine denied or the venue rejected, by reason; none is what to expect."""
     attribution_error: float
     """Sum of the strategies' profits less the account's, quote currency."""
 
@@ -125,6 +130,9 @@ def backtest(
         metrics=evaluation.as_json(),
         pins=pins,
         strategies=run.strategies,
+        refused_orders=Counter(
+            f"{order.status}: {order.reason}" for order in run.tape.orders if order.status in _REFUSED
+        ),
         attribution_error=_attribution_error(run),
     )
 

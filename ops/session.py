@@ -7,7 +7,9 @@ second, so a session can be read while it runs and, but for the last moment, aft
 line that was cut off is ignored.
 """
 
+import contextlib
 import json
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -24,7 +26,9 @@ from strategies.tape import (
     VerdictRecord,
 )
 
+_LOG = logging.getLogger(__name__)
 _TAPE = "tape.jsonl"
+_END = "end.json"
 _TYPES: dict[type, str] = {
     DecisionRecord: "decision",
     VerdictRecord: "verdict",
@@ -98,6 +102,23 @@ class SessionRecorder:
             self.fault = self.fault or error
 
 
+def write_end(session_dir: Path, end: dict[str, Any]) -> None:
+    """Note how a session ended; its presence says that the daemon is gone. A full disk leaves it out."""
+    staged = session_dir / ".end.json"
+    with contextlib.suppress(OSError):
+        staged.write_text(json.dumps(end, indent=2, sort_keys=True) + "\n")
+        staged.replace(session_dir / _END)
+
+
+def read_end(session_dir: Path) -> dict[str, Any] | None:
+    """How a session ended; None while it runs, and where it was killed."""
+    try:
+        end: dict[str, Any] = json.loads((session_dir / _END).read_text())
+    except FileNotFoundError:
+        return None
+    return end
+
+
 def read_records(session_dir: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
     """Yield a session's records in order, as dictionaries with a ``type``.
 
@@ -112,7 +133,12 @@ def read_records(session_dir: Path, kind: str | None = None) -> Iterator[dict[st
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            record: dict[str, Any] = json.loads(line)
+            try:
+                record: dict[str, Any] = json.loads(line)
+            except ValueError:
+                # The rest of the record is worth more than a refusal to read any of it.
+                _LOG.warning("%s: a damaged line was left out", path)
+                continue
             if kind is None or record["type"] == kind:
                 yield record
 

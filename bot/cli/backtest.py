@@ -56,6 +56,8 @@ def backtest(
         finished = run_backtest(host, state_dir / "runs", workers=2 if baselines else 0, progress=advance)
     for name, fault in finished.faults.items():
         note(f"strategy {name} halted: {fault}")
+    for reason, count in finished.refused_orders.items():
+        note(f"{count} orders were refused, {reason}")
     if as_json:
         emit_json(finished.as_json())
     else:

@@ -26,7 +26,7 @@ from bot.cli.console import (
 )
 from bot.config import HostKind, load_host
 from bot.exit_codes import ExitCode
-from ops.session import read_orders
+from ops.session import read_end, read_orders
 from strategies.errors import ConfigError, TransientError
 
 _SOCKET = "argonaut.sock"
@@ -87,7 +87,8 @@ def run(
             (note if as_json else emit_text)(line)
             sys.stdout.flush()
 
-    ensure_catalog(host, say)
+    if catalog is None:
+        ensure_catalog(host, say)
     state_dir.mkdir(parents=True, exist_ok=True)
     _log_to(state_dir / "logs")
     where = f" --state-dir {state_dir}" if state_dir != DEFAULT_STATE_DIR else ""
@@ -166,19 +167,28 @@ def stop(
 ) -> ExitCode:
     """Stop the daemon in order and wait until it is gone.
 
-    Exit codes: 0 it is stopped (or none ran); 75 it has not ended in time.
+    Exit codes: 0 it is stopped (or none ran); 75 it has not ended in time; else the daemon's own, for
+    example 1 where positions were to be closed and are not.
     """
-    answer = _request(state_dir, "POST", "/v1/stop", {"reason": reason, "flatten": flatten})
-    if answer is not None:
-        deadline = time.monotonic() + wait_secs
-        while _get(state_dir, "/v1/status") is not None:
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"the daemon has not ended within {wait_secs:g} s; `argonaut status` says why"
-                )
-            time.sleep(0.1)
-    emit_json(_STOPPED | {"was_running": answer is not None}) if as_json else emit_text("stopped")
-    return ExitCode.OK
+    running = _get(state_dir, "/v1/status")
+    if running is None:
+        emit_json(_STOPPED | {"was_running": False}) if as_json else emit_text("no daemon was running")
+        return ExitCode.OK
+    _request(state_dir, "POST", "/v1/stop", {"reason": reason, "flatten": flatten})
+    session_dir = state_dir / "sessions" / running["session"]
+    deadline = time.monotonic() + wait_secs
+    while (end := read_end(session_dir)) is None:
+        if time.monotonic() > deadline:
+            raise TransientError(
+                f"the daemon has not ended within {wait_secs:g} s; `argonaut status` says why"
+            )
+        time.sleep(0.05)
+    if as_json:
+        emit_json(_STOPPED | {"was_running": True, "end": end})
+    else:
+        held = {name: positions for name, positions in end["holdings"].items() if positions}
+        emit_text(f"stopped{f', still holding {held}' if held else ', flat'}")
+    return ExitCode(end["exit_code"])
 
 
 def _get(state_dir: Path, path: str) -> Any:
