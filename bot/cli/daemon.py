@@ -87,8 +87,7 @@ def run(
             (note if as_json else emit_text)(line)
             sys.stdout.flush()
 
-    if catalog is None:
-        ensure_catalog(host, say)
+    ensure_catalog(host, say)
     state_dir.mkdir(parents=True, exist_ok=True)
     _log_to(state_dir / "logs")
     where = f" --state-dir {state_dir}" if state_dir != DEFAULT_STATE_DIR else ""
