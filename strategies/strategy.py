@@ -76,7 +76,7 @@ class PolicyStrategy(Strategy):
         self.pipeline = pipeline
         self.failure: BaseException | None = None
         self.skipped_panels = 0
-        """Panels whose bars were malformed; no decision was made on them."""
+        """Panels without a decision: malformed bars, or an answer of the policy that is no number."""
         self.decisions = 0
         self._may_decide = False
         self.last_ts_event = 0
@@ -107,8 +107,7 @@ class PolicyStrategy(Strategy):
         try:
             self._may_decide = self.pipeline.observe(panel)
         except DataError as error:
-            self.skipped_panels += 1
-            self._tape.write(HaltRecord(panel.ts_event, self.name, "SKIPPED", "bad_data", str(error)))
+            self._skip(panel.ts_event, error)
             return
         self.last_ts_event = panel.ts_event
         if self.pipeline.latched is not None:
@@ -132,13 +131,21 @@ class PolicyStrategy(Strategy):
         if not self._may_decide:
             return
         self._may_decide = False
-        decision = self.pipeline.decide(self._conditions())
+        try:
+            decision = self.pipeline.decide(self._conditions())
+        except DataError as error:  # a policy that answers with no number, say: nothing was sent
+            self._skip(self.last_ts_event, error)
+            return
         self.decisions += 1
         self._tape.write(decision.record)
         for verdict in decision.verdicts:
             self._tape.write(verdict)
         for planned in decision.orders:
             self._send(planned)
+
+    def _skip(self, ts_event: int, error: DataError) -> None:
+        self.skipped_panels += 1
+        self._tape.write(HaltRecord(ts_event, self.name, "SKIPPED", "bad_data", str(error)))
 
     def working_intents(self) -> tuple[OrderIntent, ...]:
         """Orders of this strategy that are not done yet, in the order in which they were sent."""

@@ -9,6 +9,7 @@ from nautilus_trader.model import OrderSide as EngineSide
 
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
+from strategies.errors import DataError
 from strategies.features import FeaturePipeline
 from strategies.gate import TradingGate
 from strategies.guardrails import GuardrailChain, RiskBook
@@ -197,3 +198,28 @@ def test_door_exit_that_the_venue_made_smaller_is_done_when_the_rest_of_it_has_f
 
     assert door.is_flat
     assert door.working_intents() == ()
+
+
+def test_door_answer_that_is_no_number_skips_the_decision_and_halts_nothing(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(_self: Broken, _observation: Any) -> Action:
+        raise DataError("expected a finite action, found nan")
+
+    monkeypatch.setattr(Broken, "act", answer)
+
+    for number in (2, 3):
+        door.observe(panel(number))
+        door.decide()
+
+    assert door.failure is None
+    assert door.skipped_panels == 2
+    assert door.sent == []
+
+
+def test_door_policy_that_breaks_halts_the_strategy(door: Door) -> None:
+    door.observe(panel(2))
+    door.decide()
+
+    assert isinstance(door.failure, ZeroDivisionError)
+    assert door.skipped_panels == 0
