@@ -68,6 +68,7 @@ def run_engine(
     host: HostConfig,
     catalog: Catalog,
     progress: Callable[[int, int], None] | None = None,
+    check_wanted: Callable[[], None] = lambda: None,
     *,
     stretch_rows: int = STRETCH_ROWS,
 ) -> EngineRun:
@@ -77,6 +78,7 @@ def run_engine(
         host: A host of any kind; its venue, costs and strategies are used.
         catalog: Where the bars lie.
         progress: Called with nanoseconds done and in all, after each stretch.
+        check_wanted: Called after each stretch; raises what shall end the run.
         stretch_rows: Bars of one series that are held at a time; the result does not depend on it.
 
     Raises:
@@ -114,7 +116,7 @@ def run_engine(
     )
     try:
         wired = wire(engine, host.strategies, surroundings)
-        bars = _play(engine, wired, host, catalog, progress, stretch_rows)
+        bars = _play(engine, wired, host, catalog, progress, check_wanted, stretch_rows)
         outcome = _outcome(engine, host, wired, meter, fees, tape, bars)
         # Only now: ending fills what was sent on the last bar, at a price that no bar has, and tells nobody.
         engine.end()
@@ -187,6 +189,7 @@ def _play(
     host: HostConfig,
     catalog: Catalog,
     progress: Callable[[int, int], None] | None,
+    check_wanted: Callable[[], None],
     stretch_rows: int,
 ) -> int:
     playback = make_playback(host, catalog, stretch_rows=stretch_rows)
@@ -200,6 +203,7 @@ def _play(
         engine.sort_data()
         engine.run(streaming=True)
         engine.clear_data()
+        check_wanted()
         owners: list[Guarded] = [wired.hub, *wired.strategies]
         for owner in owners:
             if isinstance(owner.failure, KeyboardInterrupt):

@@ -80,6 +80,7 @@ def backtest(
     baselines: Sequence[str] = BASELINES,
     workers: int = 2,
     progress: Progress | None = None,
+    check_wanted: Callable[[], None] = lambda: None,
 ) -> FinishedRun:
     """Run the host's strategies and the baselines, and write everything down.
 
@@ -91,6 +92,7 @@ def backtest(
         baselines: Which baselines to run beside.
         workers: Processes for the baselines; 0 runs none.
         progress: Told how far the strategies' own run is.
+        check_wanted: Raises what shall end the run; asked after each stretch and before anything is written.
 
     Raises:
         ConfigError: If a strategy cannot be built.
@@ -101,7 +103,7 @@ def backtest(
     series = read_series(host, catalog)
     with _spawning_pool(workers) as pool:
         pending = {kind: pool.submit(_run_baseline, host, kind) for kind in baselines} if workers else {}
-        run = run_engine(host, catalog, progress)
+        run = run_engine(host, catalog, progress, check_wanted)
         _check_attribution(host, run)
         curves = {kind: curve for kind, future in pending.items() if (curve := _curve(future)) is not None}
     pins = pins_of(host, catalog, series, run.policies)
@@ -120,6 +122,7 @@ def backtest(
         costs_quote=_total_costs(run),
         data_quality=_data_quality(host, catalog, run),
     )
+    check_wanted()
     run_dir = write_run(runs_dir, contents, replace=True)
     return FinishedRun(
         run_id=contents.run_id,

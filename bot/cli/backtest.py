@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -18,6 +18,10 @@ from bot.cli.console import (
 )
 from bot.config import load_host
 from bot.exit_codes import ExitCode
+from bot.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from bot.runs import FinishedRun
 
 
 def backtest(
@@ -46,14 +50,8 @@ def backtest(
 
     Exit codes: 0 done; 1 a strategy halted on a fault; 65 bars are missing; 78 bad configuration.
     """
-    from bot.runs import backtest as run_backtest
-
-    overrides: dict[str, Any] = {"data.start": start, "data.end": end}
-    overrides["data.catalog"] = None if catalog is None else str(catalog.resolve())
-    overrides["strategies"] = [str(path.resolve()) for path in strategy] if strategy else None
-    host = load_host(config, {key: value for key, value in overrides.items() if value is not None})
-    with progress_bar(f"backtest {config.name}") as advance:
-        finished = run_backtest(host, state_dir / "runs", workers=2 if baselines else 0, progress=advance)
+    with Interrupts().remembered() as interrupts:
+        finished, currency = _run(config, strategy, catalog, (start, end), baselines, state_dir, interrupts)
     for name, fault in finished.faults.items():
         note(f"strategy {name} halted: {fault}")
     for reason, count in finished.refused_orders.items():
@@ -61,9 +59,36 @@ def backtest(
     if as_json:
         emit_json(finished.as_json())
     else:
-        _print_summary(finished.metrics, host.settings.venue.currency)
+        _print_summary(finished.metrics, currency)
         note(f"report: {finished.run_dir / 'report.html'}")
     return ExitCode.FINDINGS if finished.faults else ExitCode.OK
+
+
+def _run(
+    config: Path,
+    strategy: list[Path] | None,
+    catalog: Path | None,
+    span: tuple[str | None, str | None],
+    baselines: bool,
+    state_dir: Path,
+    interrupts: Interrupts,
+) -> "tuple[FinishedRun, str]":
+    from bot.runs import backtest as run_backtest
+
+    start, end = span
+    overrides: dict[str, Any] = {"data.start": start, "data.end": end}
+    overrides["data.catalog"] = None if catalog is None else str(catalog.resolve())
+    overrides["strategies"] = [str(path.resolve()) for path in strategy] if strategy else None
+    host = load_host(config, {key: value for key, value in overrides.items() if value is not None})
+    with progress_bar(f"backtest {config.name}") as advance:
+        finished = run_backtest(
+            host,
+            state_dir / "runs",
+            workers=2 if baselines else 0,
+            progress=advance,
+            check_wanted=interrupts.check,
+        )
+    return finished, host.settings.venue.currency
 
 
 def _print_summary(metrics: Mapping[str, Any], currency: str) -> None:

@@ -24,8 +24,9 @@ from bot.cli.console import (
     note,
     print_table,
 )
-from bot.config import HostKind, load_host
+from bot.config import HostConfig, HostKind, load_host
 from bot.exit_codes import ExitCode
+from bot.interrupts import Interrupts
 from ops.session import read_end, read_orders
 from strategies.errors import ConfigError, TransientError
 
@@ -71,15 +72,6 @@ def run(
     overrides["data.catalog"] = None if catalog is None else str(catalog.resolve())
     if speed is not None:
         overrides["replay.speed"] = speed if speed == "max" else _number(speed)
-    host = load_host(config, {key: value for key, value in overrides.items() if value is not None})
-    if host.settings.kind is HostKind.BACKTEST:
-        raise ConfigError(f"{config}: kind is backtest; use `argonaut backtest {config}`")
-    if host.settings.kind is HostKind.LIVE:
-        from bot.live import refuse_live
-
-        refuse_live(host)
-    from bot.daemon import Daemon
-    from bot.embedded_data import ensure_catalog
 
     def say(line: str) -> None:
         # Whoever read our output may be gone; that is no reason to stop trading in order.
@@ -87,7 +79,13 @@ def run(
             (note if as_json else emit_text)(line)
             sys.stdout.flush()
 
-    ensure_catalog(host, say)
+    with Interrupts().remembered() as interrupts:
+        host = _load(config, {key: value for key, value in overrides.items() if value is not None})
+        from bot.daemon import Daemon
+        from bot.embedded_data import ensure_catalog
+
+        ensure_catalog(host, say)
+        interrupts.check()
     state_dir.mkdir(parents=True, exist_ok=True)
     _log_to(state_dir / "logs")
     where = f" --state-dir {state_dir}" if state_dir != DEFAULT_STATE_DIR else ""
@@ -97,6 +95,17 @@ def run(
     if as_json:
         emit_json({"exit_code": int(code)})
     return code
+
+
+def _load(config: Path, overrides: dict[str, Any]) -> HostConfig:
+    host = load_host(config, overrides)
+    if host.settings.kind is HostKind.BACKTEST:
+        raise ConfigError(f"{config}: kind is backtest; use `argonaut backtest {config}`")
+    if host.settings.kind is HostKind.LIVE:
+        from bot.live import refuse_live
+
+        refuse_live(host)
+    return host
 
 
 def status(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
