@@ -1,6 +1,6 @@
-"""The Nautilus strategy, and the one door through which orders leave.
+"""The Nautilus strategy: asks for decisions, and carries what passes the door to the engine and back.
 
-Flow: decision → **door** → Nautilus → venue → fill → ledger, tape.
+Flow: decision → door → **Nautilus** → venue → fill → door → ledger, tape.
 
 Nothing else in the project submits, modifies or cancels an order; a test of the source says so.
 """
@@ -9,22 +9,21 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from nautilus_trader.model import ClientOrderId, OrderFilled, OrderSide, StrategyId
+from nautilus_trader.model import ClientOrderId, OrderFilled, StrategyId
 from nautilus_trader.trading import Strategy
 from nautilus_trader.trading import StrategyConfig as NautilusStrategyConfig
 
 from strategies.decision import Conditions, DecisionPipeline
+from strategies.delivery import Fill, IntentLog, Unwritten
+from strategies.door import OrderDoor
 from strategies.engine_orders import EngineOrders
 from strategies.errors import DataError
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
 from strategies.guards import contained, guarded
 from strategies.market import Panel
-from strategies.orders import Bracket, OrderIntent, OrderRole
-from strategies.tape import EquityRecord, FillRecord, HaltRecord, OrderRecord, TapeSink
-
-_NAN = float("nan")
-_PROTECTION = (OrderRole.STOP, OrderRole.TARGET)
+from strategies.orders import Bracket, OrderIntent
+from strategies.tape import EquityRecord, HaltRecord, TapeSink
 
 
 class PolicyStrategyConfig(NautilusStrategyConfig):
@@ -50,6 +49,7 @@ class PolicyStrategyConfig(NautilusStrategyConfig):
         free_base: Callable[[str], float] | None = None,
         spread_bps: float = 0.0,
         now: Callable[[], int] | None = None,
+        log: IntentLog | None = None,
     ) -> None:
         self.number = number
         self.pipeline = pipeline
@@ -59,6 +59,35 @@ class PolicyStrategyConfig(NautilusStrategyConfig):
         self.free_base = free_base
         self.spread_bps = spread_bps
         self.now = now
+        self.log = Unwritten() if log is None else log
+
+
+class _EngineCourier:
+    """Hands orders to the engine; the only place from which they leave."""
+
+    def __init__(self, strategy: "PolicyStrategy") -> None:
+        self._strategy = strategy
+        self._orders: EngineOrders | None = None
+
+    def submit(self, planned: OrderIntent | Bracket) -> None:
+        strategy = self._strategy
+        now = strategy.clock.timestamp_ns()
+        if isinstance(planned, Bracket):
+            strategy.submit_order_list(self._engine_orders().bracket(planned, now))
+        else:
+            strategy.submit_order(self._engine_orders().single(planned, now))
+
+    def cancel(self, client_order_id: str) -> None:
+        self._strategy.cancel_order(ClientOrderId(client_order_id))
+
+    def _engine_orders(self) -> EngineOrders:
+        if self._orders is None:
+            strategy = self._strategy
+            assert strategy.trader_id is not None, "the engine has registered us before anything is sent"
+            self._orders = EngineOrders(
+                strategy.pipeline.instruments, strategy.trader_id, strategy.strategy_id
+            )
+        return self._orders
 
 
 class PolicyStrategy(Strategy):
@@ -86,14 +115,17 @@ class PolicyStrategy(Strategy):
         self._spread_bps = config.spread_bps
         self._now = config.now
         self._ledger = pipeline.stages.ledger
-        self._book = pipeline.stages.book
         self._index = {i.instrument_id: n for n, i in enumerate(pipeline.instruments)}
-        self._orders: EngineOrders | None = None
-        self._working: dict[str, OrderIntent] = {}
-        self._filled: dict[str, float] = {}
-        self._leaving: set[str] = set()
-        """Orders that a flatten has cancelled and the venue has not answered for."""
-        self._last_fill_ts = 0
+        self.door = OrderDoor(
+            self.name,
+            pipeline.instruments,
+            ledger=pipeline.stages.ledger,
+            book=pipeline.stages.book,
+            gate=config.gate,
+            tape=config.tape,
+            log=config.log,
+            courier=_EngineCourier(self),
+        )
 
     # -- decisions ---------------------------------------------------------------------------------
 
@@ -101,6 +133,7 @@ class PolicyStrategy(Strategy):
     def observe(self, panel: Panel) -> None:
         """Take in the bars of one close time; called by the hub, before any strategy decides."""
         self._may_decide = False
+        self.door.last_bar_ts = panel.ts_event
         if self.failure is not None:
             self._mark_what_is_held(panel)
             return
@@ -141,36 +174,30 @@ class PolicyStrategy(Strategy):
         for verdict in decision.verdicts:
             self._tape.write(verdict)
         for planned in decision.orders:
-            self._send(planned)
+            self.door.send(planned)
 
     def _skip(self, ts_event: int, error: DataError) -> None:
         self.skipped_panels += 1
         self._tape.write(HaltRecord(ts_event, self.name, "SKIPPED", "bad_data", str(error)))
 
-    def working_intents(self) -> tuple[OrderIntent, ...]:
-        """Orders of this strategy that are not done yet, in the order in which they were sent."""
-        return tuple(self._working.values())
-
     def _conditions(self) -> Conditions:
         busy: set[int] = set()
         buys: list[float] = []
         sells: list[float] = []
-        if self._working:
+        if entries := self.door.working_entries():
             buys, sells = [0.0] * len(self._index), [0.0] * len(self._index)
-            for own_id, intent in self._working.items():
-                if intent.role in _PROTECTION:
-                    continue
-                index = self._index[intent.instrument_id]
+            for order in entries:
+                index = self._index[order.intent.instrument_id]
                 busy.add(index)
-                working = buys if intent.side == "BUY" else sells
-                working[index] += intent.quantity - self._filled[own_id]
+                working = buys if order.intent.side == "BUY" else sells
+                working[index] += order.intent.quantity - order.filled
         return Conditions(
             trading_state=self._gate.state(self.name),
             armed=self._gate.armed,
             now_ns=self._now() if self._now is not None else self.last_ts_event,
             reconciled=self._gate.reconciled,
             busy=frozenset(busy),
-            unknown=frozenset(),
+            unknown=frozenset(self.door.unknown.values()),
             free_base=self._free_base,
             working_buys=buys,
             working_sells=sells,
@@ -188,53 +215,12 @@ class PolicyStrategy(Strategy):
         self._gate.restrict(state, f"{reason}: {detail}", self.name)
         self._tape.write(HaltRecord(ts_event, self.name, state.value, reason, detail))
 
-    # -- the door ----------------------------------------------------------------------------------
-
-    def _send(self, planned: OrderIntent | Bracket) -> None:
-        if isinstance(planned, Bracket):
-            self._send_bracket(planned)
-            return
-        if planned.role is OrderRole.CLOSE:
-            self._cancel_protection(planned.instrument_id)
-        order = self._engine_orders().single(planned, self.clock.timestamp_ns())
-        self._remember(planned)
-        self.submit_order(order)
-
-    def _send_bracket(self, bracket: Bracket) -> None:
-        orders = self._engine_orders().bracket(bracket, self.clock.timestamp_ns())
-        for intent in (bracket.entry, bracket.stop, bracket.target):
-            if intent is not None:
-                self._remember(intent)
-        self.submit_order_list(orders)
-
-    def _engine_orders(self) -> EngineOrders:
-        if self._orders is None:
-            assert self.trader_id is not None, "the engine has registered us before anything is sent"
-            self._orders = EngineOrders(self.pipeline.instruments, self.trader_id, self.strategy_id)
-        return self._orders
-
-    def _cancel_protection(self, instrument_id: str) -> None:
-        for intent in self.working_intents():
-            if intent.instrument_id == instrument_id and intent.role in _PROTECTION:
-                self.cancel_order(ClientOrderId(intent.client_order_id))
-
-    def _remember(self, intent: OrderIntent) -> None:
-        self._working[intent.client_order_id] = intent
-        self._filled[intent.client_order_id] = 0.0
-        self._record_order(intent, intent.ts_event, "SUBMITTED", "")
-        if intent.role not in _PROTECTION:
-            index = self._index[intent.instrument_id]
-            notional = intent.quantity * self._ledger.closes[index]
-            self._book.on_order_sent(
-                intent.ts_event, index, 1 if intent.side == "BUY" else -1, notional, intent.decision_id
-            )
+    # -- what an operator asks of it ---------------------------------------------------------------
 
     @contained
     def cancel_entries(self) -> None:
         """Cancel every working order that is not a protective stop or target."""
-        for intent in self.working_intents():
-            if intent.role not in _PROTECTION:
-                self.cancel_order(ClientOrderId(intent.client_order_id))
+        self.door.cancel_entries()
 
     @contained
     def flatten(self) -> None:
@@ -243,136 +229,69 @@ class PolicyStrategy(Strategy):
         Call it until `is_flat`: an entry may fill before its cancel arrives. A close that still works is left
         alone, and one that is done is sent again only after another fill or bar.
         """
-        closing: set[str] = set()
-        for intent in self.working_intents():
-            if intent.role is OrderRole.FLATTEN:
-                closing.add(intent.instrument_id)
-            elif intent.client_order_id not in self._leaving:
-                self._leaving.add(intent.client_order_id)
-                self.cancel_order(ClientOrderId(intent.client_order_id))
-        for close in self.pipeline.plan_closes(max(self.last_ts_event, self._last_fill_ts)):
-            if close.instrument_id not in closing and not self._book.has_seen(close.decision_id):
-                self._remember(close)
-                self.submit_order(self._engine_orders().single(close, self.clock.timestamp_ns()))
+        self.door.flatten(self.pipeline.plan_closes(max(self.last_ts_event, self.door.last_fill_ts)))
 
     @property
     def num_working_entries(self) -> int:
         """Orders still working that are not protective stops or targets."""
-        return sum(intent.role not in _PROTECTION for intent in self._working.values())
+        return len(self.door.working_entries())
 
     @property
     def is_flat(self) -> bool:
         """Whether the strategy holds nothing and has nothing working."""
-        return not self._working and not any(self._ledger.positions)
+        return self.door.is_flat
 
-    # -- what came of them -------------------------------------------------------------------------
+    # -- what came of its orders -------------------------------------------------------------------
 
     @contained
     def on_order_filled(self, event: OrderFilled) -> None:
         """Book an execution."""
-        own_id = str(event.client_order_id)
-        instrument_id = str(event.instrument_id)
-        index = self._index[instrument_id]
-        quantity, price = float(event.last_qty), float(event.last_px)
-        side = "BUY" if event.order_side == OrderSide.BUY else "SELL"
-        fee = 0.0 if event.commission is None else float(event.commission)
-        self._ledger.apply_fill(index, quantity if side == "BUY" else -quantity, price, fee)
-        self._last_fill_ts = event.ts_event
-        self._tape.write(
-            FillRecord(
-                ts_event=event.ts_event,
-                strategy=self.name,
-                instrument_id=instrument_id,
-                client_order_id=own_id,
+        self.door.filled(
+            Fill(
+                client_order_id=str(event.client_order_id),
                 trade_id=str(event.trade_id),
-                side=side,
-                quantity=quantity,
-                price=price,
-                fee=fee,
+                ts_event=event.ts_event,
+                quantity=float(event.last_qty),
+                price=float(event.last_px),
+                fee=0.0 if event.commission is None else float(event.commission),
                 liquidity=event.liquidity_side.name,
             )
         )
-        intent = self._working.get(own_id)
-        if intent is None:
-            return
-        filled = round(self._filled[own_id] + quantity, self.pipeline.instruments[index].quantity_decimals)
-        self._filled[own_id] = filled
-        done = filled >= intent.quantity
-        self._record_order(intent, event.ts_event, "FILLED" if done else "PARTIALLY_FILLED", "")
-        if done:
-            self._finish(own_id, rejected=False)
 
     @contained
     def on_order_accepted(self, event: Any) -> None:
         """Note that the venue has the order."""
-        self._note(event, "ACCEPTED", "")
+        self.door.accepted(str(event.client_order_id), event.ts_event)
 
     @contained
     def on_order_denied(self, event: Any) -> None:
         """The engine's own checks refused the order."""
-        self._end(event, "DENIED", str(event.reason), rejected=True)
+        self.door.ended(str(event.client_order_id), event.ts_event, "DENIED", str(event.reason))
 
     @contained
     def on_order_rejected(self, event: Any) -> None:
         """The venue refused the order."""
-        self._end(event, "REJECTED", str(event.reason), rejected=True)
+        self.door.ended(str(event.client_order_id), event.ts_event, "REJECTED", str(event.reason))
 
     @contained
     def on_order_cancel_rejected(self, event: Any) -> None:
         """The order is done already, or a flatten has to cancel it again."""
-        self._leaving.discard(str(event.client_order_id))
+        self.door.cancel_rejected(str(event.client_order_id))
 
     @contained
     def on_order_updated(self, event: Any) -> None:
-        """The venue changed the order's size: an exit follows what is left of its position."""
-        own_id = str(event.client_order_id)
-        intent = self._working.get(own_id)
-        if intent is not None:
-            self._working[own_id] = intent._replace(quantity=float(event.quantity))
+        """The venue changed the order's size."""
+        self.door.updated(str(event.client_order_id), float(event.quantity))
 
     @contained
     def on_order_canceled(self, event: Any) -> None:
         """The order is gone; what was filled before stays."""
-        self._end(event, "CANCELED", "", rejected=False)
+        self.door.ended(str(event.client_order_id), event.ts_event, "CANCELED")
 
     @contained
     def on_order_expired(self, event: Any) -> None:
         """The order ran out of time."""
-        self._end(event, "EXPIRED", "", rejected=False)
-
-    def _note(self, event: Any, status: str, reason: str) -> None:
-        intent = self._working.get(str(event.client_order_id))
-        if intent is not None:
-            self._record_order(intent, event.ts_event, status, reason)
-
-    def _end(self, event: Any, status: str, reason: str, *, rejected: bool) -> None:
-        self._note(event, status, reason)
-        self._finish(str(event.client_order_id), rejected=rejected)
-
-    def _finish(self, own_id: str, *, rejected: bool) -> None:
-        if self._working.pop(own_id, None) is not None:
-            self._filled.pop(own_id)
-            self._leaving.discard(own_id)
-            self._book.on_outcome(rejected)
-
-    def _record_order(self, intent: OrderIntent, ts_event: int, status: str, reason: str) -> None:
-        self._tape.write(
-            OrderRecord(
-                ts_event=ts_event,
-                strategy=self.name,
-                instrument_id=intent.instrument_id,
-                decision_id=intent.decision_id,
-                client_order_id=intent.client_order_id,
-                side=str(intent.side),
-                quantity=intent.quantity,
-                kind=str(intent.kind),
-                role=str(intent.role),
-                price=_NAN if intent.price is None else intent.price,
-                trigger_price=_NAN if intent.trigger_price is None else intent.trigger_price,
-                status=status,
-                reason=reason,
-            )
-        )
+        self.door.ended(str(event.client_order_id), event.ts_event, "EXPIRED")
 
     def _record_equity(self, ts_event: int) -> None:
         ledger = self._ledger

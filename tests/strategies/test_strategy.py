@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nautilus_trader.model import OrderSide as EngineSide
 
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
@@ -15,7 +14,7 @@ from strategies.gate import TradingGate
 from strategies.guardrails import GuardrailChain, RiskBook
 from strategies.market import BarRow, Instrument, Panel
 from strategies.observation import ObservationBuilder
-from strategies.orders import Identity, OrderIntent, OrderKind, OrderRole, OrderSide
+from strategies.orders import Bracket, Identity, OrderIntent, OrderKind, OrderRole, OrderSide
 from strategies.policies import Action
 from strategies.portfolio import Ledger
 from strategies.sizing import Sizer
@@ -39,24 +38,28 @@ class Broken:
     def reset(self) -> None: ...
 
 
-class Door(PolicyStrategy):
-    """Writes down what it would send."""
+class Notebook:
+    """A courier that writes down what it would carry."""
 
-    clock = SimpleNamespace(timestamp_ns=lambda: 0)  # type: ignore[assignment]
-
-    def __init__(self, config: PolicyStrategyConfig) -> None:
-        super().__init__(config)
+    def __init__(self) -> None:
         self.sent: list[Any] = []
         self.cancelled: list[str] = []
 
-    def _engine_orders(self) -> Any:
-        return SimpleNamespace(single=lambda intent, _: intent)
+    def submit(self, planned: OrderIntent | Bracket) -> None:
+        self.sent.append(planned)
 
-    def submit_order(self, order: Any, *_: Any, **__: Any) -> None:
-        self.sent.append(order)
+    def cancel(self, client_order_id: str) -> None:
+        self.cancelled.append(client_order_id)
 
-    def cancel_order(self, client_order_id: Any, *_: Any, **__: Any) -> None:
-        self.cancelled.append(str(client_order_id))
+
+class Door(PolicyStrategy):
+    """Sends nothing on."""
+
+    def __init__(self, config: PolicyStrategyConfig) -> None:
+        super().__init__(config)
+        notebook = Notebook()
+        self.sent, self.cancelled = notebook.sent, notebook.cancelled
+        self.door._courier = notebook
 
 
 @pytest.fixture
@@ -119,19 +122,18 @@ def remember(door: Door, role: OrderRole, quantity: float) -> str:
     side = OrderSide.BUY if role is OrderRole.OPEN else OrderSide.SELL
     trigger = 90.0 if role is OrderRole.STOP else None
     reduce_only = role is not OrderRole.OPEN
-    door._remember(
-        OrderIntent(role, own_id, "one", NAME, MINUTE, side, quantity, kind, None, trigger, reduce_only, role)
+    intent = OrderIntent(
+        role, own_id, "one", NAME, MINUTE, side, quantity, kind, None, trigger, reduce_only, role
     )
+    door.door.resume(intent, filled=0.0, is_working=True)
     return own_id
 
 
-def fill(door: Door, own_id: str, quantity: float, ts_event: int, *, buys: bool) -> None:
+def fill(door: Door, own_id: str, quantity: float, ts_event: int) -> None:
     event = SimpleNamespace(
         client_order_id=own_id,
-        instrument_id=NAME,
         last_qty=quantity,
         last_px=100.0,
-        order_side=EngineSide.BUY if buys else EngineSide.SELL,
         commission=None,
         trade_id=f"T{ts_event}",
         ts_event=ts_event,
@@ -145,7 +147,7 @@ def ended(own_id: str, ts_event: int) -> Any:
 
 
 def test_door_halted_strategy_books_the_fill_of_its_stop_and_marks_what_it_holds(door: Door) -> None:
-    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE, buys=True)
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE)
     stop = remember(door, OrderRole.STOP, 2.0)
     for number in (2, 3):
         door.observe(panel(number))
@@ -154,14 +156,14 @@ def test_door_halted_strategy_books_the_fill_of_its_stop_and_marks_what_it_holds
 
     door.observe(panel(4, close=95.0))
     assert door.pipeline.stages.ledger.equity == pytest.approx(10_000.0 - 2 * 5.0)
-    fill(door, stop, 2.0, 5 * MINUTE, buys=False)
+    fill(door, stop, 2.0, 5 * MINUTE)
 
     assert door.pipeline.stages.ledger.positions == [0.0]
     assert door.is_flat
 
 
 def test_door_halted_strategy_obeys_a_flatten(door: Door) -> None:
-    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE, buys=True)
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE)
     stop = remember(door, OrderRole.STOP, 2.0)
     door.contain("somewhere", ValueError("x"))
 
@@ -176,7 +178,7 @@ def test_door_flatten_closes_what_an_entry_filled_after_it_was_called(door: Door
     stop = remember(door, OrderRole.STOP, 2.0)
     door.flatten()
     assert (door.cancelled, door.sent) == ([entry, stop], [])
-    fill(door, entry, 2.0, MINUTE + 1, buys=True)
+    fill(door, entry, 2.0, MINUTE + 1)
     door.on_order_canceled(ended(stop, MINUTE + 1))
     assert not door.is_flat
 
@@ -184,20 +186,20 @@ def test_door_flatten_closes_what_an_entry_filled_after_it_was_called(door: Door
     door.flatten()
 
     assert [(order.role, order.quantity) for order in door.sent] == [(OrderRole.FLATTEN, 2.0)]
-    fill(door, door.sent[0].client_order_id, 2.0, MINUTE + 2, buys=False)
+    fill(door, door.sent[0].client_order_id, 2.0, MINUTE + 2)
     assert door.is_flat
 
 
 def test_door_exit_that_the_venue_made_smaller_is_done_when_the_rest_of_it_has_filled(door: Door) -> None:
-    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE, buys=True)
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE)
     stop = remember(door, OrderRole.STOP, 2.0)
-    fill(door, remember(door, OrderRole.REDUCE, 0.5), 0.5, 2 * MINUTE, buys=False)
+    fill(door, remember(door, OrderRole.REDUCE, 0.5), 0.5, 2 * MINUTE)
 
     door.on_order_updated(SimpleNamespace(client_order_id=stop, quantity=1.5))
-    fill(door, stop, 1.5, 3 * MINUTE, buys=False)
+    fill(door, stop, 1.5, 3 * MINUTE)
 
     assert door.is_flat
-    assert door.working_intents() == ()
+    assert door.door.working() == ()
 
 
 def test_door_answer_that_is_no_number_skips_the_decision_and_halts_nothing(

@@ -1,0 +1,351 @@
+"""The way of an order from intent to its end, without an engine.
+
+Flow: decision → **door** → courier → venue → fill → ledger, tape.
+
+    send      refuse what was sent before → count it → write the intent down
+    proceed   once that is durable: ask trading state and staleness again → hand it to the courier
+    answers   accepted, filled, cancelled, refused: booked once each, whether or not the strategy is well
+
+Nothing here knows Nautilus, a clock or a disk: the same code runs in the engine, in the daemon, and in the
+simulator that looks for a crash at which an order is lost or doubled.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from strategies.delivery import Courier, Fill, IntentLog, WorkingOrder, Written
+from strategies.errors import SafetyError
+from strategies.gate import TradingGate
+from strategies.guardrails import RiskBook, TradingState
+from strategies.market import Instrument
+from strategies.orders import Bracket, OrderIntent, OrderRole
+from strategies.portfolio import Ledger
+from strategies.tape import FillRecord, OrderRecord, TapeSink
+
+_NAN = float("nan")
+_PROTECTION = (OrderRole.STOP, OrderRole.TARGET)
+_REMEMBERED = 20_000
+"""Ended orders, and trades, that are still known: a late or repeated answer is told from a foreign one."""
+
+
+class OrderDoor:
+    """Everything that one strategy has sent, and the rules by which it may send more.
+
+    Args:
+        strategy: Its name.
+        instruments: In configuration order.
+        ledger: Booked to by fills.
+        book: Told of every order and outcome; knows which decisions were sent.
+        gate: Asked before an order is written down by the guardrails, and again here before it leaves.
+        tape: Told of every step.
+        log: Where intents are written down.
+        courier: Carries orders on.
+    """
+
+    def __init__(
+        self,
+        strategy: str,
+        instruments: Sequence[Instrument],
+        *,
+        ledger: Ledger,
+        book: RiskBook,
+        gate: TradingGate,
+        tape: TapeSink,
+        log: IntentLog,
+        courier: Courier,
+    ) -> None:
+        self._strategy = strategy
+        self._index = {instrument.instrument_id: n for n, instrument in enumerate(instruments)}
+        self._decimals = [instrument.quantity_decimals for instrument in instruments]
+        self._ledger = ledger
+        self._book = book
+        self._gate = gate
+        self._tape = tape
+        self._log = log
+        self._courier = courier
+        self._working: dict[str, WorkingOrder] = {}
+        self._ended: dict[str, WorkingOrder] = {}
+        self._trade_ids: dict[str, None] = {}
+        self.unknown: dict[str, int] = {}
+        """Orders of unknown outcome, with the position of their instrument."""
+        self.last_fill_ts = 0
+        """Time of the newest execution, UTC nanoseconds."""
+        self.last_bar_ts = 0
+        """Close time of the newest bar that the strategy has seen, UTC nanoseconds."""
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def send(self, planned: OrderIntent | Bracket) -> None:
+        """Write an order or a bracket down, and send it when that is durable.
+
+        Raises:
+            SafetyError: If an order of that name was sent before, or it makes no sense. Nothing is sent.
+        """
+        intents = _intents(planned)
+        for intent in intents:
+            if self.knows(intent.client_order_id) or self._book.has_seen(intent.decision_id):
+                raise SafetyError(
+                    f"{intent.client_order_id}: expected a decision that was not sent before, found one of "
+                    f"bar {intent.ts_event} that was; nothing was sent twice"
+                )
+            if intent.role not in _PROTECTION:
+                index = self._index[intent.instrument_id]
+                notional = intent.quantity * self._ledger.closes[index]
+                side = 1 if intent.side == "BUY" else -1
+                self._book.on_order_sent(intent.ts_event, index, side, notional, intent.decision_id)
+        for intent in intents:
+            self._working[intent.client_order_id] = WorkingOrder(intent)
+        self._log.record(intents, lambda written: self._proceed(planned, written))
+
+    def cancel_entries(self) -> None:
+        """Ask for the end of every order that is not a protective stop or target."""
+        for order in self.working():
+            if order.intent.role not in _PROTECTION:
+                self._courier.cancel(order.intent.client_order_id)
+
+    def flatten(self, closes: Sequence[OrderIntent]) -> None:
+        """Ask for the end of everything, and send the orders that close what is held.
+
+        Call it until `is_flat`: an entry may fill before its cancel arrives. A close that still works is left
+        alone, and one that is done is sent again only under another name.
+
+        Args:
+            closes: Orders that would make the strategy flat now.
+        """
+        closing: set[str] = set()
+        for order in self.working():
+            if order.intent.role is OrderRole.FLATTEN:
+                closing.add(order.intent.instrument_id)
+            elif not order.is_leaving:
+                order.is_leaving = True
+                self._courier.cancel(order.intent.client_order_id)
+        for close in closes:
+            if close.instrument_id not in closing and not self._book.has_seen(close.decision_id):
+                self.send(close)
+
+    def _proceed(self, planned: OrderIntent | Bracket, written: Written) -> None:
+        intents = _intents(planned)
+        first = intents[0]
+        reason = self._objection(first, written)
+        if reason:
+            status = "EXPIRED" if written is Written.EXPIRED else "DENIED"
+            for intent in intents:
+                self._record(intent, intent.ts_event, status, reason)
+                self._forget(intent.client_order_id)
+            return
+        if first.role is OrderRole.CLOSE:
+            self._cancel_protection(first.instrument_id)
+        for intent in intents:
+            self._working[intent.client_order_id].is_sent = True
+            self._record(intent, intent.ts_event, "SUBMITTED", "")
+        self._courier.submit(planned)
+
+    def _objection(self, intent: OrderIntent, written: Written) -> str:
+        """Why an order must not leave after all; empty where nothing speaks against it."""
+        if written is Written.EXPIRED:
+            return "its intent was not durable in time"
+        if intent.role is OrderRole.FLATTEN:
+            return ""
+        if self._working[intent.client_order_id].is_leaving:
+            return "a flatten came before it left"
+        if intent.ts_event < self.last_bar_ts:
+            return f"a later bar closed at {self.last_bar_ts} before it left"
+        if not intent.reduce_only:
+            state = self._gate.state(self._strategy)
+            if state is not TradingState.ACTIVE:
+                return f"trading state {state.value}: {self._gate.reason(self._strategy)}"
+            if not (self._gate.armed and self._gate.reconciled):
+                return "not armed" if not self._gate.armed else "our books and the venue's differ"
+        return ""
+
+    def _cancel_protection(self, instrument_id: str) -> None:
+        for order in self.working():
+            if order.intent.instrument_id == instrument_id and order.intent.role in _PROTECTION:
+                self._courier.cancel(order.intent.client_order_id)
+
+    # -- what works --------------------------------------------------------------------------------
+
+    def working(self) -> tuple[WorkingOrder, ...]:
+        """Orders that are not done, in the order in which they were decided."""
+        return tuple(self._working.values())
+
+    def working_entries(self) -> tuple[WorkingOrder, ...]:
+        """Those that are no protective stop or target."""
+        return tuple(order for order in self._working.values() if order.intent.role not in _PROTECTION)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every intent that was written down has been sent or dropped."""
+        return all(order.is_sent for order in self._working.values())
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the strategy holds nothing and has nothing working."""
+        return not self._working and not any(self._ledger.positions)
+
+    def knows(self, client_order_id: str) -> bool:
+        """Whether an order of that name is or was ours."""
+        return client_order_id in self._working or client_order_id in self._ended
+
+    # -- after a restart ---------------------------------------------------------------------------
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """The orders that are not done, as plain JSON values."""
+        return [
+            {"intent": order.intent._asdict(), "filled": order.filled, "is_sent": order.is_sent}
+            for order in self._working.values()
+        ]
+
+    def resume(self, intent: OrderIntent, *, filled: float, is_working: bool) -> None:
+        """Know an order of an earlier process again; it is neither counted nor recorded anew.
+
+        Args:
+            intent: As it was written down.
+            filled: Base units booked so far.
+            is_working: Whether the venue still has it.
+        """
+        order = WorkingOrder(intent)
+        order.filled, order.is_sent = filled, True
+        if is_working:
+            self._working[intent.client_order_id] = order
+        else:
+            _note_newest(self._ended, intent.client_order_id, order)
+
+    def mark_booked(self, trade_id: str) -> None:
+        """An execution of this name is in the ledger already."""
+        _note_newest(self._trade_ids, trade_id, None)
+
+    def mark_unknown(self, intent: OrderIntent) -> None:
+        """Nobody knows what became of an order: its instrument takes on no risk until an answer comes."""
+        self.unknown[intent.client_order_id] = self._index[intent.instrument_id]
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    def accepted(self, client_order_id: str, ts_event: int) -> None:
+        """The venue has the order."""
+        self.unknown.pop(client_order_id, None)
+        self._note(client_order_id, ts_event, "ACCEPTED", "")
+
+    def updated(self, client_order_id: str, quantity: float) -> None:
+        """The venue changed the order's size: an exit follows what is left of its position."""
+        order = self._working.get(client_order_id)
+        if order is not None:
+            order.intent = order.intent._replace(quantity=quantity)
+
+    def cancel_rejected(self, client_order_id: str) -> None:
+        """The order is done already, or a flatten has to cancel it again."""
+        order = self._working.get(client_order_id)
+        if order is not None:
+            order.is_leaving = False
+
+    def ended(self, client_order_id: str, ts_event: int, status: str, reason: str = "") -> None:
+        """The order is done without being filled, or but for the rest.
+
+        Args:
+            status: CANCELED, EXPIRED, REJECTED or DENIED.
+        """
+        self.unknown.pop(client_order_id, None)
+        self._note(client_order_id, ts_event, status, reason)
+        self._finish(client_order_id, rejected=status in {"REJECTED", "DENIED"})
+
+    def filled(self, fill: Fill) -> None:
+        """Book an execution, once.
+
+        Raises:
+            SafetyError: If it is of an order that was never ours, or no execution at all: then nothing is
+                booked; or if it exceeds the order: then it is booked, for the venue did it.
+        """
+        if fill.trade_id in self._trade_ids:
+            return
+        own_id = fill.client_order_id
+        order = self._working.get(own_id) or self._ended.get(own_id)
+        if order is None:
+            raise SafetyError(
+                f"expected executions of this strategy's orders, found {fill.quantity:g} at {fill.price:g} "
+                f"of {own_id}, which it never sent; nothing was booked, `argonaut reconcile` shows the rest"
+            )
+        if not (fill.quantity > 0.0 and 0.0 < fill.price < float("inf")):
+            raise SafetyError(
+                f"{own_id}: expected an execution with a quantity and a price above 0, found "
+                f"{fill.quantity:g} at {fill.price:g} (trade {fill.trade_id}); nothing was booked"
+            )
+        self._book_fill(order, fill)
+        if order.filled > order.intent.quantity:
+            raise SafetyError(
+                f"{own_id}: expected at most {order.intent.quantity:g} to be filled, found {order.filled:g}; "
+                "it is booked, for the venue did it, and the strategy halts"
+            )
+
+    def _book_fill(self, order: WorkingOrder, fill: Fill) -> None:
+        intent = order.intent
+        index = self._index[intent.instrument_id]
+        signed = fill.quantity if intent.side == "BUY" else -fill.quantity
+        self._ledger.apply_fill(index, signed, fill.price, fill.fee)
+        _note_newest(self._trade_ids, fill.trade_id, None)
+        self.unknown.pop(fill.client_order_id, None)
+        self.last_fill_ts = max(self.last_fill_ts, fill.ts_event)
+        self._tape.write(self._fill_record(intent, fill))
+        order.filled = round(order.filled + fill.quantity, self._decimals[index])
+        if fill.client_order_id in self._working:
+            done = order.filled >= intent.quantity
+            self._record(intent, fill.ts_event, "FILLED" if done else "PARTIALLY_FILLED", "")
+            if done:
+                self._finish(fill.client_order_id, rejected=False)
+
+    def _fill_record(self, intent: OrderIntent, fill: Fill) -> FillRecord:
+        return FillRecord(
+            ts_event=fill.ts_event,
+            strategy=self._strategy,
+            instrument_id=intent.instrument_id,
+            client_order_id=fill.client_order_id,
+            trade_id=fill.trade_id,
+            side=str(intent.side),
+            quantity=fill.quantity,
+            price=fill.price,
+            fee=fill.fee,
+            liquidity=fill.liquidity,
+        )
+
+    def _note(self, client_order_id: str, ts_event: int, status: str, reason: str) -> None:
+        order = self._working.get(client_order_id)
+        if order is not None:
+            self._record(order.intent, ts_event, status, reason)
+
+    def _finish(self, client_order_id: str, *, rejected: bool) -> None:
+        if client_order_id in self._working:
+            self._forget(client_order_id)
+            self._book.on_outcome(rejected)
+
+    def _forget(self, client_order_id: str) -> None:
+        _note_newest(self._ended, client_order_id, self._working.pop(client_order_id))
+
+    def _record(self, intent: OrderIntent, ts_event: int, status: str, reason: str) -> None:
+        self._tape.write(
+            OrderRecord(
+                ts_event=ts_event,
+                strategy=self._strategy,
+                instrument_id=intent.instrument_id,
+                decision_id=intent.decision_id,
+                client_order_id=intent.client_order_id,
+                side=str(intent.side),
+                quantity=intent.quantity,
+                kind=str(intent.kind),
+                role=str(intent.role),
+                price=_NAN if intent.price is None else intent.price,
+                trigger_price=_NAN if intent.trigger_price is None else intent.trigger_price,
+                status=status,
+                reason=reason,
+            )
+        )
+
+
+def _intents(planned: OrderIntent | Bracket) -> tuple[OrderIntent, ...]:
+    if isinstance(planned, OrderIntent):
+        return (planned,)
+    return tuple(one for one in (planned.entry, planned.stop, planned.target) if one is not None)
+
+
+def _note_newest[T](known: dict[str, T], name: str, value: T) -> None:
+    known[name] = value
+    if len(known) > _REMEMBERED:
+        del known[next(iter(known))]

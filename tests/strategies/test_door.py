@@ -1,0 +1,336 @@
+"""The door with a disk, a venue and a courier that do what the test says."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from strategies.config import GuardrailConfig
+from strategies.delivery import Fill, Written, intent_from
+from strategies.door import OrderDoor
+from strategies.errors import SafetyError
+from strategies.gate import TradingGate
+from strategies.guardrails import RiskBook, TradingState
+from strategies.market import Instrument
+from strategies.orders import Bracket, OrderIntent, OrderKind, OrderRole, OrderSide
+from strategies.portfolio import Ledger
+from strategies.tape import MemoryTape
+
+MINUTE = 60_000_000_000
+NAME = "ALPHAUSDT.DEMO"
+
+
+class SlowDisk:
+    """Keeps what was to be written until the test says what became of it."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[Written], None]] = []
+
+    def record(self, _intents: Sequence[OrderIntent], then: Callable[[Written], None], /) -> None:
+        self.waiting.append(then)
+
+    def answer(self, written: Written) -> None:
+        self.waiting.pop(0)(written)
+
+
+class Notebook:
+    """A courier that writes down what it would carry."""
+
+    def __init__(self) -> None:
+        self.sent: list[OrderIntent | Bracket] = []
+        self.cancelled: list[str] = []
+
+    def submit(self, planned: OrderIntent | Bracket) -> None:
+        self.sent.append(planned)
+
+    def cancel(self, client_order_id: str) -> None:
+        self.cancelled.append(client_order_id)
+
+
+class Bench:
+    """A door and everything around it."""
+
+    def __init__(self) -> None:
+        rules = [
+            Instrument(
+                instrument_id=NAME,
+                base_currency="ALPHA",
+                quote_currency="USDT",
+                tick_size=Decimal("0.01"),
+                lot_size=Decimal("0.001"),
+                min_quantity=Decimal("0.001"),
+                min_notional=Decimal(10),
+                maker_fee_bps=1.0,
+                taker_fee_bps=2.0,
+                shortable=False,
+            )
+        ]
+        self.disk, self.courier, self.tape = SlowDisk(), Notebook(), MemoryTape()
+        self.gate = TradingGate(armed=True)
+        self.ledger = Ledger(rules, 10_000.0)
+        self.book = RiskBook(GuardrailConfig(), 1, 10_000.0)
+        self.ledger.mark([100.0])
+        self.door = OrderDoor(
+            "one",
+            rules,
+            ledger=self.ledger,
+            book=self.book,
+            gate=self.gate,
+            tape=self.tape,
+            log=self.disk,
+            courier=self.courier,
+        )
+        self.door.last_bar_ts = MINUTE
+
+    def statuses(self, own_id: str) -> list[str]:
+        return [order.status for order in self.tape.orders if order.client_order_id == own_id]
+
+
+def intent(role: OrderRole = OrderRole.OPEN, name: str = "AR1", quantity: float = 2.0) -> OrderIntent:
+    kind = OrderKind.STOP_MARKET if role is OrderRole.STOP else OrderKind.MARKET
+    side = OrderSide.BUY if role is OrderRole.OPEN else OrderSide.SELL
+    return OrderIntent(
+        decision_id=f"decision of {name}",
+        client_order_id=name,
+        strategy="one",
+        instrument_id=NAME,
+        ts_event=MINUTE,
+        side=side,
+        quantity=quantity,
+        kind=kind,
+        price=None,
+        trigger_price=90.0 if role is OrderRole.STOP else None,
+        reduce_only=role is not OrderRole.OPEN,
+        role=role,
+    )
+
+
+def fill(name: str = "AR1", quantity: float = 2.0, price: float = 100.0, trade_id: str = "T1") -> Fill:
+    return Fill(name, trade_id, MINUTE + 1, quantity, price, 0.1, "TAKER")
+
+
+def bought(bench: Bench) -> None:
+    bench.door.send(intent())
+    bench.disk.answer(Written.DURABLE)
+    bench.door.filled(fill())
+
+
+def test_order_leaves_only_once_its_intent_is_durable() -> None:
+    bench = Bench()
+
+    bench.door.send(intent())
+    before = list(bench.courier.sent)
+    bench.disk.answer(Written.DURABLE)
+
+    assert before == []
+    assert bench.courier.sent == [intent()]
+    assert bench.statuses("AR1") == ["SUBMITTED"]
+
+
+def test_order_that_was_not_durable_in_time_never_leaves_and_never_comes_back() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+
+    bench.disk.answer(Written.EXPIRED)
+
+    assert bench.courier.sent == []
+    assert bench.statuses("AR1") == ["EXPIRED"]
+    assert bench.door.working() == ()
+    with pytest.raises(SafetyError, match="was not sent before"):
+        bench.door.send(intent())
+
+
+@pytest.mark.parametrize("state", [TradingState.HALTED, TradingState.REDUCING])
+def test_latch_that_closes_while_the_intent_is_on_its_way_stops_the_order(state: TradingState) -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.gate.restrict(state, "operator")
+
+    bench.disk.answer(Written.DURABLE)
+
+    assert bench.courier.sent == []
+    assert bench.statuses("AR1") == ["DENIED"]
+    assert "operator" in bench.tape.orders[-1].reason
+
+
+def test_books_that_stop_agreeing_while_the_intent_is_on_its_way_stop_the_order() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.gate.reconciled = False
+
+    bench.disk.answer(Written.DURABLE)
+
+    assert bench.courier.sent == []
+
+
+@pytest.mark.parametrize("written", [Written.DURABLE, Written.LATE])
+def test_reduction_leaves_in_a_halt_and_without_waiting_for_the_disk(written: Written) -> None:
+    bench = Bench()
+    bought(bench)
+    bench.gate.restrict(TradingState.HALTED, "operator")
+    close = intent(OrderRole.CLOSE, "AR2")
+
+    bench.door.send(close)
+    bench.disk.answer(written)
+
+    assert bench.courier.sent[-1] == close
+
+
+def test_decision_that_a_later_bar_has_overtaken_is_dropped() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.door.last_bar_ts = 2 * MINUTE
+
+    bench.disk.answer(Written.DURABLE)
+
+    assert bench.courier.sent == []
+    assert bench.door.is_flat
+
+
+def test_flatten_stops_what_is_still_on_its_way_to_the_disk_and_goes_itself() -> None:
+    bench = Bench()
+    bought(bench)
+    bench.door.send(intent(name="AR2", quantity=1.0))
+    flatten = intent(OrderRole.FLATTEN, "AR3")
+
+    bench.door.flatten([flatten])
+    bench.disk.answer(Written.DURABLE)
+    bench.disk.answer(Written.LATE)
+
+    assert bench.courier.sent[1:] == [flatten]
+
+
+def test_close_takes_its_protection_back_when_it_leaves_not_before() -> None:
+    bench = Bench()
+    bought(bench)
+    bench.door.resume(intent(OrderRole.STOP, "AR-stop"), filled=0.0, is_working=True)
+
+    bench.door.send(intent(OrderRole.CLOSE, "AR2"))
+    before = list(bench.courier.cancelled)
+    bench.disk.answer(Written.DURABLE)
+
+    assert before == []
+    assert bench.courier.cancelled == ["AR-stop"]
+
+
+def test_same_decision_is_never_sent_twice() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+
+    with pytest.raises(SafetyError, match="nothing was sent twice"):
+        bench.door.send(intent())
+
+    assert len(bench.disk.waiting) == 1
+
+
+def test_same_decision_is_not_sent_after_a_restart_that_knows_it() -> None:
+    bench = Bench()
+    bench.door.resume(intent(), filled=2.0, is_working=False)
+
+    with pytest.raises(SafetyError, match="was not sent before"):
+        bench.door.send(intent())
+
+
+def test_fill_that_comes_twice_is_booked_once() -> None:
+    bench = Bench()
+    bought(bench)
+
+    bench.door.filled(fill())
+
+    assert bench.ledger.positions == [2.0]
+    assert len(bench.tape.fills) == 1
+
+
+def test_fill_that_an_earlier_process_booked_is_not_booked_again() -> None:
+    bench = Bench()
+    bench.door.resume(intent(), filled=2.0, is_working=False)
+    bench.door.mark_booked("T1")
+
+    bench.door.filled(fill())
+
+    assert bench.ledger.positions == [0.0]
+
+
+def test_fill_of_an_order_that_was_never_ours_is_refused_and_not_booked() -> None:
+    bench = Bench()
+
+    with pytest.raises(SafetyError, match="never sent"):
+        bench.door.filled(fill("FOREIGN"))
+
+    assert bench.ledger.positions == [0.0]
+    assert bench.tape.fills == []
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price"), [(0.0, 100.0), (-1.0, 100.0), (1.0, 0.0), (1.0, float("nan"))]
+)
+def test_fill_that_is_no_execution_is_refused_and_not_booked(quantity: float, price: float) -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.disk.answer(Written.DURABLE)
+
+    with pytest.raises(SafetyError, match="above 0"):
+        bench.door.filled(fill(quantity=quantity, price=price))
+
+    assert bench.ledger.positions == [0.0]
+
+
+def test_fill_beyond_the_order_is_booked_and_reported() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.disk.answer(Written.DURABLE)
+
+    with pytest.raises(SafetyError, match="at most 2"):
+        bench.door.filled(fill(quantity=3.0))
+
+    assert bench.ledger.positions == [3.0]
+
+
+def test_fill_beyond_an_order_that_is_filled_already_is_booked_and_reported() -> None:
+    bench = Bench()
+    bought(bench)
+
+    with pytest.raises(SafetyError, match="at most 2"):
+        bench.door.filled(fill(quantity=1.0, trade_id="T2"))
+
+    assert bench.ledger.positions == [3.0]
+
+
+def test_fill_that_crosses_its_cancel_is_booked() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.disk.answer(Written.DURABLE)
+    bench.door.ended("AR1", MINUTE + 1, "CANCELED")
+
+    bench.door.filled(fill(quantity=0.5))
+
+    assert bench.ledger.positions == [0.5]
+
+
+def test_instrument_of_an_unknown_order_is_unknown_until_the_venue_answers() -> None:
+    bench = Bench()
+    bench.door.resume(intent(), filled=0.0, is_working=True)
+    bench.door.mark_unknown(intent())
+    during = dict(bench.door.unknown)
+
+    bench.door.ended("AR1", MINUTE + 1, "REJECTED")
+
+    assert during == {"AR1": 0}
+    assert bench.door.unknown == {}
+
+
+def test_order_is_the_same_after_it_was_written_down_and_read() -> None:
+    bench = Bench()
+    bench.door.send(intent(OrderRole.STOP))
+    written: list[dict[str, Any]] = bench.door.snapshot()
+
+    read = intent_from(written[0]["intent"])
+
+    assert read == intent(OrderRole.STOP)
+    assert isinstance(read.role, OrderRole)
+
+
+def test_damaged_intent_is_refused() -> None:
+    with pytest.raises(SafetyError, match="as it was written down"):
+        intent_from({"client_order_id": "AR1"})
