@@ -6,7 +6,7 @@ From 64 on the numbers follow ``sysexits.h`` where it has a fitting one. systemd
 
 from enum import IntEnum
 
-from strategies.errors import ArgonautError, ConfigError, DataError, SafetyError, TransientError
+from strategies.errors import ArgonautError, AuditError, ConfigError, DataError, SafetyError, TransientError
 
 
 class ExitCode(IntEnum):
@@ -45,6 +45,7 @@ _OF_ERRORS: tuple[tuple[type[ArgonautError], ExitCode], ...] = (
     (DataError, ExitCode.DATA),
     (TransientError, ExitCode.TEMPORARY),
     (SafetyError, ExitCode.HALTED),
+    (AuditError, ExitCode.AUDIT_CHAIN),
 )
 
 

@@ -44,8 +44,11 @@ class Disk(Protocol):
     def names(self, folder: Path) -> list[str]:
         """Names in a folder, sorted; empty where there is no such folder."""
 
-    def read(self, path: Path) -> bytes:
-        """The whole content.
+    def read(self, path: Path, offset: int = 0, size: int | None = None) -> bytes:
+        """The content from an offset on; fewer bytes than asked for mean that the file ends there.
+
+        Args:
+            size: How many bytes; None for all.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -67,6 +70,9 @@ class Disk(Protocol):
     def replace(self, path: Path, content: bytes) -> None:
         """Replace a file's whole content: after a crash the old or the new one is there, never a mix."""
 
+    def remove(self, path: Path) -> None:
+        """Remove a file; that it is gone is durable on return."""
+
     def free_bytes(self, folder: Path) -> int:
         """Space left for us."""
 
@@ -83,8 +89,10 @@ class LocalDisk:
     def names(self, folder: Path) -> list[str]:
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
-    def read(self, path: Path) -> bytes:
-        return path.read_bytes()
+    def read(self, path: Path, offset: int = 0, size: int | None = None) -> bytes:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read() if size is None else file.read(size)
 
     def create(self, path: Path, reserve_bytes: int = 0) -> DiskFile:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -113,6 +121,10 @@ class LocalDisk:
         finally:
             os.close(descriptor)
         staged.replace(path)
+        _sync_folder(path.parent)
+
+    def remove(self, path: Path) -> None:
+        path.unlink()
         _sync_folder(path.parent)
 
     def free_bytes(self, folder: Path) -> int:

@@ -4,7 +4,8 @@
     ├── ConfigError      refuse to start (exit 78; systemd must not restart)
     ├── DataError        skip this decision and count it
     ├── TransientError   retry with back-off
-    └── SafetyError      TradingState.HALTED
+    ├── SafetyError      TradingState.HALTED
+    └── AuditError       refuse to start until a person has looked (exit 70)
 
 A guardrail's refusal is not an exception: it is a `Verdict` with a reason, and it is recorded.
 Every message says what was expected, what was found, and what to do.
@@ -29,3 +30,7 @@ class TransientError(ArgonautError):
 
 class SafetyError(ArgonautError):
     """An invariant that protects money is broken; trading halts."""
+
+
+class AuditError(ArgonautError):
+    """The journal is not what was written; nothing was started and nothing was repaired."""

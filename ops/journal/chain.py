@@ -1,0 +1,44 @@
+"""The hash chain: pure, one line at a time, the same for writing and for checking."""
+
+from ops.journal.merkle import CompactRange
+from ops.journal.records import GENESIS, Header, Kind, check_line, seal
+
+
+class Chain:
+    """Where a chain stands: how many records, the hash of the last, and the tree over all.
+
+    Any line that is changed, dropped, repeated or moved no longer fits its neighbours. What a chain alone
+    cannot show is a tail that was cut at the end of a line, or a history rewritten from some record on: that
+    takes a signed checkpoint or an anchor outside.
+    """
+
+    __slots__ = ("head", "seq", "tree")
+
+    def __init__(self) -> None:
+        self.seq = 0
+        """Number of the last record; 0 before the first."""
+        self.head = GENESIS
+        """Hash of the last record."""
+        self.tree = CompactRange()
+
+    def extend(self, kind: Kind, body: str, ts_ns: int) -> bytes:
+        """Make the next line.
+
+        Args:
+            body: From `encode_body`.
+        """
+        line, head = seal(self.seq + 1, ts_ns, kind, body, self.head)
+        self.seq, self.head = self.seq + 1, head
+        self.tree.add(line)
+        return line
+
+    def accept(self, line: bytes) -> Header:
+        """Check the next line and move on.
+
+        Raises:
+            LineError: If it does not follow; the chain is unchanged.
+        """
+        header, head = check_line(line, self.seq + 1, self.head)
+        self.seq, self.head = header.seq, head
+        self.tree.add(line)
+        return header

@@ -1,0 +1,70 @@
+"""From whatever a crash left to a journal that can be continued."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from ops.disk import Disk
+from ops.journal.chain import Chain
+from ops.journal.keys import VerifyKey
+from ops.journal.reading import StoredLine, Tail, read_chain
+from ops.journal.records import Record, decode
+from ops.journal.segments import segment_path
+
+
+class Recovered(NamedTuple):
+    """Where a journal goes on."""
+
+    chain: Chain
+    next_segment: int
+    tail: Tail | None
+    """What was cut off because a crash had left it unfinished; its bytes were kept."""
+    kept_as: str
+    """Name of the file that keeps them; empty where nothing was cut."""
+
+
+def recover(
+    disk: Disk, folder: Path, key: VerifyKey, replay: Callable[[Record], None] | None = None
+) -> Recovered:
+    """Check a journal whole and make it ready to go on; a folder that is not there is an empty journal.
+
+    Only what a crash can have torn is cut: the end of the last segment. Its bytes are kept beside it first.
+
+    Args:
+        key: Who must have signed its checkpoints.
+        replay: Gets each record, oldest first, so that a state can be built from it.
+
+    Raises:
+        BrokenChainError: If anything else is damaged; nothing was changed.
+        OSError: If the disk refuses.
+    """
+    disk.make_folder(folder)
+
+    def visit(line: StoredLine) -> None:
+        if replay is not None:
+            replay(decode(line.content))
+
+    end = read_chain(disk, folder, key, visit if replay is not None else None)
+    if not end.segments:
+        return Recovered(end.chain, 1, None, "")
+    last = end.segments[-1]
+    kept_as = _keep(disk, folder, end.tail) if end.tail is not None else ""
+    if end.offset == 0:
+        # The crash came before the first line of a new segment was whole: begin it again.
+        disk.remove(segment_path(folder, last))
+        return Recovered(end.chain, last, end.tail, kept_as)
+    file = disk.open(segment_path(folder, last))
+    try:
+        file.truncate(end.offset)
+        file.sync()
+    finally:
+        file.close()
+    return Recovered(end.chain, last + 1, end.tail, kept_as)
+
+
+def _keep(disk: Disk, folder: Path, tail: Tail) -> str:
+    digest = hashlib.sha256(tail.content).hexdigest()[:8]
+    path = segment_path(folder, tail.segment).with_suffix(f".{tail.offset}-{digest}.torn")
+    disk.replace(path, tail.content)
+    return path.name
