@@ -14,6 +14,7 @@ from bot.config import HostConfig, LoadedStrategy
 from bot.market_data import bar_type
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
+from strategies.delivery import IntentLog
 from strategies.errors import ConfigError
 from strategies.features import FeaturePipeline
 from strategies.gate import TradingGate
@@ -61,6 +62,10 @@ class Surroundings:
     """How long a panel waits for missing bars; 0 to the end of its own bar time, None until it is flushed."""
     on_bar: Callable[[str, BarRow], None] | None = None
     """Called with bar type and bar before the strategies decide."""
+    after_bar: Callable[[int], None] | None = None
+    """Called with a close time once every strategy has decided on it."""
+    log: IntentLog | None = None
+    """Where intents are written down before their orders leave; None where nothing outlives the process."""
     now: Callable[[], int] | None = None
     """Wall clock, UTC nanoseconds, where bars come live; None takes the bars' own time."""
     monotonic: Callable[[], float] | None = None
@@ -94,6 +99,7 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
             timeout_secs=surroundings.panel_timeout_secs,
             on_bar_seen=surroundings.on_bar,
             before_decisions=_before_decisions(surroundings, borrow, ledgers),
+            after_decisions=surroundings.after_bar,
         )
     )
     host.add_actor(hub)
@@ -201,7 +207,9 @@ class BorrowMeter:
         """Charged so far, quote currency."""
 
     def accrue(self, ts_event: int) -> None:
-        """Charge for the time since the last call."""
+        """Charge for the time since the last call; a time that was charged for before costs nothing."""
+        if ts_event <= self._last_ts:
+            return
         elapsed = ts_event - self._last_ts if self._last_ts else 0
         self._last_ts = ts_event
         for ledger in self._ledgers:
@@ -210,6 +218,14 @@ class BorrowMeter:
                 fee = self._cost(short_value, elapsed)
                 ledger.charge(fee)
                 self.total += fee
+
+    def snapshot(self) -> dict[str, Any]:
+        """What must survive a restart, as plain JSON values."""
+        return {"last_ts": self._last_ts, "total": self.total}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave."""
+        self._last_ts, self.total = int(snapshot["last_ts"]), float(snapshot["total"])
 
 
 def _before_decisions(
@@ -257,6 +273,7 @@ def _build_strategy(number: int, loaded: LoadedStrategy, surroundings: Surroundi
             free_base=surroundings.free_base,
             spread_bps=surroundings.spread_bps,
             now=surroundings.now,
+            log=surroundings.log,
         )
     )
 

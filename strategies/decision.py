@@ -160,6 +160,26 @@ class DecisionPipeline:
         stages.observation.push(features)
         return stages.observation.ready
 
+    def warm_up(self, panel: Panel) -> None:
+        """Take in the bars of a time that was lived through before a restart: all but book and ledger.
+
+        Features, estimates, belief and window come from bars alone and are built anew; what the strategy
+        holds, and what it lost, was remembered and has seen these bars.
+
+        Raises:
+            DataError: As `observe`.
+        """
+        stages = self.stages
+        features = stages.features.update(panel)
+        self._ts_event = panel.ts_event
+        self._note_bars(panel)
+        if not features.ready:
+            return
+        self._closes_array = np.array(self._closes)
+        stages.sizer.observe(self._closes_array)
+        self.belief = self._update_regime(features)
+        stages.observation.push(features)
+
     def decide(self, conditions: Conditions) -> Decision:
         """Decide on the bars observed last.
 

@@ -10,7 +10,8 @@ Nothing here knows Nautilus, a clock or a disk: the same code runs in the engine
 simulator that looks for a crash at which an order is lost or doubled.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from strategies.delivery import Courier, Fill, IntentLog, WorkingOrder, Written
@@ -20,7 +21,7 @@ from strategies.guardrails import RiskBook, TradingState
 from strategies.market import Instrument
 from strategies.orders import Bracket, OrderIntent, OrderRole
 from strategies.portfolio import Ledger
-from strategies.tape import FillRecord, OrderRecord, TapeSink
+from strategies.tape import FillRecord, MemoryTape, OrderRecord, TapeSink
 
 _NAN = float("nan")
 _PROTECTION = (OrderRole.STOP, OrderRole.TARGET)
@@ -88,11 +89,8 @@ class OrderDoor:
                     f"{intent.client_order_id}: expected a decision that was not sent before, found one of "
                     f"bar {intent.ts_event} that was; nothing was sent twice"
                 )
-            if intent.role not in _PROTECTION:
-                index = self._index[intent.instrument_id]
-                notional = intent.quantity * self._ledger.closes[index]
-                side = 1 if intent.side == "BUY" else -1
-                self._book.on_order_sent(intent.ts_event, index, side, notional, intent.decision_id)
+        for intent in intents:
+            self._count(intent)
         for intent in intents:
             self._working[intent.client_order_id] = WorkingOrder(intent)
         self._log.record(intents, lambda written: self._proceed(planned, written))
@@ -123,6 +121,13 @@ class OrderDoor:
             if close.instrument_id not in closing and not self._book.has_seen(close.decision_id):
                 self.send(close)
 
+    def _count(self, intent: OrderIntent) -> None:
+        if intent.role not in _PROTECTION:
+            index = self._index[intent.instrument_id]
+            notional = intent.quantity * self._ledger.closes[index]
+            side = 1 if intent.side == "BUY" else -1
+            self._book.on_order_sent(intent.ts_event, index, side, notional, intent.decision_id)
+
     def _proceed(self, planned: OrderIntent | Bracket, written: Written) -> None:
         intents = _intents(planned)
         first = intents[0]
@@ -137,7 +142,9 @@ class OrderDoor:
             self._cancel_protection(first.instrument_id)
         for intent in intents:
             self._working[intent.client_order_id].is_sent = True
-            self._record(intent, intent.ts_event, "SUBMITTED", "")
+            self._record(
+                intent, intent.ts_event, "SUBMITTED", "late_record" if written is Written.LATE else ""
+            )
         self._courier.submit(planned)
 
     def _objection(self, intent: OrderIntent, written: Written) -> str:
@@ -211,13 +218,33 @@ class OrderDoor:
         else:
             _note_newest(self._ended, intent.client_order_id, order)
 
+    def recount(self, intent: OrderIntent) -> None:
+        """Know an order that was written down after the state, and count it as it was counted then."""
+        self._count(intent)
+        self._working[intent.client_order_id] = WorkingOrder(intent)
+        self._working[intent.client_order_id].is_sent = True
+
+    @contextlib.contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Record nothing while the block runs: it goes through what was recorded before."""
+        tape, self._tape = self._tape, MemoryTape()
+        try:
+            yield
+        finally:
+            self._tape = tape
+
     def mark_booked(self, trade_id: str) -> None:
         """An execution of this name is in the ledger already."""
         _note_newest(self._trade_ids, trade_id, None)
 
-    def mark_unknown(self, intent: OrderIntent) -> None:
+    def has_booked(self, trade_id: str) -> bool:
+        """Whether an execution of this name is in the ledger."""
+        return trade_id in self._trade_ids
+
+    def mark_unknown(self, client_order_id: str) -> None:
         """Nobody knows what became of an order: its instrument takes on no risk until an answer comes."""
-        self.unknown[intent.client_order_id] = self._index[intent.instrument_id]
+        intent = self._working[client_order_id].intent
+        self.unknown[client_order_id] = self._index[intent.instrument_id]
 
     # -- answers -----------------------------------------------------------------------------------
 

@@ -41,12 +41,14 @@ class PanelHubConfig(DataActorConfig):
         timeout_secs: float | None = 5.0,
         on_bar_seen: Callable[[str, BarRow], None] | None = None,
         before_decisions: Callable[[int], None] | None = None,
+        after_decisions: Callable[[int], None] | None = None,
         **_: object,
     ) -> None:
         self.listeners = tuple(listeners)
         self.timeout_secs = timeout_secs
         self.on_bar_seen = on_bar_seen
         self.before_decisions = before_decisions
+        self.after_decisions = after_decisions
 
 
 class PanelHub(DataActor):
@@ -73,6 +75,7 @@ class PanelHub(DataActor):
         self._listeners = config.listeners
         self._on_bar_seen = config.on_bar_seen
         self._before_decisions = config.before_decisions
+        self._after_decisions = config.after_decisions
         self._timeout_ns = None if config.timeout_secs is None else int(config.timeout_secs * _SECOND_NS)
         self._names = {
             BarType.from_str(name): name for listener in config.listeners for name in listener.bar_types
@@ -173,6 +176,8 @@ class PanelHub(DataActor):
             self._before_decisions(ts_event)
         for listener in deciding:
             listener.decide()
+        if self._after_decisions is not None:
+            self._after_decisions(ts_event)
 
     @guarded
     def _expire(self, event: TimeEvent) -> None:

@@ -7,8 +7,10 @@ fills alone, so profit and loss are attributed exactly and the ledgers' sum is t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from strategies.errors import SafetyError
 from strategies.market import Instrument
 
 VOLATILITY_HALFLIFE_BARS = 64
@@ -143,6 +145,28 @@ class Ledger:
         self._traded_notional = 0.0
         self._last_equity = self.equity
 
+    def snapshot(self) -> dict[str, Any]:
+        """All state, as plain JSON values."""
+        return {name: _plain(getattr(self, name)) for name in self.__slots__ if name != "_decimals"}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Take over what `snapshot` gave.
+
+        Raises:
+            SafetyError: If it is damaged or of another number of instruments. The state is unchanged.
+        """
+        names = [name for name in self.__slots__ if name != "_decimals"]
+        count = len(self.positions)
+        try:
+            values = {name: _same_shape(snapshot[name], getattr(self, name), count) for name in names}
+        except (KeyError, TypeError, ValueError) as error:
+            raise SafetyError(
+                f"expected a snapshot of a book of {count} instruments, found a damaged one ({error!r}); "
+                "what is held is unknown, so trading must not start from it"
+            ) from error
+        for name, value in values.items():
+            setattr(self, name, value)
+
     @property
     def rolling_volatility(self) -> float:
         """Running standard deviation of the book's return per bar."""
@@ -169,3 +193,20 @@ class Ledger:
         self.net_exposure = net
         self.unrealised = unrealised
         self.equity = self.cash + net
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, list) else value
+
+
+def _same_shape(found: Any, like: Any, count: int) -> Any:
+    """A value of a snapshot, as the attribute that it is for: finite, and a list where that is one."""
+    if isinstance(like, list):
+        kind = type(like[0])
+        values = [kind(one) for one in found]
+        if len(values) != count or not all(map(math.isfinite, values)):
+            raise ValueError(f"expected {count} finite numbers, found {found}")
+        return values
+    if not math.isfinite(found):
+        raise ValueError(f"expected a finite number, found {found}")
+    return float(found)

@@ -6,7 +6,7 @@ Nothing else in the project submits, modifies or cancels an order; a test of the
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, OrderFilled, StrategyId
@@ -14,16 +14,18 @@ from nautilus_trader.trading import Strategy
 from nautilus_trader.trading import StrategyConfig as NautilusStrategyConfig
 
 from strategies.decision import Conditions, DecisionPipeline
-from strategies.delivery import Fill, IntentLog, Unwritten
+from strategies.delivery import Fill, IntentLog, Unwritten, intent_from
 from strategies.door import OrderDoor
 from strategies.engine_orders import EngineOrders
-from strategies.errors import DataError
+from strategies.errors import DataError, SafetyError
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
 from strategies.guards import contained, guarded
 from strategies.market import Panel
 from strategies.orders import Bracket, OrderIntent
 from strategies.tape import EquityRecord, HaltRecord, TapeSink
+
+SNAPSHOT_VERSION = 1
 
 
 class PolicyStrategyConfig(NautilusStrategyConfig):
@@ -108,6 +110,9 @@ class PolicyStrategy(Strategy):
         """Panels without a decision: malformed bars, or an answer of the policy that is no number."""
         self.decisions = 0
         self._may_decide = False
+        self._lived_until = 0
+        """Close time of the newest bar that an earlier process took in, UTC nanoseconds."""
+        self._decides_after = 0
         self.last_ts_event = 0
         self._gate = config.gate
         self._tape = config.tape
@@ -127,6 +132,56 @@ class PolicyStrategy(Strategy):
             courier=_EngineCourier(self),
         )
 
+    # -- after a restart ---------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """What must survive a crash, as plain JSON values; the decisions sent are in the journal anyway."""
+        stages = self.pipeline.stages
+        book = stages.book.snapshot()
+        del book["seen"], book["seen_yesterday"]
+        return {
+            "version": SNAPSHOT_VERSION,
+            "ts_event": self.last_ts_event,
+            "decisions": self.decisions,
+            "ledger": stages.ledger.snapshot(),
+            "book": book,
+            "working": self.door.snapshot(),
+        }
+
+    def restore(self, snapshot: Mapping[str, Any], seen: Sequence[str]) -> None:
+        """Take over what `snapshot` gave; before the first bar.
+
+        Args:
+            snapshot: The newest one.
+            seen: Decisions of which an order was ever written down; none is sent again.
+
+        Raises:
+            SafetyError: If it is damaged or of another version; the strategy must not trade.
+        """
+        try:
+            found = snapshot["version"]
+            if found != SNAPSHOT_VERSION:
+                raise ValueError(f"expected version {SNAPSHOT_VERSION}, found {found}")
+            last_ts_event, decisions = int(snapshot["ts_event"]), int(snapshot["decisions"])
+            working = [(intent_from(one["intent"]), float(one["filled"])) for one in snapshot["working"]]
+            book = {**snapshot["book"], "seen": list(seen), "seen_yesterday": []}
+            ledger = snapshot["ledger"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise SafetyError(
+                f"strategy {self.name}: expected its state as it was written down, found a damaged one "
+                f"({error!r}); it must not trade from it"
+            ) from error
+        self.pipeline.stages.ledger.restore(ledger)
+        self.pipeline.stages.book.restore(book)
+        self.last_ts_event, self.decisions = last_ts_event, decisions
+        self._lived_until = last_ts_event
+        for intent, filled in working:
+            self.door.resume(intent, filled=filled, is_working=True)
+
+    def decide_only_after(self, ts_event: int) -> None:
+        """Take in the bars up to a time without deciding on them: the venue has moved on since."""
+        self._decides_after = ts_event
+
     # -- decisions ---------------------------------------------------------------------------------
 
     @contained
@@ -138,7 +193,10 @@ class PolicyStrategy(Strategy):
             self._mark_what_is_held(panel)
             return
         try:
-            self._may_decide = self.pipeline.observe(panel)
+            if panel.ts_event <= self._lived_until:
+                self.pipeline.warm_up(panel)
+                return
+            self._may_decide = self.pipeline.observe(panel) and panel.ts_event > self._decides_after
         except DataError as error:
             self._skip(panel.ts_event, error)
             return

@@ -311,7 +311,7 @@ def test_fill_that_crosses_its_cancel_is_booked() -> None:
 def test_instrument_of_an_unknown_order_is_unknown_until_the_venue_answers() -> None:
     bench = Bench()
     bench.door.resume(intent(), filled=0.0, is_working=True)
-    bench.door.mark_unknown(intent())
+    bench.door.mark_unknown("AR1")
     during = dict(bench.door.unknown)
 
     bench.door.ended("AR1", MINUTE + 1, "REJECTED")

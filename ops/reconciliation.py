@@ -1,0 +1,272 @@
+"""Our books beside the venue's: before anything trades, every difference has a name or trading is halted.
+
+Flow: recall, venue → **reconciliation** → READY, or HALTED with a report.
+
+    1 executions   the venue's that we have not booked are booked, once, to the strategy that sent the order
+    2 orders       of each order without an end the venue is asked: it works, it ended, or it never arrived.
+                   What never arrived is given up, not sent again: the price has moved since the decision
+    3 holdings     what the account holds must be what was there beside ours, plus what our books say
+    4 cash         likewise
+
+Orders and executions of others are shown and never touched.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol
+
+from ops.recall import CLOSED
+from strategies.delivery import Fill
+from strategies.door import OrderDoor
+from strategies.errors import SafetyError, TransientError
+
+_TOLERANCE = 1e-6
+"""Largest difference in cash, as a fraction of what is expected, that arithmetic explains."""
+
+
+class VenueOrder(Protocol):
+    """An order as the venue sees it."""
+
+    @property
+    def client_order_id(self) -> str: ...
+    @property
+    def instrument_id(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def quantity(self) -> Decimal: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def ts_last(self) -> int: ...
+
+
+class VenueFill(Protocol):
+    """An execution as the venue booked it."""
+
+    @property
+    def trade_id(self) -> str: ...
+    @property
+    def client_order_id(self) -> str: ...
+    @property
+    def instrument_id(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def quantity(self) -> Decimal: ...
+    @property
+    def price(self) -> Decimal: ...
+    @property
+    def fee(self) -> Decimal: ...
+    @property
+    def is_maker(self) -> bool: ...
+    @property
+    def ts_event(self) -> int: ...
+
+
+class VenueView(Protocol):
+    """Answers about one account at one venue, all of one state; see `adapters.queries`."""
+
+    def order(self, client_order_id: str) -> VenueOrder | None:
+        """Find an order; None if the venue never had it. TransientError where no answer can be had."""
+
+    def open_orders(self) -> Sequence[VenueOrder]:
+        """Orders that something can still happen to."""
+
+    def fills(self, since_ns: int) -> Sequence[VenueFill]:
+        """Executions at or after a venue time, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What an account holds: the venue's side of step 3 and 4, or ours."""
+
+    positions: Mapping[str, float]
+    """Signed base units by instrument; what is not listed is 0."""
+    cash: float
+    """Quote currency."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"positions": {name: held for name, held in self.positions.items() if held}, "cash": self.cash}
+
+
+NOTHING_ELSE = Holdings({}, 0.0)
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found, in plain values."""
+
+    booked: list[str] = field(default_factory=list)
+    """Executions that we had not heard of, booked now."""
+    working: list[str] = field(default_factory=list)
+    """Orders of ours that the venue still works."""
+    ended: dict[str, str] = field(default_factory=dict)
+    """Orders that ended unheard, with their status."""
+    waiting: list[str] = field(default_factory=list)
+    """Orders that the venue does not know, and that may still be on their way to it."""
+    abandoned: list[str] = field(default_factory=list)
+    """Orders that never arrived; their decisions are stale and are not sent again."""
+    unknown: list[str] = field(default_factory=list)
+    """Orders about which no answer can be had; their instruments take on no risk."""
+    foreign_orders: list[str] = field(default_factory=list)
+    """Orders at the venue that are not ours."""
+    foreign_fills: list[str] = field(default_factory=list)
+    """Executions that are not ours."""
+    unexplained: list[str] = field(default_factory=list)
+    """Differences without a name; while there is one, trading is halted."""
+    baseline: Holdings = NOTHING_ELSE
+    """What the account holds beside ours."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every difference has a name."""
+        return not self.unexplained
+
+    def as_json(self) -> dict[str, Any]:
+        """What is recorded, and what ``argonaut reconcile`` shows."""
+        return {
+            "booked": self.booked,
+            "working": self.working,
+            "ended": self.ended,
+            "abandoned": self.abandoned,
+            "unknown": self.unknown,
+            "foreign_orders": self.foreign_orders,
+            "foreign_fills": self.foreign_fills,
+            "unexplained": self.unexplained,
+            "baseline": self.baseline.as_json(),
+        }
+
+
+def settle_orders(doors: Iterable[OrderDoor], venue: VenueView, *, since_ns: int, is_final: bool) -> Report:
+    """Book what we missed and find out what became of every order: steps 1 and 2.
+
+    Args:
+        doors: Of all strategies, restored.
+        venue: The venue's answers.
+        since_ns: Venue time from which executions are asked for; earlier ones are booked.
+        is_final: Whether an order that the venue does not know can no longer arrive. Otherwise it is left
+            waiting; ask again when the longest time that an order may travel has passed.
+
+    Raises:
+        TransientError: If executions or open orders cannot be asked for; nothing may trade then.
+    """
+    report = Report()
+    doors = tuple(doors)
+    _book_fills(doors, venue.fills(since_ns), report)
+    for door in doors:
+        for order in door.working():
+            _settle_order(door, order.intent.client_order_id, venue, report, is_final=is_final)
+    known = [order for order in venue.open_orders() if _door_of(doors, order.client_order_id) is None]
+    report.foreign_orders = [
+        f"{order.client_order_id}: {order.side} {order.quantity:f} {order.instrument_id}" for order in known
+    ]
+    return report
+
+
+def compare_holdings(ours: Holdings, venue: Holdings, baseline: Holdings | None, report: Report) -> None:
+    """Compare what is held: steps 3 and 4; differences go to ``report.unexplained``.
+
+    Args:
+        ours: What the strategies' books add up to.
+        venue: What the account holds.
+        baseline: What it held beside ours when that was last agreed on; None the first time, and then
+            whatever is there beside ours is taken to be somebody else's.
+        report: Of `settle_orders`; executions of others found there explain no difference.
+    """
+    if baseline is None:
+        baseline = _difference(venue, ours)
+    report.baseline = baseline
+    for name in sorted({*ours.positions, *venue.positions, *baseline.positions}):
+        expected = ours.positions.get(name, 0.0) + baseline.positions.get(name, 0.0)
+        found = venue.positions.get(name, 0.0)
+        if abs(found - expected) > _TOLERANCE * max(1e-3, abs(expected)):
+            report.unexplained.append(
+                f"{name}: our books expect {expected:.12g} in the account, the venue says {found:.12g}"
+            )
+    expected = ours.cash + baseline.cash
+    if abs(venue.cash - expected) > _TOLERANCE * max(1.0, abs(expected)):
+        report.unexplained.append(
+            f"cash: our books expect {expected:.8f} in the account, the venue says {venue.cash:.8f}"
+        )
+
+
+def baseline_from(stored: Mapping[str, Any] | None) -> Holdings | None:
+    """What `Holdings.as_json` wrote; None where nothing was."""
+    if stored is None:
+        return None
+    positions = {str(name): float(held) for name, held in stored["positions"].items()}
+    return Holdings(positions, float(stored["cash"]))
+
+
+def _book_fills(doors: Sequence[OrderDoor], fills: Iterable[VenueFill], report: Report) -> None:
+    for fill in fills:
+        door = _door_of(doors, fill.client_order_id)
+        if door is None:
+            report.foreign_fills.append(
+                f"{fill.trade_id} of {fill.client_order_id}: {fill.side} {fill.quantity:f} "
+                f"{fill.instrument_id} at {fill.price:f}"
+            )
+            continue
+        if door.has_booked(fill.trade_id):
+            continue
+        try:
+            door.filled(
+                Fill(
+                    client_order_id=fill.client_order_id,
+                    trade_id=fill.trade_id,
+                    ts_event=fill.ts_event,
+                    quantity=float(fill.quantity),
+                    price=float(fill.price),
+                    fee=float(fill.fee),
+                    liquidity="MAKER" if fill.is_maker else "TAKER",
+                )
+            )
+        except SafetyError as error:
+            report.unexplained.append(str(error))
+        else:
+            report.booked.append(fill.trade_id)
+
+
+def _settle_order(door: OrderDoor, own_id: str, venue: VenueView, report: Report, *, is_final: bool) -> None:
+    try:
+        found = venue.order(own_id)
+    except TransientError:
+        report.unknown.append(own_id)
+        door.mark_unknown(own_id)
+        return
+    if found is None and not is_final:
+        report.waiting.append(own_id)
+        door.mark_unknown(own_id)
+    elif found is None:
+        report.abandoned.append(own_id)
+        door.ended(own_id, door.last_bar_ts, "ABANDONED", "the venue never had it; its decision is stale")
+    elif str(found.status) in CLOSED:
+        report.ended[own_id] = str(found.status)
+        if str(found.status) == "FILLED":
+            report.unexplained.append(
+                f"{own_id}: the venue says it is filled, but its executions do not add up to that"
+            )
+        door.ended(own_id, found.ts_last, str(found.status), found.reason)
+    else:
+        report.working.append(own_id)
+        door.unknown.pop(own_id, None)
+        door.updated(own_id, float(found.quantity))
+
+
+def _door_of(doors: Sequence[OrderDoor], client_order_id: str) -> OrderDoor | None:
+    return next((door for door in doors if door.knows(client_order_id)), None)
+
+
+def _difference(one: Holdings, other: Holdings) -> Holdings:
+    names = {*one.positions, *other.positions}
+    positions = {
+        name: difference
+        for name in sorted(names)
+        if abs(difference := one.positions.get(name, 0.0) - other.positions.get(name, 0.0)) > 1e-12
+    }
+    return Holdings(positions, one.cash - other.cash)
