@@ -6,7 +6,7 @@ Nothing else in the project submits, modifies or cancels an order; a test of the
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, OrderFilled, OrderSide, StrategyId
@@ -175,6 +175,7 @@ class PolicyStrategy(Strategy):
             working_buys=buys,
             working_sells=sells,
             spread_bps=self._spread_bps,
+            instrument_states=self._gate.states(self.name, self._index),
         )
 
     def contain(self, where: str, error: BaseException) -> None:
@@ -230,14 +231,14 @@ class PolicyStrategy(Strategy):
             )
 
     @contained
-    def cancel_entries(self) -> None:
-        """Cancel every working order that is not a protective stop or target."""
+    def cancel_entries(self, instrument_ids: Collection[str] | None = None) -> None:
+        """Cancel every working order that is not a protective stop or target; of all instruments, or some."""
         for intent in self.working_intents():
-            if intent.role not in _PROTECTION:
+            if intent.role not in _PROTECTION and _among(intent, instrument_ids):
                 self.cancel_order(ClientOrderId(intent.client_order_id))
 
     @contained
-    def flatten(self) -> None:
+    def flatten(self, instrument_ids: Collection[str] | None = None) -> None:
         """Cancel everything and close every position at the market, whatever the trading state.
 
         Call it until `is_flat`: an entry may fill before its cancel arrives. A close that still works is left
@@ -247,11 +248,13 @@ class PolicyStrategy(Strategy):
         for intent in self.working_intents():
             if intent.role is OrderRole.FLATTEN:
                 closing.add(intent.instrument_id)
-            elif intent.client_order_id not in self._leaving:
+            elif _among(intent, instrument_ids) and intent.client_order_id not in self._leaving:
                 self._leaving.add(intent.client_order_id)
                 self.cancel_order(ClientOrderId(intent.client_order_id))
         for close in self.pipeline.plan_closes(max(self.last_ts_event, self._last_fill_ts)):
-            if close.instrument_id not in closing and not self._book.has_seen(close.decision_id):
+            if not _among(close, instrument_ids) or close.instrument_id in closing:
+                continue
+            if not self._book.has_seen(close.decision_id):
                 self._remember(close)
                 self.submit_order(self._engine_orders().single(close, self.clock.timestamp_ns()))
 
@@ -390,3 +393,7 @@ class PolicyStrategy(Strategy):
                 ledger.drawdown,
             )
         )
+
+
+def _among(intent: OrderIntent, instrument_ids: Collection[str] | None) -> bool:
+    return instrument_ids is None or intent.instrument_id in instrument_ids
