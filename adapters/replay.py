@@ -106,6 +106,8 @@ class ReplayStatus:
     """Whether all events have been played."""
     is_dead: bool = False
     """Whether the feed gave up."""
+    due_at: float | None = None
+    """When the events now waited for are due, by the loop's clock, seconds; None before the first."""
 
 
 class ReplayConfig(DataClientConfig):
@@ -254,13 +256,15 @@ class ReplayDataClient(MarketDataClient):
         self._handle_data(event)
 
     async def _wait_for(self, ts_event: int) -> None:
-        if self.config.speed is None or ts_event < self.config.paced_from_ns:
-            return
         now = asyncio.get_running_loop().time()
+        if self.config.speed is None or ts_event < self.config.paced_from_ns:
+            self._status.due_at = now
+            return
         if self._clock_start is None:
             self._clock_start = (now, ts_event)
         started, first = self._clock_start
-        await asyncio.sleep(max(0.0, started + (ts_event - first) / 1e9 / self.config.speed - now))
+        self._status.due_at = started + (ts_event - first) / 1e9 / self.config.speed
+        await asyncio.sleep(max(0.0, self._status.due_at - now))
 
     # ---- subscriptions and requests
 

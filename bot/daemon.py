@@ -9,7 +9,6 @@ Everything that touches the engine runs on this loop; the operator's endpoints d
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import signal
@@ -23,18 +22,18 @@ import uvicorn
 
 from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
+from bot.control import Control
 from bot.exit_codes import ExitCode
+from bot.operator_view import OperatorView
 from bot.paper import PaperNode, make_paper_node
 from bot.pins import code_sha256
+from bot.state_dir import SOCKET, take_lock
 from ops.api.app import make_app
-from ops.session import SessionRecorder, read_orders, write_end
+from ops.session import SessionRecorder, write_end
 from strategies.errors import ConfigError
-from strategies.gate import TradingGate
-from strategies.guardrails import RiskBook, TradingState
-from strategies.tape import Record
+from strategies.guardrails import TradingState
+from strategies.tape import Record, TapeSink
 
-SOCKET = "argonaut.sock"
-_LOCK = "daemon.lock"
 _POLL_SECS = 0.05
 _FLAT_POLL_SECS = 0.01
 
@@ -60,7 +59,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._flatten = host.settings.daemon.on_stop is OnStop.FLATTEN
-        self._gate = TradingGate(armed=True)
+        self._control = Control(host, state_dir, record=_log_control, say=say)
         self._lock: IO[str] | None = None
         self._paper: PaperNode
         self._recorder: SessionRecorder
@@ -84,27 +83,30 @@ class Daemon:
         Raises:
             ConfigError: If another daemon holds the state directory, or a strategy cannot be built.
         """
-        self._lock = _take_lock(self._state_dir)
+        self._lock = take_lock(self._state_dir)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, self._control.on_kill_signal)
+        self._control.open()
         session_id = f"{self._started_at:%Y%m%dT%H%M%S}Z-{os.getpid()}"
         self._recorder = SessionRecorder(self._sessions_dir, session_id, self._pins())
-        tape = _Tapes(self._recorder, ConsoleTape(self._say), self._end_unrecorded)
+        tape = _Tapes(self._recorder, ConsoleTape(self._say), self._end_unrecorded, self._control.guardian)
         log_dir = self._state_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self._paper = make_paper_node(
-            self.host, tape=tape, gate=self._gate, log_dir=log_dir, monotonic=time.perf_counter
+            self.host, tape=tape, gate=self._control.gate, log_dir=log_dir, monotonic=time.perf_counter
         )
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
         socket = self._state_dir / SOCKET
         self._server = _Server(
-            uvicorn.Config(make_app(self), uds=str(socket), log_config=None, lifespan="off")
+            uvicorn.Config(make_app(self._view()), uds=str(socket), log_config=None, lifespan="off")
         )
         self._serving = asyncio.create_task(self._server.serve())
         self._handle = self._paper.node.handle()
         self._node = asyncio.create_task(self._paper.node.run_async())
         await self._wait_until_running()
         socket.chmod(0o660)
+        self._control.attach(self._paper)
         self.state = "READY"
         self._paper.started.set()
         elapsed = (datetime.now(UTC) - self._started_at).total_seconds()
@@ -162,7 +164,7 @@ class Daemon:
             self._stop_reason = reason
             self._exit_code = code
             self.state = "STOPPING"
-            self._gate.restrict(TradingState.REDUCING, f"stopping: {reason}")
+            self._control.restrict_session(TradingState.REDUCING, f"stopping: {reason}")
             self._say(f"stopping: {reason}")
             self._stop.set()
 
@@ -179,7 +181,8 @@ class Daemon:
             self._handle.stop()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._node), max(1.0, deadline - time.monotonic()))
-        self._gate.restrict(TradingState.HALTED, f"stopped: {self._stop_reason}")
+        self._control.restrict_session(TradingState.HALTED, f"stopped: {self._stop_reason}")
+        await self._control.close()
         self._server.should_exit = True
         await self._serving
         self.state = "STOPPED"
@@ -194,11 +197,12 @@ class Daemon:
     async def _wait_for_orders(self, deadline: float) -> None:
         """Wait until what was cancelled is gone and, when flattening, until every strategy is flat."""
         strategies = self._paper.wired.strategies
+        killing = self._control.commands.flattening
         while time.monotonic() < deadline:
             if self._flatten:
                 for strategy in strategies:
                     strategy.flatten()  # again and again: what was on its way may still fill
-            elif not any(strategy.num_working_entries for strategy in strategies):
+            elif not killing.is_working and not any(one.num_working_entries for one in strategies):
                 return
             if self._flatten and all(strategy.is_flat for strategy in strategies):
                 return
@@ -226,77 +230,20 @@ class Daemon:
                 self._say(f"{strategy.name} is not flat: its closing orders were not filled in time")
             if strategy.failure is not None:
                 self._exit_code = self._exit_code or ExitCode.FINDINGS
-                self._say(f"{strategy.name} was halted: {self._gate.reason(strategy.name)}")
+                self._say(f"{strategy.name} was halted: {self._control.gate.reason(strategy.name)}")
         self._say(f"stopped: {self._stop_reason}; records in {self._recorder.directory}")
 
-    # -- what the operator sees --------------------------------------------------------------------
-
-    def status(self) -> dict[str, Any]:
-        """The daemon's state in one document."""
-        strategies = self._paper.wired.strategies
-        replay = self._paper.replay
-        states = [_strategy_status(one, self._gate) for one in strategies]
-        account = self._paper.wired.account.book
-        held_back = [(account.trading_state.value, _why(account))]
-        held_back += [(one["trading_state"], f"{one['name']}: {one['reason']}") for one in states]
-        strictest = max(held_back, key=lambda held: list(TradingState).index(TradingState(held[0])))
-        return {
-            "state": self.state,
-            "trading_state": strictest[0],
-            "reason": self._gate.reason() or ("" if strictest[0] == TradingState.ACTIVE else strictest[1]),
-            "api_url": None,
-            "socket": str(self._state_dir / SOCKET),
-            "pid": os.getpid(),
-            "session": self._recorder.session_id,
-            "started_at": self._started_at.isoformat(timespec="seconds"),
-            "config": str(self.host.path),
-            "config_sha256": self.host.sha256,
-            "bundle_id": strategies[0].pipeline.identity.policy_id,
-            "equity": sum(one.pipeline.stages.ledger.equity for one in strategies),
-            "currency": self.host.settings.venue.currency,
-            "strategies": states,
-            "feeds": [
-                {
-                    "name": "replay",
-                    "state": _feed_state(replay.is_finished, replay.is_dead),
-                    "ts_event": replay.ts_event,
-                    "end_ts": self._paper.last_ns,
-                    "bars": replay.bars_sent,
-                    "restarts": replay.restarts,
-                    "failure": replay.failure,
-                    "late_bars": self._paper.wired.hub.late_bars,
-                }
-            ],
-            "records": dict(self._recorder.counts),
-        }
-
-    def positions(self) -> list[dict[str, Any]]:
-        """What each strategy holds."""
-        rows = []
-        for strategy in self._paper.wired.strategies:
-            ledger = strategy.pipeline.stages.ledger
-            for index, instrument in enumerate(strategy.pipeline.instruments):
-                quantity = ledger.positions[index]
-                if quantity:
-                    close, average = ledger.closes[index], ledger.average_prices[index]
-                    rows.append(
-                        {
-                            "strategy": strategy.name,
-                            "instrument_id": instrument.instrument_id,
-                            "quantity": quantity,
-                            "average_price": average,
-                            "last_price": close,
-                            "value": quantity * close,
-                            "unrealised": quantity * (close - average),
-                            "bars_held": ledger.bars_held[index],
-                        }
-                    )
-        return rows
-
-    def orders(self, *, open_only: bool) -> list[dict[str, Any]]:
-        """Orders of all sessions as they stand."""
-        self._recorder.flush()
-        return read_orders(self._sessions_dir, open_only=open_only)
+    def _view(self) -> OperatorView:
+        return OperatorView(
+            self.host,
+            self._state_dir,
+            self._started_at,
+            recorder=self._recorder,
+            paper=self._paper,
+            control=self._control,
+            state=lambda: self.state,
+            stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
+        )
 
     def _pins(self) -> dict[str, Any]:
         return {
@@ -309,18 +256,25 @@ class Daemon:
 
 
 class _Tapes:
-    """Writes each record to the session and shows it to the person who started the daemon."""
+    """Writes each record to the session, then shows it to whoever else looks at records."""
 
-    def __init__(self, recorder: SessionRecorder, console: ConsoleTape, on_fault: Callable[[], None]) -> None:
+    def __init__(
+        self, recorder: SessionRecorder, console: ConsoleTape, on_fault: Callable[[], None], *others: TapeSink
+    ) -> None:
         self._recorder = recorder
-        self._console = console
+        self._others = (*others, console)
         self._on_fault = on_fault
 
     def write(self, record: Record) -> None:
         self._recorder.write(record)
         if self._recorder.fault is not None:
             self._on_fault()  # at once: at full speed much is decided before the main loop looks
-        self._console.write(record)
+        for other in self._others:
+            other.write(record)
+
+
+def _log_control(kind: str, fields: dict[str, Any]) -> None:
+    _LOG.warning("%s", kind, extra={"fields": fields})
 
 
 class _Server(uvicorn.Server):
@@ -329,64 +283,3 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         yield
-
-
-def _take_lock(state_dir: Path) -> IO[str]:
-    """Make sure that no second daemon uses the state directory.
-
-    Raises:
-        ConfigError: If one does; the message says which process.
-    """
-    state_dir.mkdir(parents=True, exist_ok=True)
-    file = (state_dir / _LOCK).open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise ConfigError(
-            f"{state_dir}: expected a state directory that no daemon uses, found process {holder} using it; "
-            "stop it with `argonaut stop`, or give another --state-dir"
-        ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    (state_dir / SOCKET).unlink(missing_ok=True)
-    return file
-
-
-def _strategy_status(strategy: Any, gate: TradingGate) -> dict[str, Any]:
-    ledger, book, belief = (
-        strategy.pipeline.stages.ledger,
-        strategy.pipeline.stages.book,
-        strategy.pipeline.belief,
-    )
-    return {
-        "name": strategy.name,
-        "instruments": [instrument.instrument_id for instrument in strategy.pipeline.instruments],
-        "policy_id": strategy.pipeline.identity.policy_id,
-        "trading_state": max(
-            gate.state(strategy.name), book.trading_state, key=list(TradingState).index
-        ).value,
-        "reason": gate.reason(strategy.name) or _why(book),
-        "ts_event": strategy.last_ts_event,
-        "decisions": strategy.decisions,
-        "warm": strategy.decisions > 0,
-        "equity": ledger.equity,
-        "profit": ledger.equity - ledger.capital,
-        "fees": ledger.fees,
-        "drawdown_frac": ledger.drawdown,
-        "regime_state": None if belief is None else belief.state,
-        "regime_probs": None if belief is None else list(belief.probs),
-    }
-
-
-def _why(book: RiskBook) -> str:
-    return book.fault or ("" if book.latch is None else book.latch.value)
-
-
-def _feed_state(is_finished: bool, is_dead: bool) -> str:
-    if is_dead:
-        return "DEAD"
-    return "FINISHED" if is_finished else "PLAYING"

@@ -26,8 +26,10 @@ from adapters.paper.state import VenueConfig
 from adapters.paper.translate import venue_instrument
 from adapters.paper.venue import PaperVenue
 from adapters.replay import ReplayConfig, ReplayDataClientFactory, ReplayStatus
+from bot.admission import admission
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.config import AccountType, HostConfig
+from bot.desks import owner_of
 from bot.engine_costs import CostMeter
 from bot.market_data import bar_types_of, latency_ns, make_playback
 from strategies.gate import TradingGate
@@ -102,6 +104,7 @@ def make_paper_node(
             monotonic=monotonic,
         ),
     )
+    execution.admit = admission(gate, owner_of(wired.strategies))
     strategy = wired.strategies[0]
     fence.send = lambda params: strategy.query_account(execution.account_id, params=params)
     replay.settle = _barrier(wired, replay.status, fence)

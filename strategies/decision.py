@@ -68,6 +68,8 @@ class Conditions(NamedTuple):
     """Likewise of sales, positive."""
     spread_bps: float
     """Spread that the venue quotes, or that the cost model assumes where it quotes none."""
+    instrument_states: Sequence[TradingState] = ()
+    """Trading state of each instrument, where one or its venue is restricted by itself; empty for none."""
 
 
 class Decision(NamedTuple):
@@ -345,6 +347,7 @@ class DecisionPipeline:
             regime_state=self._regime_state,
             working_buys=conditions.working_buys,
             working_sells=conditions.working_sells,
+            instrument_states=conditions.instrument_states,
         )
 
     def _decision_id(self, trade: Trade) -> str:

@@ -11,7 +11,7 @@ simulator that looks for a crash at which an order is lost or doubled.
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from strategies.delivery import Courier, Fill, IntentLog, WorkingOrder, Written
@@ -95,13 +95,16 @@ class OrderDoor:
             self._working[intent.client_order_id] = WorkingOrder(intent)
         self._log.record(intents, lambda written: self._proceed(planned, written))
 
-    def cancel_entries(self) -> None:
-        """Ask for the end of every order that is not a protective stop or target."""
-        for order in self.working():
-            if order.intent.role not in _PROTECTION:
-                self._courier.cancel(order.intent.client_order_id)
+    def cancel_entries(self, instrument_ids: Collection[str] | None = None) -> None:
+        """Ask for the end of every order that is not a protective stop or target.
 
-    def flatten(self, closes: Sequence[OrderIntent]) -> None:
+        Args:
+            instrument_ids: Of these instruments; None is all.
+        """
+        for order in self.working_entries(instrument_ids):
+            self._courier.cancel(order.intent.client_order_id)
+
+    def flatten(self, closes: Sequence[OrderIntent], instrument_ids: Collection[str] | None = None) -> None:
         """Ask for the end of everything, and send the orders that close what is held.
 
         Call it until `is_flat`: an entry may fill before its cancel arrives. A close that still works is left
@@ -109,15 +112,18 @@ class OrderDoor:
 
         Args:
             closes: Orders that would make the strategy flat now.
+            instrument_ids: Only these instruments; None is all.
         """
         closing: set[str] = set()
-        for order in self.working():
+        for order in self.working(instrument_ids):
             if order.intent.role is OrderRole.FLATTEN:
                 closing.add(order.intent.instrument_id)
             elif not order.is_leaving:
                 order.is_leaving = True
                 self._courier.cancel(order.intent.client_order_id)
         for close in closes:
+            if instrument_ids is not None and close.instrument_id not in instrument_ids:
+                continue
             if close.instrument_id not in closing and not self._book.has_seen(close.decision_id):
                 self.send(close)
 
@@ -158,9 +164,11 @@ class OrderDoor:
         if intent.ts_event < self.last_bar_ts:
             return f"a later bar closed at {self.last_bar_ts} before it left"
         if not intent.reduce_only:
-            state = self._gate.state(self._strategy)
+            state = self._gate.state(self._strategy, intent.instrument_id)
             if state is not TradingState.ACTIVE:
-                return f"trading state {state.value}: {self._gate.reason(self._strategy)}"
+                return (
+                    f"trading state {state.value}: {self._gate.reason(self._strategy, intent.instrument_id)}"
+                )
             if not (self._gate.armed and self._gate.reconciled):
                 return "not armed" if not self._gate.armed else "our books and the venue's differ"
         return ""
@@ -172,13 +180,22 @@ class OrderDoor:
 
     # -- what works --------------------------------------------------------------------------------
 
-    def working(self) -> tuple[WorkingOrder, ...]:
-        """Orders that are not done, in the order in which they were decided."""
-        return tuple(self._working.values())
+    def working(self, instrument_ids: Collection[str] | None = None) -> tuple[WorkingOrder, ...]:
+        """Orders that are not done, in the order in which they were decided; of all instruments, or some."""
+        orders = self._working.values()
+        if instrument_ids is None:
+            return tuple(orders)
+        return tuple(order for order in orders if order.intent.instrument_id in instrument_ids)
 
-    def working_entries(self) -> tuple[WorkingOrder, ...]:
+    def working_entries(self, instrument_ids: Collection[str] | None = None) -> tuple[WorkingOrder, ...]:
         """Those that are no protective stop or target."""
-        return tuple(order for order in self._working.values() if order.intent.role not in _PROTECTION)
+        if not self._working:
+            return ()
+        return tuple(order for order in self.working(instrument_ids) if order.intent.role not in _PROTECTION)
+
+    def is_working(self, client_order_id: str) -> bool:
+        """Whether an order of that name is not done."""
+        return client_order_id in self._working
 
     @property
     def is_settled(self) -> bool:

@@ -1,58 +1,131 @@
-"""The trading state as the door sees it: one latch for all, and one for each strategy.
+"""The trading state as everything that sends orders sees it.
 
-The strictest state wins. A manual halt acts at once; nothing here turns trading back on by itself.
+Trading is ACTIVE where nothing restricts it. Of the restrictions that apply (to everything, to the venue,
+to the strategy, to the instrument) the strictest wins. A restriction acts at once, and nothing here turns
+trading back on by itself: it goes only when somebody lifts its scope by name.
 """
 
-from strategies.guardrails import TradingState
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-_SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+from strategies.guardrails import TradingState
+from strategies.restrictions import (
+    EVERYTHING,
+    SEVERITY,
+    Origin,
+    Restriction,
+    RestrictionSet,
+    Scope,
+    ScopeKind,
+)
+
+_NARROWNESS = {kind: rank for rank, kind in enumerate(ScopeKind)}
 
 
 class TradingGate:
-    """Trading state of a host and of each of its strategies.
+    """Trading state of a host, of its venues, strategies and instruments.
+
+    Asked at every decision, at the door and at the venue's client, so answers are kept until something
+    changes.
 
     Args:
         armed: Whether orders may leave at all; a live host starts disarmed.
+        now: Wall clock, UTC nanoseconds, that stamps what `restrict` imposes; None stamps 0.
     """
 
-    def __init__(self, *, armed: bool) -> None:
+    def __init__(self, *, armed: bool, now: Callable[[], int] | None = None) -> None:
         self.armed = armed
         self.reconciled = True
-        self._all = (TradingState.ACTIVE, "")
-        self._strategies: dict[str, tuple[TradingState, str]] = {}
+        self.on_hold: Callable[[Restriction], None] | None = None
+        """Told of every new restriction once it acts, so that it can be made durable."""
+        self._now = now
+        self._held = RestrictionSet()
+        self._known: dict[tuple[str | None, str | None], Restriction | None] = {}
+        self._is_split = False
+        """Whether the state may differ between the instruments of a strategy."""
 
-    def state(self, strategy: str | None = None) -> TradingState:
-        """Strictest state that applies to a strategy, or to the host alone."""
-        host = self._all[0]
-        own = self._strategies.get(strategy, (TradingState.ACTIVE, ""))[0] if strategy else host
-        return max(host, own, key=_SEVERITY.__getitem__)
+    def state(self, strategy: str | None = None, instrument_id: str | None = None) -> TradingState:
+        """Strictest state that applies.
 
-    def reason(self, strategy: str | None = None) -> str:
-        """Why the state is what it is: the stricter one's reason, the strategy's own where both are equal."""
-        if strategy is None:
-            return self._all[1]
-        own = self._strategies.get(strategy, (TradingState.ACTIVE, ""))
-        return max(own, self._all, key=lambda held: _SEVERITY[held[0]])[1]
+        Args:
+            strategy: None asks for no strategy in particular.
+            instrument_id: None leaves out restrictions of venues and instruments.
+        """
+        strictest = self._strictest(strategy, instrument_id)
+        return TradingState.ACTIVE if strictest is None else strictest.state
+
+    def states(self, strategy: str, instrument_ids: Iterable[str]) -> Sequence[TradingState]:
+        """State of each instrument of a strategy; empty where `state` of the strategy says it for all."""
+        if not self._is_split:
+            return ()
+        return tuple([self.state(strategy, instrument_id) for instrument_id in instrument_ids])
+
+    def reason(self, strategy: str | None = None, instrument_id: str | None = None) -> str:
+        """Why the state is what it is: of equally strict reasons, that of the narrowest scope."""
+        strictest = self._strictest(strategy, instrument_id)
+        return "" if strictest is None else strictest.reason
+
+    @property
+    def restrictions(self) -> tuple[Restriction, ...]:
+        """Everything that is held, in the order in which it came."""
+        return tuple(self._held)
+
+    def hold(self, restriction: Restriction) -> bool:
+        """Restrict trading from now on; what is looser than what holds there changes nothing.
+
+        Returns:
+            Whether anything changed.
+        """
+        if not self._held.hold(restriction):
+            return False
+        self._forget()
+        if self.on_hold is not None:
+            self.on_hold(restriction)
+        return True
 
     def restrict(self, state: TradingState, reason: str, strategy: str | None = None) -> None:
-        """Tighten the state; a looser one than what holds is ignored.
+        """Restrict a strategy, or everything, because of a fault.
 
         Args:
             state: REDUCING or HALTED.
-            reason: For the operator; kept from the first restriction of that severity.
+            reason: For the operator; kept from the first fault of that severity.
             strategy: None restricts everything.
         """
-        held = self._all if strategy is None else self._strategies.get(strategy, (TradingState.ACTIVE, ""))
-        if _SEVERITY[state] <= _SEVERITY[held[0]]:
-            return
-        if strategy is None:
-            self._all = (state, reason)
-        else:
-            self._strategies[strategy] = (state, reason)
+        scope = EVERYTHING if strategy is None else Scope(ScopeKind.STRATEGY, strategy)
+        ts_ns = 0 if self._now is None else self._now()
+        self.hold(Restriction(scope, state, reason, "fault", ts_ns, Origin.AUTOMATIC))
 
-    def resume(self, strategy: str | None = None) -> None:
-        """Back to ACTIVE; only ever called for an operator's explicit command."""
-        if strategy is None:
-            self._all = (TradingState.ACTIVE, "")
-        else:
-            self._strategies.pop(strategy, None)
+    def lift(self, scope: Scope, origins: Collection[Origin]) -> tuple[Restriction, ...]:
+        """Take away what is held for exactly this scope; only ever called for an operator's command.
+
+        Returns:
+            What was taken away; what only time ends stays.
+        """
+        lifted = self._held.lift(scope, origins)
+        self._forget()
+        return lifted
+
+    def expire(self, market_ts: int) -> tuple[Restriction, ...]:
+        """Take away what a market time has ended.
+
+        Returns:
+            What was taken away.
+        """
+        expired = self._held.expire(market_ts)
+        self._forget()
+        return expired
+
+    def _strictest(self, strategy: str | None, instrument_id: str | None) -> Restriction | None:
+        asked = (strategy, instrument_id)
+        if asked not in self._known:
+            applying = (one for one in self._held if one.scope.covers(strategy, instrument_id))
+            self._known[asked] = max(applying, key=_rank, default=None)
+        return self._known[asked]
+
+    def _forget(self) -> None:
+        self._known.clear()
+        split = (ScopeKind.VENUE, ScopeKind.INSTRUMENT)
+        self._is_split = any(one.scope.kind in split for one in self._held)
+
+
+def _rank(one: Restriction) -> tuple[int, int]:
+    return SEVERITY[one.state], _NARROWNESS[one.scope.kind]

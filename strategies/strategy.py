@@ -6,7 +6,7 @@ Nothing else in the project submits, modifies or cancels an order; a test of the
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from nautilus_trader.model import ClientOrderId, OrderFilled, StrategyId
@@ -260,6 +260,7 @@ class PolicyStrategy(Strategy):
             working_buys=buys,
             working_sells=sells,
             spread_bps=self._spread_bps,
+            instrument_states=self._gate.states(self.name, self._index),
         )
 
     def contain(self, where: str, error: BaseException) -> None:
@@ -276,18 +277,19 @@ class PolicyStrategy(Strategy):
     # -- what an operator asks of it ---------------------------------------------------------------
 
     @contained
-    def cancel_entries(self) -> None:
-        """Cancel every working order that is not a protective stop or target."""
-        self.door.cancel_entries()
+    def cancel_entries(self, instrument_ids: Collection[str] | None = None) -> None:
+        """Cancel every working order that is not a protective stop or target; of all instruments, or some."""
+        self.door.cancel_entries(instrument_ids)
 
     @contained
-    def flatten(self) -> None:
+    def flatten(self, instrument_ids: Collection[str] | None = None) -> None:
         """Cancel everything and close every position at the market, whatever the trading state.
 
         Call it until `is_flat`: an entry may fill before its cancel arrives. A close that still works is left
         alone, and one that is done is sent again only after another fill or bar.
         """
-        self.door.flatten(self.pipeline.plan_closes(max(self.last_ts_event, self.door.last_fill_ts)))
+        closes = self.pipeline.plan_closes(max(self.last_ts_event, self.door.last_fill_ts))
+        self.door.flatten(closes, instrument_ids)
 
     @property
     def num_working_entries(self) -> int:
@@ -367,3 +369,7 @@ class PolicyStrategy(Strategy):
                 ledger.drawdown,
             )
         )
+
+
+def _among(intent: OrderIntent, instrument_ids: Collection[str] | None) -> bool:
+    return instrument_ids is None or intent.instrument_id in instrument_ids

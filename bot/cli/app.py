@@ -37,11 +37,17 @@ COMMANDS = {
     "backtest": Command("bot.cli.backtest:backtest", "Run strategies over the catalog and write a report."),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
     "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),
+    "drill": Command("bot.cli.drill:app", "Rehearse what must work when it is needed."),
+    "flatten": Command("bot.cli.control:flatten", "Close all positions, and halt."),
+    "kill": Command("bot.cli.control:kill", "Stop trading now, until it is resumed."),
     "orders": Command("bot.cli.daemon:orders", "Show orders as they stand."),
+    "pause": Command("bot.cli.control:pause", "Let a strategy add no risk."),
     "positions": Command("bot.cli.daemon:positions", "Show what each strategy holds."),
+    "resume": Command("bot.cli.control:resume", "Lift what a kill or a limit imposed."),
     "run": Command("bot.cli.daemon:run", "Run the daemon."),
     "status": Command("bot.cli.daemon:status", "Say what the daemon is doing."),
     "stop": Command("bot.cli.daemon:stop", "Stop the daemon in order."),
+    "unpause": Command("bot.cli.control:unpause", "End a pause."),
 }
 
 

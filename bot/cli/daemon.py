@@ -11,10 +11,10 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 from rich.table import Table
 
+from bot.cli.ask import get, post
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
     JsonOption,
@@ -30,8 +30,6 @@ from bot.interrupts import Interrupts
 from ops.session import read_end, read_orders
 from strategies.errors import ConfigError, TransientError
 
-_SOCKET = "argonaut.sock"
-_TIMEOUT_SECS = 10.0
 _STOPPED: dict[str, Any] = {
     "state": "STOPPED",
     "trading_state": None,
@@ -41,6 +39,7 @@ _STOPPED: dict[str, Any] = {
     "bundle_id": None,
     "strategies": [],
     "feeds": [],
+    "restrictions": [],
 }
 
 
@@ -113,7 +112,7 @@ def status(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STAT
 
     Exit codes: 0 it runs; 69 no daemon answers.
     """
-    document = _get(state_dir, "/v1/status")
+    document = get(state_dir, "/v1/status")
     if document is None:
         (emit_json if as_json else _print_status)(_STOPPED)
         return ExitCode.UNAVAILABLE
@@ -126,7 +125,7 @@ def positions(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_S
 
     Exit codes: 0 done; 69 no daemon answers.
     """
-    rows = _get(state_dir, "/v1/positions")
+    rows = get(state_dir, "/v1/positions")
     if rows is None:
         if as_json:
             emit_json({"error": {"kind": "Unavailable", "message": _STOPPED["reason"], "exit_code": 69}})
@@ -146,7 +145,7 @@ def orders(
 
     Exit codes: 0 done.
     """
-    rows = _get(state_dir, f"/v1/orders?open_only={str(not show_all).lower()}")
+    rows = get(state_dir, f"/v1/orders?open_only={str(not show_all).lower()}")
     if rows is None:
         rows = read_orders(state_dir / "sessions", open_only=not show_all)
     columns = (
@@ -178,11 +177,11 @@ def stop(
     Exit codes: 0 it is stopped (or none ran); 75 it has not ended in time; else the daemon's own, for
     example 1 where positions were to be closed and are not.
     """
-    running = _get(state_dir, "/v1/status")
+    running = get(state_dir, "/v1/status")
     if running is None:
         emit_json(_STOPPED | {"was_running": False}) if as_json else emit_text("no daemon was running")
         return ExitCode.OK
-    _request(state_dir, "POST", "/v1/stop", {"reason": reason, "flatten": flatten})
+    post(state_dir, "/v1/stop", {"reason": reason, "flatten": flatten})
     session_dir = state_dir / "sessions" / running["session"]
     deadline = time.monotonic() + wait_secs
     while (end := read_end(session_dir)) is None:
@@ -197,29 +196,6 @@ def stop(
         held = {name: positions for name, positions in end["holdings"].items() if positions}
         emit_text(f"stopped{f', still holding {held}' if held else ', flat'}")
     return ExitCode(end["exit_code"])
-
-
-def _get(state_dir: Path, path: str) -> Any:
-    return _request(state_dir, "GET", path, None)
-
-
-def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
-    socket = state_dir / _SOCKET
-    if not socket.exists():
-        return None
-    transport = httpx.HTTPTransport(uds=str(socket))
-    try:
-        with httpx.Client(transport=transport, timeout=_TIMEOUT_SECS, base_url="http://argonaut") as client:
-            answer = client.request(method, path, json=body)
-    except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
-        return None
-    except httpx.TimeoutException:
-        raise TransientError(
-            f"the daemon did not answer within {_TIMEOUT_SECS:g} s; its loop may be blocked"
-        ) from None
-    if answer.is_error:
-        raise TransientError(f"the daemon answered {answer.status_code}: {answer.text[:500]}")
-    return answer.json()
 
 
 def _number(text: str) -> float:
@@ -242,6 +218,14 @@ def _print_status(document: dict[str, Any]) -> None:
     for feed in document.get("feeds", ()):
         at = datetime.fromtimestamp(feed["ts_event"] // 1_000_000_000, UTC)
         lines.append(f"  feed {feed['name']}: {feed['state']} at {at:%Y-%m-%d %H:%M:%S}, {feed['bars']} bars")
+    lines += [
+        f"  {one['scope']} {one['state']}: {one['reason']} ({one['who']})"
+        for one in document.get("restrictions", ())
+    ]
+    if not document.get("latch", {}).get("durable", True):
+        lines.append(f"  {document['latch']['fault']}")
+    if document.get("flatten", {}).get("state") in {"FLATTENING", "NOT_FLAT"}:
+        lines.append(f"  flatten: {document['flatten']['state']} {document['flatten']['detail']}")
     emit_text("\n".join(lines))
 
 

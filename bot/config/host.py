@@ -168,6 +168,27 @@ class DaemonConfig(Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
+class GuardianConfig(Section):
+    """What restricts trading by itself, until an operator resumes it; None switches a watch off."""
+
+    resume_cooldown_secs: NonNegative = 300.0
+    """How long after an automatic restriction a resume is refused."""
+    flatten_timeout_secs: Positive = 120.0
+    """How long a kill with flatten may take to close positions before it is reported as failed."""
+    max_reject_frac: Fraction | None = 0.5
+    """Share of refused orders, of a strategy's last 20 and at least 10, above which it halts."""
+    max_orders_per_minute: Annotated[int, Field(ge=1)] | None = 300
+    """Orders of one strategy in a minute of market time, above which it halts."""
+    max_orders_per_decision: Annotated[int, Field(ge=1)] | None = 10
+    """Orders of one decision of one strategy, above which it halts."""
+    stale_feed_intervals: Positive | None = 5.0
+    """Bars, at the feed's own pace, that may be missing before no risk is added; at least five seconds."""
+    max_clock_step_secs: Positive | None = 2.0
+    """Step of the wall clock against the monotonic one after which no risk is added."""
+    max_stall_secs: Positive | None = 5.0
+    """How long the trading loop may stand still before no risk is added."""
+
+
 class LiveConfig(Section):
     """Live only: which venue's client, and whether orders may leave at all."""
 
@@ -195,6 +216,7 @@ class HostSettings(Section):
     execution: ExecutionConfig = ExecutionConfig()
     account: AccountConfig = AccountConfig()
     daemon: DaemonConfig = DaemonConfig()
+    guardian: GuardianConfig = GuardianConfig()
     live: LiveConfig = LiveConfig()
 
     @model_validator(mode="after")

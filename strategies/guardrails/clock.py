@@ -47,6 +47,11 @@ class TradingClock:
         self._ahead_ts = 0
         self._ahead_readings = 0
 
+    @property
+    def day_end(self) -> int | None:
+        """When the trading day ends, UTC nanoseconds; None before the first bar."""
+        return self._day_end
+
     def advance(self, ts_event: int) -> Step:
         """Take one bar time."""
         last = self.ts

@@ -18,7 +18,7 @@ class GuardrailContext:
     now_ns: int
     """Decision time by the clock that stamps the bars (event time in a backtest or a replay)."""
     trading_state: TradingState
-    """The latch that governs this strategy; of several scopes, the strictest."""
+    """What governs the strategy as a whole; of several restrictions, the strictest."""
     armed: bool
     """Whether any order may leave at all."""
     reconciled: bool
@@ -50,3 +50,5 @@ class GuardrailContext:
     empty for none."""
     working_sells: Vector = ()
     """Base units (positive) still to fill of open or unknown sales, likewise."""
+    instrument_states: Sequence[TradingState] = ()
+    """Trading state of each instrument, where one or its venue is restricted by itself; empty for none."""

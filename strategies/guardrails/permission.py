@@ -9,8 +9,12 @@ _NAN = math.nan
 
 
 def trading_state(proposal: Proposal) -> Finding | None:
-    """Nothing but reductions unless trading is ACTIVE; a manual halt needs no readings."""
-    state = proposal.context.trading_state
+    """Nothing but reductions unless trading is ACTIVE, here and for all; a manual halt needs no readings."""
+    context = proposal.context
+    state = context.trading_state
+    if context.instrument_states and state is not TradingState.HALTED:
+        own = context.instrument_states[proposal.index]
+        state = state if own is TradingState.ACTIVE else own
     if state is TradingState.ACTIVE:
         return None
     reason = GuardrailReason.REDUCING if state is TradingState.REDUCING else GuardrailReason.HALTED

@@ -1,0 +1,69 @@
+"""How a command asks the daemon that uses a state directory."""
+
+import getpass
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bot.state_dir import SOCKET
+from ops.commands import RefusedError
+from strategies.errors import TransientError
+
+_TIMEOUT_SECS = 10.0
+_REFUSED = frozenset({404, 409})
+
+
+def get(state_dir: Path, path: str) -> Any:
+    """Ask for a document; None where no daemon answers.
+
+    Raises:
+        TransientError: If one is there and does not answer in time, or answers with an error.
+    """
+    return _request(state_dir, "GET", path, None)
+
+
+def post(state_dir: Path, path: str, body: dict[str, Any]) -> Any:
+    """Give a command; None where no daemon answers.
+
+    Raises:
+        RefusedError: If the daemon refuses it.
+        TransientError: If one is there and does not answer in time, or answers with an error.
+    """
+    return _request(state_dir, "POST", path, body)
+
+
+def operator_name() -> str:
+    """Who gives a command here, for the record."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = str(os.getuid())
+    return f"cli {name}"
+
+
+def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
+    socket = state_dir / SOCKET
+    if not socket.exists():
+        return None
+    transport = httpx.HTTPTransport(uds=str(socket))
+    try:
+        with httpx.Client(transport=transport, timeout=_TIMEOUT_SECS, base_url="http://argonaut") as client:
+            answer = client.request(method, path, json=body)
+    except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
+        return None
+    except httpx.TimeoutException:
+        raise TransientError(
+            f"the daemon did not answer within {_TIMEOUT_SECS:g} s; its loop may be blocked"
+        ) from None
+    if answer.status_code in _REFUSED and "refused" in answer.text:
+        refusal = answer.json()
+        raise RefusedError(
+            refusal["refused"],
+            retry_after_secs=refusal["retry_after_secs"],
+            is_unknown=answer.status_code == 404,
+        )
+    if answer.is_error:
+        raise TransientError(f"the daemon answered {answer.status_code}: {answer.text[:500]}")
+    return answer.json()

@@ -1,0 +1,169 @@
+"""All that can hold a daemon's trading back, put together: gate, latch, commands, kill switch, guardian.
+
+It comes up before anything that trades is built, and goes down after it is gone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.config import HostConfig
+from bot.desks import StrategyDesk, release_latches
+from bot.paper import PaperNode
+from bot.readings import Readings
+from ops.commands import ControlLimits, KillMode, TradingCommands
+from ops.disk import LocalDisk
+from ops.guardian import Guardian, GuardianLimits, watch
+from ops.kill_switch import KillSwitch
+from ops.latch import LATCH, Recorder, TradingLatch, as_fields
+from strategies.errors import ConfigError
+from strategies.gate import TradingGate
+from strategies.guardrails import TradingState
+from strategies.restrictions import EVERYTHING, Origin, Restriction, Scope
+
+BEAT_SECS = 0.1
+_RETRY_BEATS = 10
+
+_LOG = logging.getLogger("argonaut.control")
+
+
+class Control:
+    """Trading state of one daemon, on its loop.
+
+    Args:
+        host: What runs.
+        state_dir: Where the latch lies and the kill-switch file is looked for.
+        record: Takes note of changes of the latch (``latch``) and of commands (``control``).
+        say: Takes lines for a person.
+    """
+
+    def __init__(
+        self, host: HostConfig, state_dir: Path, *, record: Recorder, say: Callable[[str], None]
+    ) -> None:
+        config, speed = host.settings.guardian, host.settings.replay.speed
+        self._speed = None if speed == "max" else speed
+        self._say = say
+        self._readings: Readings | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.gate = TradingGate(armed=True, now=time.time_ns)
+        self.latch = TradingLatch(state_dir / LATCH, LocalDisk(), self.gate, record=record, now=time.time_ns)
+        self.kill_switch = KillSwitch(state_dir, self._on_kill_switch)
+        self.commands = TradingCommands(
+            self.latch,
+            {loaded.config.name: loaded.config.instruments for loaded in host.strategies},
+            limits=ControlLimits(config.resume_cooldown_secs, config.flatten_timeout_secs),
+            now=time.time_ns,
+            monotonic=time.monotonic,
+            soon=lambda call: asyncio.get_running_loop().call_soon(call),
+            record=record,
+            is_switched_off=lambda: self.kill_switch.is_present,
+        )
+        limits = config.model_dump(exclude={"resume_cooldown_secs", "flatten_timeout_secs"})
+        self.guardian = Guardian(
+            GuardianLimits(**limits), self._impose, now=time.time_ns, beat_secs=BEAT_SECS
+        )
+
+    def open(self) -> None:
+        """Let what was restricted before hold again, and listen to the kill switch.
+
+        Raises:
+            ConfigError: If the kill switch cannot be watched: then its file would go unnoticed.
+        """
+        self.latch.load()
+        for one in self.latch.restrictions:
+            self._say(f"{one.scope} is {one.state.value} since before this start: {one.reason} ({one.who})")
+        try:
+            self.kill_switch.open()
+        except OSError as error:
+            raise ConfigError(
+                f"expected to watch the state directory for the file KILL_SWITCH, found: {error}; "
+                "raise fs.inotify.max_user_instances and max_user_watches, or close what uses them up"
+            ) from error
+        self._tasks.append(asyncio.create_task(self.kill_switch.watch()))
+
+    def attach(
+        self,
+        paper: PaperNode,
+        *,
+        journal_fault: Callable[[], str] = lambda: "",
+        unreconciled: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Reach the strategies from now on, and begin to watch them.
+
+        Args:
+            paper: What runs.
+            journal_fault: Why what happens cannot be recorded; empty while it can.
+            unreconciled: Why our books and the venue's differ; empty while they agree or are compared.
+        """
+        self._readings = Readings(
+            paper, speed=self._speed, journal_fault=journal_fault, unreconciled=unreconciled
+        )
+
+        def after_resume(scope: Scope) -> Iterable[str]:
+            self.guardian.forget(scope)
+            latches = release_latches(paper.wired.account.book) if scope == EVERYTHING else ()
+            return [f"account: {latch}, until the trading day ends" for latch in latches]
+
+        def nudge() -> None:
+            if paper.replay.is_finished or paper.replay.is_dead:
+                paper.gateway.settle_all()
+
+        desks: Sequence[StrategyDesk] = [StrategyDesk(one) for one in paper.wired.strategies]
+        self.commands.attach(desks, nudge=nudge, after_resume=after_resume)
+        self._tasks.append(asyncio.create_task(watch(self.guardian, self._readings.read, BEAT_SECS)))
+        self._tasks.append(asyncio.create_task(self._keep_up()))
+
+    def restrict_session(self, state: TradingState, reason: str) -> None:
+        """Restrict everything until the process ends, and not beyond."""
+        ts_ns = time.time_ns()
+        self.gate.hold(Restriction(EVERYTHING, state, reason, "argonaut", ts_ns, Origin.SESSION))
+
+    def on_kill_signal(self) -> None:
+        """SIGUSR1: halt everything."""
+        self._kill(KillMode.HALT, "signal SIGUSR1", "signal SIGUSR1")
+
+    def status(self) -> dict[str, Any]:
+        """What restricts trading, for the operator."""
+        gate, latch = self.gate.restrictions, self.latch.restrictions
+        held = [*gate, *(one for one in latch if one not in gate)]
+        return {
+            "restrictions": [as_fields(one) for one in held],
+            "latch": {"durable": self.latch.is_durable, "fault": self.latch.fault},
+            "flatten": self.commands.flattening.status(),
+            "loop": {
+                "stalls": self.guardian.stalls,
+                "longest_stall_ms": round(self.guardian.longest_stall_secs * 1e3, 1),
+            },
+        }
+
+    async def close(self) -> None:
+        """Stop watching."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.kill_switch.close()
+
+    async def _keep_up(self) -> None:
+        """What time brings: a day's loss ends, and a disk that refused may take the latch after all."""
+        while True:
+            await asyncio.sleep(BEAT_SECS * _RETRY_BEATS)
+            self.latch.retry()
+            if self._readings is not None:
+                self.latch.expire(self._readings.market_ts)
+
+    def _impose(self, restriction: Restriction, is_enforced: bool) -> None:
+        if self.commands.impose(restriction, is_enforced=is_enforced):
+            self._say(f"{restriction.scope} is {restriction.state.value}: {restriction.reason}")
+
+    def _on_kill_switch(self, mode: KillMode, reason: str) -> None:
+        self._kill(mode, "file KILL_SWITCH", reason)
+
+    def _kill(self, mode: KillMode, who: str, reason: str) -> None:
+        answer = self.commands.kill(EVERYTHING, mode, who=who, reason=reason)
+        durable = "" if answer["durable"] else f"; NOT DURABLE: {answer['detail']}"
+        self._say(f"killed ({mode.value}) by {who}: {reason}{durable}")

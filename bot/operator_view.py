@@ -1,0 +1,191 @@
+"""The daemon as its operator sees it: documents that are asked for, and commands that are given."""
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bot.config import HostConfig
+from bot.control import Control
+from bot.paper import PaperNode
+from bot.state_dir import SOCKET
+from ops.commands import KillMode
+from ops.session import SessionRecorder, read_orders
+from strategies.gate import TradingGate
+from strategies.guardrails import RiskBook, TradingState
+from strategies.restrictions import Scope
+from strategies.strategy import PolicyStrategy
+
+type Stop = Callable[[str, bool | None], None]
+"""``stop(reason, flatten)``: begin an orderly stop."""
+
+
+class OperatorView:
+    """Answers the operator's routes (`ops.api`) on the daemon's loop.
+
+    Args:
+        host: What runs.
+        state_dir: Where records lie.
+        started_at: When the daemon was started.
+        recorder: Of this session.
+        paper: The node.
+        control: What restricts trading.
+        state: Says STARTING, READY, STOPPING or STOPPED.
+        stop: Begins a stop.
+    """
+
+    def __init__(
+        self,
+        host: HostConfig,
+        state_dir: Path,
+        started_at: datetime,
+        *,
+        recorder: SessionRecorder,
+        paper: PaperNode,
+        control: Control,
+        state: Callable[[], str],
+        stop: Stop,
+    ) -> None:
+        self._host = host
+        self._state_dir = state_dir
+        self._started_at = started_at
+        self._recorder = recorder
+        self._paper = paper
+        self._control = control
+        self._state = state
+        self._stop = stop
+
+    # -- questions ---------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The daemon's state in one document."""
+        gate = self._control.gate
+        strategies = self._paper.wired.strategies
+        states = [_strategy_status(one, gate) for one in strategies]
+        account = self._paper.wired.account.book
+        held_back = [(gate.state().value, gate.reason()), (account.trading_state.value, _why(account))]
+        held_back += [(one["trading_state"], f"{one['name']}: {one['reason']}") for one in states]
+        strictest = max(held_back, key=lambda held: list(TradingState).index(TradingState(held[0])))
+        return {
+            "state": self._state(),
+            "kind": self._host.settings.kind.value,
+            "trading_state": strictest[0],
+            "reason": gate.reason() or ("" if strictest[0] == TradingState.ACTIVE else strictest[1]),
+            "api_url": None,
+            "socket": str(self._state_dir / SOCKET),
+            "pid": os.getpid(),
+            "session": self._recorder.session_id,
+            "started_at": self._started_at.isoformat(timespec="seconds"),
+            "config": str(self._host.path),
+            "config_sha256": self._host.sha256,
+            "bundle_id": strategies[0].pipeline.identity.policy_id,
+            "equity": sum(one.pipeline.stages.ledger.equity for one in strategies),
+            "currency": self._host.settings.venue.currency,
+            "strategies": states,
+            "feeds": [self._feed_status()],
+            "records": dict(self._recorder.counts),
+            **self._control.status(),
+        }
+
+    def positions(self) -> list[dict[str, Any]]:
+        """What each strategy holds."""
+        rows = []
+        for strategy in self._paper.wired.strategies:
+            ledger = strategy.pipeline.stages.ledger
+            for index, instrument in enumerate(strategy.pipeline.instruments):
+                quantity = ledger.positions[index]
+                if quantity:
+                    close, average = ledger.closes[index], ledger.average_prices[index]
+                    rows.append(
+                        {
+                            "strategy": strategy.name,
+                            "instrument_id": instrument.instrument_id,
+                            "quantity": quantity,
+                            "average_price": average,
+                            "last_price": close,
+                            "value": quantity * close,
+                            "unrealised": quantity * (close - average),
+                            "bars_held": ledger.bars_held[index],
+                        }
+                    )
+        return rows
+
+    def orders(self, *, open_only: bool) -> list[dict[str, Any]]:
+        """Orders of all sessions as they stand."""
+        self._recorder.flush()
+        return read_orders(self._state_dir / "sessions", open_only=open_only)
+
+    # -- commands ----------------------------------------------------------------------------------
+
+    def request_stop(self, reason: str, *, flatten: bool | None) -> None:
+        """Begin an orderly stop."""
+        self._stop(reason, flatten)
+
+    def kill(self, scope: Scope, mode: KillMode, *, who: str, reason: str) -> dict[str, Any]:
+        """Restrict a scope; see `TradingCommands.kill`."""
+        return self._control.commands.kill(scope, mode, who=who, reason=reason)
+
+    def resume(self, scope: Scope, *, who: str, reason: str) -> dict[str, Any]:
+        """Lift what was imposed on a scope; see `TradingCommands.resume`."""
+        return self._control.commands.resume(scope, who=who, reason=reason)
+
+    def pause(self, strategy: str, *, who: str, reason: str) -> dict[str, Any]:
+        """Let a strategy add no risk; see `TradingCommands.pause`."""
+        return self._control.commands.pause(strategy, who=who, reason=reason)
+
+    def unpause(self, strategy: str, *, who: str, reason: str) -> dict[str, Any]:
+        """End a pause; see `TradingCommands.unpause`."""
+        return self._control.commands.unpause(strategy, who=who, reason=reason)
+
+    def _feed_status(self) -> dict[str, Any]:
+        replay = self._paper.replay
+        return {
+            "name": "replay",
+            "state": _feed_state(replay.is_finished, replay.is_dead),
+            "ts_event": replay.ts_event,
+            "end_ts": self._paper.last_ns,
+            "bars": replay.bars_sent,
+            "restarts": replay.restarts,
+            "failure": replay.failure,
+            "late_bars": self._paper.wired.hub.late_bars,
+        }
+
+
+def _strategy_status(strategy: PolicyStrategy, gate: TradingGate) -> dict[str, Any]:
+    ledger, book, belief = (
+        strategy.pipeline.stages.ledger,
+        strategy.pipeline.stages.book,
+        strategy.pipeline.belief,
+    )
+    instruments = [instrument.instrument_id for instrument in strategy.pipeline.instruments]
+    states = [(gate.state(strategy.name, one), gate.reason(strategy.name, one)) for one in instruments]
+    state, reason = max(
+        [*states, (book.trading_state, _why(book))], key=lambda held: list(TradingState).index(held[0])
+    )
+    return {
+        "name": strategy.name,
+        "instruments": instruments,
+        "policy_id": strategy.pipeline.identity.policy_id,
+        "trading_state": state.value,
+        "reason": reason or _why(book),
+        "ts_event": strategy.last_ts_event,
+        "decisions": strategy.decisions,
+        "warm": strategy.decisions > 0,
+        "equity": ledger.equity,
+        "profit": ledger.equity - ledger.capital,
+        "fees": ledger.fees,
+        "drawdown_frac": ledger.drawdown,
+        "regime_state": None if belief is None else belief.state,
+        "regime_probs": None if belief is None else list(belief.probs),
+    }
+
+
+def _why(book: RiskBook) -> str:
+    return book.fault or ("" if book.latch is None else book.latch.value)
+
+
+def _feed_state(is_finished: bool, is_dead: bool) -> str:
+    if is_dead:
+        return "DEAD"
+    return "FINISHED" if is_finished else "PLAYING"
