@@ -3,6 +3,8 @@
     AdapterError
     ├── InstrumentError   an instrument or its table cannot be used; nothing was written
     ├── CatalogError      the catalog cannot be read; the run that needs it does not start
+    ├── StateError        a paper venue's memory cannot be used; nothing trades
+    │   └── StateWriteError  the disk refused it; what was not written was not answered
     └── IngestError       a source was refused; the catalog is as it was
         ├── BadBarsError  some rows are wrong; each kind is named with its first row
         └── OverlapError  the catalog already holds other bars for the same time
@@ -24,6 +26,14 @@ class InstrumentError(AdapterError):
 
 class CatalogError(AdapterError):
     """A catalog is missing, empty or damaged, or does not hold what was asked for."""
+
+
+class StateError(AdapterError):
+    """A paper venue's memory is damaged, of another venue, or in use; the venue does not start."""
+
+
+class StateWriteError(StateError):
+    """The disk refused a paper venue's memory; no answer that depends on it has left the venue."""
 
 
 class IngestError(AdapterError):

@@ -19,7 +19,8 @@ from nautilus_trader.model import Bar, QuoteTick, TraderId
 
 from adapters.catalog import Catalog, interval_ns_of
 from adapters.instruments import spec_of
-from adapters.paper.client import CommandFence, PaperExecutionClientConfig, PaperExecutionClientFactory
+from adapters.paper.client import PaperExecutionClientConfig, PaperExecutionClientFactory
+from adapters.paper.fence import CommandFence
 from adapters.paper.gateway import PaperGateway
 from adapters.paper.ledger import AccountKind
 from adapters.paper.state import VenueConfig

@@ -8,7 +8,7 @@ A `QueryAccount` whose params carry ``fence`` is no question but a mark: it has 
 commands of its sender, so when it comes here they are at the venue; see `CommandFence`.
 """
 
-import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -45,53 +45,20 @@ from nautilus_trader.model import (
 )
 
 from adapters.paper import translate
+from adapters.paper.fence import CommandFence
 from adapters.paper.gateway import PaperGateway
 from adapters.paper.ledger import AccountKind
 from adapters.paper.orders import EventKind, Order, OrderRequest, RefusalError, Side, VenueEvent
 from adapters.paper.state import Cancel, CancelAll, Modify, Submit
 
-type Admit = Callable[[OrderRequest], str]
-"""Says why an order must not be sent; empty where it may. The last gate before the venue."""
+_LOG = logging.getLogger(__name__)
 
+type Admit = Callable[[str, str, str, bool], str]
+"""``admit(client_order_id, instrument_id, side, reduce_only)`` says why an order must not be sent.
 
-class CommandFence:
-    """Tells when every command that was sent so far has reached the execution client.
-
-    Commands of one node are worked off in the order in which they were sent. The fence sends one more and
-    waits until that one has come through.
-
-    Args:
-        send: Sends a `QueryAccount` with these params from any running strategy, for example
-            ``lambda params: strategy.query_account(account_id, params=params)``.
-    """
-
-    def __init__(self, send: Callable[[dict[str, str]], None] | None = None) -> None:
-        self.send = send
-        self._sent = 0
-        self._waiting: asyncio.Future[None] | None = None
-
-    async def reached(self) -> None:
-        """Wait until all commands sent before this call are at the venue, and those that answers caused.
-
-        Raises:
-            RuntimeError: If nobody is there to send the mark; set `send` once the strategies run.
-        """
-        # Answers under way are heard before the first mark comes; what they cause goes out before the second.
-        await self._mark()
-        await self._mark()
-
-    async def _mark(self) -> None:
-        if self.send is None:
-            raise RuntimeError("CommandFence: expected a way to send the mark, found none; set `send`")
-        self._sent += 1
-        self._waiting = asyncio.get_running_loop().create_future()
-        self.send({"fence": str(self._sent)})
-        await self._waiting
-
-    def passed(self, mark: str) -> None:
-        """Take note that a mark has come through; called by the client."""
-        if self._waiting is not None and int(mark) == self._sent and not self._waiting.done():
-            self._waiting.set_result(None)
+Empty where it may. Asked for every order, last of all before the venue; cancels are never asked for. What it
+raises is a refusal. Of orders that are sent as one, one refusal refuses all.
+"""
 
 
 class PaperExecutionClientConfig(ExecutionClientConfig):
@@ -120,6 +87,17 @@ class PaperExecutionClientConfig(ExecutionClientConfig):
         """The venue's one account."""
         return AccountId(f"{self.gateway.venue.config.venue}-001")
 
+    @property
+    def account_parts(self) -> dict[str, Any]:
+        """What a client of this account is made of."""
+        cash = self.gateway.venue.config.account is AccountKind.CASH
+        return {
+            "account_id": self.account_id,
+            "account_type": AccountType.CASH if cash else AccountType.MARGIN,
+            "oms_type": OmsType.NETTING,
+            "base_currency": None,
+        }
+
 
 class PaperExecutionClient(ExecutionClient):
     """Execution client of a `PaperVenue`."""
@@ -133,7 +111,7 @@ class PaperExecutionClient(ExecutionClient):
         self._revision = -1
 
     async def _connect(self) -> None:
-        self._gateway.connect(self._answer)
+        self._gateway.connect(self._answer, self._resync)
         self._report_account()
 
     async def _disconnect(self) -> None:
@@ -160,13 +138,18 @@ class PaperExecutionClient(ExecutionClient):
         self._gateway.send(Modify(str(command.client_order_id), *values))
 
     async def _query_order(self, command: QueryOrder) -> None:
-        order = self._paper.order(str(command.client_order_id))
+        name = str(command.client_order_id)
+        order, sent = self._gateway.find(name), self.cache.order(command.client_order_id)
         if order is not None:
-            self._handle_report(self._status(order))
-        elif self._paper.is_travelling(str(command.client_order_id)):
+            self._report(order)
+        elif self._gateway.is_travelling(name):
             # The node would take a long way for a lost order, and call rejected what still fills.
-            sent = self.cache.order(command.client_order_id)
             report = translate.travelling_report(sent, self._paper, self.account_id, self._now())
+            self._handle_report(report)
+        elif sent is not None:
+            # Final, or an order that was only late would fill after the node has called it rejected.
+            self._gateway.bar(name)
+            report = translate.missing_report(sent, self._paper, self.account_id, self._now())
             self._handle_report(report)
 
     async def _query_account(self, command: QueryAccount) -> None:
@@ -180,9 +163,7 @@ class PaperExecutionClient(ExecutionClient):
         try:
             requests = tuple(translate.order_request(order) for order in orders)
             for request in requests:
-                refusal = self.config.admit(request) if self.config.admit is not None else ""
-                if refusal:
-                    raise RefusalError(refusal)
+                self._admit(request)
         except RefusalError as error:
             for order in orders:
                 self.generate_order_denied(order, str(error))
@@ -190,6 +171,19 @@ class PaperExecutionClient(ExecutionClient):
         for order in orders:
             self.generate_order_submitted(order)
         self._gateway.send(Submit(requests))
+
+    def _admit(self, request: OrderRequest) -> None:
+        if self.config.admit is None:
+            return
+        try:
+            refusal = self.config.admit(
+                request.client_order_id, request.instrument_id, str(request.side), request.reduce_only
+            )
+        except Exception as error:
+            _LOG.exception("the gate before the venue failed on %s", request.client_order_id)
+            raise RefusalError(f"GATE_FAILED: {type(error).__name__}: {error}") from error
+        if refusal:
+            raise RefusalError(refusal)
 
     # ---- answers
 
@@ -208,6 +202,8 @@ class PaperExecutionClient(ExecutionClient):
         number = None if event.venue_order_id is None else VenueOrderId(event.venue_order_id)
         ts_event, reason = event.ts_event, event.reason
         match event.kind:
+            case EventKind.REJECTED if order.status.name not in ("INITIALIZED", "SUBMITTED"):
+                pass  # a second submit of an order that lives was refused; nothing happened to the order
             case EventKind.REJECTED:
                 self.generate_order_rejected(order, reason, ts_event, reason.startswith("POST_ONLY"))
             case EventKind.CANCELED:
@@ -255,8 +251,21 @@ class PaperExecutionClient(ExecutionClient):
         # An order of an earlier life that the node has not reconciled: it learns the state, not the step.
         order = self._paper.order(event.client_order_id)
         if order is not None:
-            fills = [] if event.fill is None else [self._fill(event.fill)]
-            self._handle_report(self._status(order), fills)
+            self._report(order)
+
+    def _resync(self) -> None:
+        """Report all that the node believes to be open, because answers may be missing."""
+        for known in (*self.cache.orders_open(), *self.cache.orders_inflight()):
+            order = self._gateway.find(str(known.client_order_id))
+            if order is not None:
+                self._report(order)
+        self._revision = -1
+        self._report_account()
+
+    def _report(self, order: Order) -> None:
+        # With its executions: without them the node makes some up, and books the real ones on top.
+        fills = [self._fill(fill) for fill in self._gateway.fills_of(order.client_order_id)]
+        self._handle_report(self._status(order), fills)
 
     def _report_account(self) -> None:
         if self._revision != self._paper.account_revision:
@@ -269,12 +278,11 @@ class PaperExecutionClient(ExecutionClient):
     async def _generate_order_status_report(
         self, command: GenerateOrderStatusReport
     ) -> OrderStatusReport | None:
-        for order in self._paper.state.orders.values():
-            if order.client_order_id == str(command.client_order_id):
-                return self._status(order)
-            if order.venue_order_id == str(command.venue_order_id):
-                return self._status(order)
-        return None
+        if command.client_order_id is not None:
+            order = self._gateway.find(str(command.client_order_id))
+        else:
+            order = self._paper.order_numbered(str(command.venue_order_id))
+        return None if order is None else self._status(order)
 
     async def _generate_order_status_reports(
         self, command: GenerateOrderStatusReports
@@ -290,7 +298,7 @@ class PaperExecutionClient(ExecutionClient):
         number = None if command.venue_order_id is None else str(command.venue_order_id)
         return [
             self._fill(fill)
-            for fill in self._paper.state.fills
+            for fill in self._paper.fills_since(command.start or 0)
             if wanted in (None, fill.instrument_id) and number in (None, fill.venue_order_id)
         ]
 
@@ -329,17 +337,12 @@ class PaperExecutionClientFactory(ExecutionClientFactory):
         """Make the client; it connects when the node starts."""
         if not isinstance(config, PaperExecutionClientConfig):
             raise TypeError(f"expected PaperExecutionClientConfig, found {type(config).__name__}")
-        venue = config.gateway.venue.config
-        cash = venue.account is AccountKind.CASH
         return PaperExecutionClient(
             name=name,
             config=config,
             cache=cache,
             clock=clock,
             trader_id=trader_id,
-            venue=Venue(venue.venue),
-            account_id=config.account_id,
-            account_type=AccountType.CASH if cash else AccountType.MARGIN,
-            oms_type=OmsType.NETTING,
-            base_currency=None,
+            venue=Venue(config.gateway.venue.config.venue),
+            **config.account_parts,
         )

@@ -23,7 +23,7 @@ from adapters.paper.orders import (
     VenueEvent,
     VenueInstrument,
 )
-from adapters.paper.state import CancelAll, Commission, Modify, VenueConfig, VenueState
+from adapters.paper.state import Archive, CancelAll, Commission, Modify, VenueConfig, VenueState
 
 
 class Execution:
@@ -34,6 +34,7 @@ class Execution:
         instruments: What it trades, by id.
         commission: Cost of one fill.
         state: What the venue remembers; changed in place.
+        archive: What it has retired.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class Execution:
         instruments: Mapping[str, VenueInstrument],
         commission: Commission,
         state: VenueState,
+        archive: Archive,
     ) -> None:
         self.events: list[VenueEvent] = []
         self._config = config
         self._instruments = instruments
         self._commission = commission
         self._state = state
+        self._archive = archive
         self._ticks = {name: int(i.tick_size.scaleb(i.price_precision)) for name, i in instruments.items()}
         self._working: dict[str, dict[str, Order]] = {name: {} for name in instruments}
         for order in state.orders.values():
@@ -58,6 +61,10 @@ class Execution:
         """List the orders that work in the market, by instrument, then oldest first."""
         names = self._instruments if instrument_id is None else (instrument_id,)
         return [order for name in names for order in self._working.get(name, {}).values()]
+
+    def find(self, client_order_id: str) -> Order | None:
+        """Find an order by its client id, living or over."""
+        return self._state.orders.get(client_order_id) or self._archive.order(client_order_id)
 
     def match(self, instrument_id: str) -> None:
         """Fill what trades against the instrument's book as it stands: purchases first, then sales."""
@@ -77,8 +84,9 @@ class Execution:
 
     def take(self, requests: Sequence[OrderRequest]) -> None:
         """Take new orders, all or none."""
+        state, venue = self._state, self._config.venue
         try:
-            orders = read_orders(requests, self._instruments, self._state, self._config.venue)
+            orders = read_orders(requests, self._instruments, state, venue, self.find)
         except RefusalError as refusal:
             for request in requests:
                 self._emit(EventKind.REJECTED, request.client_order_id, None, reason=str(refusal))
@@ -90,7 +98,7 @@ class Execution:
 
     def cancel(self, client_order_id: str) -> None:
         """Take one order out of the market, and those linked to it."""
-        order = self._state.orders.get(client_order_id)
+        order = self.find(client_order_id)
         if order is None or order.state.is_closed:
             reason = "UNKNOWN_ORDER" if order is None else f"ORDER_IS_{order.state}"
             number = None if order is None else order.venue_order_id
@@ -108,7 +116,7 @@ class Execution:
 
     def modify(self, command: Modify) -> None:
         """Change an order that works; a change costs it its place in the queue."""
-        order = self._state.orders.get(command.client_order_id)
+        order = self.find(command.client_order_id)
         try:
             if order is None or not order.is_open:
                 raise RefusalError("UNKNOWN_ORDER" if order is None else f"ORDER_IS_{order.state}")
@@ -122,12 +130,12 @@ class Execution:
     def _place(self, order: Order) -> None:
         if order.state is not OrderState.HELD:
             return  # its parent's fill has placed it already
-        parent = self._state.orders.get(order.parent_id) if order.parent_id else None
+        parent = self.find(order.parent_id) if order.parent_id else None
         if parent is not None and not parent.filled:
             if parent.state.is_closed:
                 self._reject(order, f"PARENT_IS_{parent.state}")
             return
-        if any(self._state.orders[other].state.is_closed for other in self._siblings(order)):
+        if any(other.state.is_closed for other in self._siblings(order)):
             self._reject(order, "LINKED_ORDER_CLOSED")
         elif order.reduce_only and not self._state.ledger.reducible(order):
             self._reject(order, "REDUCE_ONLY: nothing to reduce")
@@ -241,6 +249,7 @@ class Execution:
             commission=commission,
             is_maker=is_maker,
             ts_event=state.ts,
+            owner=order.owner,
         )
         state.fills.append(fill)
         self._emit_for(order, EventKind.FILLED, fill=fill)
@@ -263,9 +272,10 @@ class Execution:
 
     # ---- linked orders
 
-    def _siblings(self, order: Order) -> list[str]:
+    def _siblings(self, order: Order) -> list[Order]:
         exclusive = order.contingency in (Contingency.OCO, Contingency.OUO)
-        return [other for other in order.linked_ids if other in self._state.orders] if exclusive else []
+        found = [self.find(other) for other in order.linked_ids] if exclusive else []
+        return [other for other in found if other is not None]
 
     def _linked(self, order: Order) -> list[Order]:
         orders = [self._state.orders.get(other) for other in order.linked_ids]

@@ -1,6 +1,6 @@
 """From what is asked to what the venue keeps: requests are checked against the instrument's rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from adapters.paper.orders import (
     Kind,
@@ -18,19 +18,35 @@ def read_orders(
     instruments: Mapping[str, VenueInstrument],
     state: VenueState,
     venue: str,
+    find: Callable[[str], Order | None],
 ) -> list[Order]:
     """Check requests and turn them into orders, all or none.
+
+    Args:
+        requests: What was asked.
+        instruments: What the venue trades.
+        state: What the venue remembers.
+        venue: Name.
+        find: Finds an order by its client id, whenever it was.
 
     Raises:
         RefusalError: If one of them breaks a rule; no order and no id has been used up.
     """
     ids = [request.client_order_id for request in requests]
-    known = [name for name in ids if name in state.orders or ids.count(name) > 1]
+    known = [name for name in ids if find(name) is not None or ids.count(name) > 1]
     if known:
         raise RefusalError(f"DUPLICATE_CLIENT_ORDER_ID: {known[0]}")
+    barred = [name for name in ids if name in state.barred]
+    if barred:
+        raise RefusalError(f"TOO_LATE: {barred[0]} was reported as never seen")
     for request in requests:
         _check(request, instruments, state)
-    return [_order(request, instruments[request.instrument_id], state, venue) for request in requests]
+    return [
+        new_order(
+            request, instruments[request.instrument_id], venue, state.ts, state.counters.next_sequence()
+        )
+        for request in requests
+    ]
 
 
 def _check(request: OrderRequest, instruments: Mapping[str, VenueInstrument], state: VenueState) -> None:
@@ -55,7 +71,14 @@ def _check(request: OrderRequest, instruments: Mapping[str, VenueInstrument], st
         raise RefusalError(f"MIN_NOTIONAL: expected at least {instrument.min_notional}, found {found}")
 
 
-def _order(request: OrderRequest, instrument: VenueInstrument, state: VenueState, venue: str) -> Order:
+def new_order(
+    request: OrderRequest, instrument: VenueInstrument, venue: str, ts_event: int, sequence: int
+) -> Order:
+    """Turn a request into an order that waits to be placed.
+
+    Raises:
+        RefusalError: If its numbers break the instrument's rules.
+    """
     return Order(
         client_order_id=request.client_order_id,
         venue_order_id=venue_order_id(venue, request.client_order_id),
@@ -75,7 +98,7 @@ def _order(request: OrderRequest, instrument: VenueInstrument, state: VenueState
         linked_ids=request.linked_ids,
         contingency=request.contingency,
         order_list_id=request.order_list_id,
-        ts_accepted=state.ts,
-        ts_last=state.ts,
-        sequence=state.counters.next_sequence(),
+        ts_accepted=ts_event,
+        ts_last=ts_event,
+        sequence=sequence,
     )

@@ -233,6 +233,8 @@ class Fill:
     """Quote currency; negative for a rebate."""
     is_maker: bool
     ts_event: int
+    owner: str = ""
+    """Whose position it changed."""
 
 
 class EventKind(StrEnum):

@@ -50,6 +50,9 @@ def snapshot(venue: PaperVenue) -> Plain:
         "orders": [_plain(order) for order in state.orders.values()],
         "fills": [_plain(fill) for fill in state.fills],
         "travelling": [[ts, type(command).__name__, _plain(command)] for ts, command in state.travelling],
+        "seen": dict(state.seen),
+        "barred": sorted(state.barred),
+        "rules": _rules(venue),
     }
 
 
@@ -57,16 +60,16 @@ def restore(venue: PaperVenue, plain: Plain) -> None:
     """Let a venue continue from a snapshot.
 
     Raises:
-        ValueError: If the snapshot is of another format or another venue, or speaks of an instrument that
-            the venue does not have. The venue is unchanged.
+        ValueError: If the snapshot is of another format or another venue, or holds a position or an order
+            that the venue's configuration has no place for. The venue is unchanged.
     """
     found = (plain.get("version"), plain.get("venue"))
     expected = (VERSION, venue.config.venue)
     if found != expected:
         raise ValueError(f"paper venue: expected a snapshot of (version, venue) {expected}, found {found}")
-    unknown = set(plain["books"]) - set(venue.instruments)
-    if unknown:
-        raise ValueError(f"paper venue: the snapshot holds {sorted(unknown)}, which the venue does not have")
+    orders = [_order(row) for row in plain["orders"]]
+    travelling = deque((ts, _command(name, row)) for ts, name, row in plain["travelling"])
+    _check_rules(venue, plain, _in_use(plain, orders, travelling))
     ledger = Ledger(
         venue.config.account,
         venue.config.leverage,
@@ -78,20 +81,84 @@ def restore(venue: PaperVenue, plain: Plain) -> None:
                 for owner, p in owners.items()
             }
             for name, owners in plain["positions"].items()
+            if name in venue.instruments
         },
     )
-    orders = [_order(row) for row in plain["orders"]]
     venue.adopt(
         VenueState(
             ledger=ledger,
             ts=plain["ts"],
             orders={order.client_order_id: order for order in orders},
-            fills=[Fill(**_typed(row)) for row in plain["fills"]],
-            books={name: Book(**row) for name, row in plain["books"].items()},
-            travelling=deque((ts, _command(name, row)) for ts, name, row in plain["travelling"]),
+            fills=[fill_of(row) for row in plain["fills"]],
+            books={name: Book(**row) for name, row in plain["books"].items() if name in venue.instruments},
+            travelling=travelling,
             counters=Counters(**plain["counters"]),
+            seen=dict(plain["seen"]),
+            barred=set(plain["barred"]),
         )
     )
+
+
+def plain_of(value: Order | Fill) -> Plain:
+    """Write down one order or execution."""
+    written: Plain = _plain(value)
+    return written
+
+
+def order_of(plain: Plain) -> Order:
+    """Read an order that `plain_of` wrote."""
+    return _order(plain)
+
+
+def fill_of(plain: Plain) -> Fill:
+    """Read an execution that `plain_of` wrote."""
+    return Fill(**_typed(plain))
+
+
+def _rules(venue: PaperVenue) -> Plain:
+    # What the numbers of a snapshot mean; under other rules they would be other amounts.
+    return {
+        "account": str(venue.config.account),
+        "instruments": {
+            name: [i.base_currency, i.quote_currency, i.price_precision, i.size_precision]
+            for name, i in venue.instruments.items()
+        },
+    }
+
+
+def _in_use(plain: Plain, orders: list[Order], travelling: deque[tuple[int, Command]]) -> set[str]:
+    held = {
+        name
+        for name, owners in plain["positions"].items()
+        if any(position["quantity"] for position in owners.values())
+    }
+    living = {order.instrument_id for order in orders if not order.state.is_closed}
+    sent = {
+        request.instrument_id
+        for _, command in travelling
+        if isinstance(command, Submit)
+        for request in command.orders
+    }
+    return held | living | sent
+
+
+def _check_rules(venue: PaperVenue, plain: Plain, in_use: set[str]) -> None:
+    before, now = plain["rules"], _rules(venue)
+    if before["account"] != now["account"]:
+        raise ValueError(
+            f"paper venue: expected a snapshot of a {now['account']} account, found {before['account']}"
+        )
+    for name in sorted(in_use - set(now["instruments"])):
+        raise ValueError(
+            f"paper venue: the snapshot has a position or orders in {name}, which the venue does not trade; "
+            "trade it until it is flat"
+        )
+    for name, rules in now["instruments"].items():
+        if before["instruments"].get(name, rules) != rules:
+            raise ValueError(
+                f"paper venue: the snapshot counts {name} by (base, quote, price decimals, size decimals) "
+                f"{before['instruments'][name]}, the venue by {rules}; give it the instrument as it was"
+            )
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Protocol
 
 from adapters.paper.book import Book
 from adapters.paper.ledger import AccountKind, Ledger
@@ -100,9 +101,50 @@ class VenueState:
     ts: int = 0
     """Time of the last market event, UTC nanoseconds."""
     orders: dict[str, Order] = field(default_factory=dict)
-    """Every order ever taken, by client order id."""
+    """Orders by client order id: all that live, and those that are over until they are retired."""
     fills: list[Fill] = field(default_factory=list)
+    """Executions until they are retired, oldest first."""
     books: dict[str, Book] = field(default_factory=dict)
     travelling: deque[tuple[int, Command]] = field(default_factory=deque)
     """Commands under way with their arrival times, first come first."""
     counters: Counters = field(default_factory=Counters)
+    seen: dict[str, int] = field(default_factory=dict)
+    """How many events of each series were taken at `ts`, so that after a restart none counts twice."""
+    barred: set[str] = field(default_factory=set)
+    """Client order ids that somebody was told the venue has never seen; it never will."""
+
+
+class Archive(Protocol):
+    """What is over: orders and executions that were retired from a venue's memory, for good."""
+
+    def order(self, client_order_id: str) -> Order | None:
+        """Find an order by its client id."""
+
+    def order_numbered(self, venue_order_id: str) -> Order | None:
+        """Find an order by the venue's own id."""
+
+    def fills_of(self, client_order_id: str) -> list[Fill]:
+        """List an order's executions, oldest first."""
+
+    def fills_since(self, since_ns: int) -> list[Fill]:
+        """List executions at or after a market time, oldest first."""
+
+
+class NoArchive:
+    """Of a venue that retires nothing, because it lives as long as the process."""
+
+    def order(self, client_order_id: str) -> Order | None:  # noqa: ARG002 - it holds nothing
+        """Find nothing."""
+        return None
+
+    def order_numbered(self, venue_order_id: str) -> Order | None:  # noqa: ARG002
+        """Find nothing."""
+        return None
+
+    def fills_of(self, client_order_id: str) -> list[Fill]:  # noqa: ARG002
+        """Find nothing."""
+        return []
+
+    def fills_since(self, since_ns: int) -> list[Fill]:  # noqa: ARG002
+        """Find nothing."""
+        return []

@@ -47,6 +47,8 @@ _STATUSES = {
     paper.OrderState.REJECTED: OrderStatus.REJECTED,
 }
 
+_AVERAGE_DECIMALS = 12
+
 
 def venue_instrument(instrument: Any) -> paper.VenueInstrument:
     """Read the venue's rules off one of the node's instruments."""
@@ -183,6 +185,22 @@ def travelling_report(
     order: Any, venue: PaperVenue, account_id: AccountId, ts_init: int
 ) -> OrderStatusReport:
     """Report an order that is on its way to the venue; the node takes it for accepted."""
+    return _sent_report(order, OrderStatus.SUBMITTED, venue, account_id, ts_init)
+
+
+def missing_report(order: Any, venue: PaperVenue, account_id: AccountId, ts_init: int) -> OrderStatusReport:
+    """Report an order that the venue has never seen, and never will."""
+    return _sent_report(order, OrderStatus.REJECTED, venue, account_id, ts_init, "NOT_FOUND: never arrived")
+
+
+def _sent_report(
+    order: Any,
+    status: OrderStatus,
+    venue: PaperVenue,
+    account_id: AccountId,
+    ts_init: int,
+    reason: str | None = None,
+) -> OrderStatusReport:
     return OrderStatusReport(
         account_id,
         order.instrument_id,
@@ -190,13 +208,14 @@ def travelling_report(
         order.side,
         order.order_type,
         order.time_in_force,
-        OrderStatus.SUBMITTED,
+        status,
         order.quantity,
         order.filled_qty,
         order.ts_init,
         order.ts_init,
         ts_init,
         client_order_id=order.client_order_id,
+        cancel_reason=reason,
     )
 
 
@@ -217,6 +236,53 @@ def fill_report(fill: paper.Fill, venue: PaperVenue, account_id: AccountId, ts_i
         ts_init,
         client_order_id=ClientOrderId(fill.client_order_id),
     )
+
+
+def opening_reports(
+    instrument: paper.VenueInstrument,
+    side: paper.Side,
+    size: Decimal,
+    average: Decimal,
+    ts_event: int,
+    name: str,
+    account_id: AccountId,
+    ts_init: int,
+) -> tuple[OrderStatusReport, FillReport]:
+    """Report a position as one order that was filled at its average price, free of charge."""
+    instrument_id, number = InstrumentId.from_str(instrument.instrument_id), VenueOrderId(name)
+    filled = quantity(size, instrument)
+    order = OrderStatusReport(
+        account_id,
+        instrument_id,
+        number,
+        _SIDES[side],
+        OrderType.MARKET,
+        TimeInForce.GTC,
+        OrderStatus.FILLED,
+        filled,
+        filled,
+        ts_event,
+        ts_event,
+        ts_init,
+        client_order_id=ClientOrderId(name),
+        avg_px=average,
+    )
+    fill = FillReport(
+        account_id,
+        instrument_id,
+        number,
+        TradeId(name),
+        _SIDES[side],
+        filled,
+        # An average has more decimals than the instrument's prices.
+        Price.from_decimal_dp(average, _AVERAGE_DECIMALS),
+        Money.from_decimal(Decimal(0), Currency.from_str(instrument.quote_currency)),
+        LiquiditySide.NO_LIQUIDITY_SIDE,
+        ts_event,
+        ts_init,
+        client_order_id=ClientOrderId(name),
+    )
+    return order, fill
 
 
 def position_report(

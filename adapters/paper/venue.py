@@ -5,8 +5,11 @@ them: `settle` is called once all data of one time has been given to `on_quote` 
 never meets a market older than its arrival. Answers wait in an outbox until `take_events`.
 
 Nothing here reads a clock, draws a random number or does I/O; the same calls give the same ids, fills and
-balances, and `snapshot` → `restore` continues as if nothing had happened. What stands between the client
-and this class may lose, delay or repeat calls and events: that is where faults are planted.
+balances, and `snapshot` → `restore` continues as if nothing had happened. After a restore the feed may play
+old market data again, from any time on: what the venue took before is not taken twice. What stands between
+the client and this class may lose, delay or repeat calls and events: that is where faults are planted.
+
+A client order id is used once, for ever: `retire` moves what is over to the `Archive`, which is asked too.
 
 Differences to Nautilus's backtest engine, which is otherwise followed fill by fill:
 
@@ -32,13 +35,15 @@ from typing import NamedTuple
 from adapters.paper.book import BarUnits, Book, MarketBar, MarketQuote
 from adapters.paper.execution import Execution
 from adapters.paper.ledger import Ledger
-from adapters.paper.orders import Order, VenueEvent, VenueInstrument
+from adapters.paper.orders import Fill, Order, OrderRequest, VenueEvent, VenueInstrument
 from adapters.paper.state import (
+    Archive,
     Cancel,
     CancelAll,
     Command,
     Commission,
     Modify,
+    NoArchive,
     Submit,
     VenueConfig,
     VenueState,
@@ -52,12 +57,18 @@ class PaperVenue:
         config: How the venue behaves.
         instruments: What it trades.
         commission: Cost of one fill; see `Commission`. ``bar_volume`` is that of the last closed bar.
+        archive: Where it finds what it has retired.
     """
 
     def __init__(
-        self, config: VenueConfig, instruments: Sequence[VenueInstrument], commission: Commission
+        self,
+        config: VenueConfig,
+        instruments: Sequence[VenueInstrument],
+        commission: Commission,
+        archive: Archive | None = None,
     ) -> None:
         self.config = config
+        self.archive: Archive = archive or NoArchive()
         self.instruments = {instrument.instrument_id: instrument for instrument in instruments}
         self._commission = commission
         self._scales = {
@@ -76,7 +87,25 @@ class PaperVenue:
         for name in self.instruments:
             state.books.setdefault(name, Book())
         self.state = state
-        self._execution = Execution(self.config, self.instruments, self._commission, state)
+        self._execution = Execution(self.config, self.instruments, self._commission, state, self.archive)
+        self._resumed_at = state.ts
+        self._repeats = dict(state.seen)
+
+    def retire(self) -> tuple[list[Order], list[Fill]]:
+        """Give up what is over: closed orders that no living order refers to, and all executions.
+
+        The caller owes them to the archive before the next call.
+        """
+        state = self.state
+        living = [order for order in state.orders.values() if not order.state.is_closed]
+        needed = {
+            name for order in living for name in (order.client_order_id, order.parent_id, *order.linked_ids)
+        }
+        over = [order for name, order in state.orders.items() if name not in needed]
+        for order in over:
+            del state.orders[order.client_order_id]
+        fills, state.fills = state.fills, []
+        return over, fills
 
     # ---- commands
 
@@ -89,12 +118,22 @@ class PaperVenue:
         """Time at which the next command arrives, UTC nanoseconds; None where none is under way."""
         return self.state.travelling[0][0] if self.state.travelling else None
 
+    def travelling(self) -> list[OrderRequest]:
+        """List the orders that were sent and have not arrived, in the order of their arrival."""
+        return [
+            request
+            for _, command in self.state.travelling
+            if isinstance(command, Submit)
+            for request in command.orders
+        ]
+
     def is_travelling(self, client_order_id: str) -> bool:
         """Tell whether an order was sent but has not arrived."""
-        return any(
-            isinstance(command, Submit) and any(o.client_order_id == client_order_id for o in command.orders)
-            for _, command in self.state.travelling
-        )
+        return any(request.client_order_id == client_order_id for request in self.travelling())
+
+    def bar(self, client_order_id: str) -> None:
+        """Never take an order of this id: somebody was told that the venue has not seen it."""
+        self.state.barred.add(client_order_id)
 
     # ---- market data
 
@@ -104,7 +143,8 @@ class PaperVenue:
         Raises:
             ValueError: If the quote is older than the venue's time; nothing changes.
         """
-        self._advance(quote.ts_event, instrument_id)
+        if not self._is_new("quote", instrument_id, quote.ts_event):
+            return
         price_scale, size_scale, _ = self._scales[instrument_id]
         self.state.books[instrument_id].quote(
             round(quote.bid * price_scale),
@@ -120,7 +160,8 @@ class PaperVenue:
         Raises:
             ValueError: If the bar is older than the venue's time; nothing changes.
         """
-        self._advance(bar.ts_event, instrument_id)
+        if not self._is_new("bar", instrument_id, bar.ts_event):
+            return
         scale, size_scale, lot = self._scales[instrument_id]
         units = BarUnits(
             round(bar.open * scale),
@@ -140,6 +181,8 @@ class PaperVenue:
         Raises:
             ValueError: If the time is before the venue's; nothing changes.
         """
+        if ts_event < self._resumed_at:
+            return
         self._advance(ts_event)
         travelling = self.state.travelling
         while travelling and travelling[0][0] <= ts_event:
@@ -164,7 +207,22 @@ class PaperVenue:
 
     def order(self, client_order_id: str) -> Order | None:
         """Find an order by its client id, open or closed."""
-        return self.state.orders.get(client_order_id)
+        return self._execution.find(client_order_id)
+
+    def order_numbered(self, venue_order_id: str) -> Order | None:
+        """Find an order by the venue's own id, open or closed."""
+        recent = (one for one in self.state.orders.values() if one.venue_order_id == venue_order_id)
+        return next(recent, None) or self.archive.order_numbered(venue_order_id)
+
+    def fills_of(self, client_order_id: str) -> list[Fill]:
+        """List an order's executions, oldest first."""
+        recent = [fill for fill in self.state.fills if fill.client_order_id == client_order_id]
+        return self.archive.fills_of(client_order_id) + recent
+
+    def fills_since(self, since_ns: int) -> list[Fill]:
+        """List executions at or after a market time, UTC nanoseconds, oldest first."""
+        recent = [fill for fill in self.state.fills if fill.ts_event >= since_ns]
+        return self.archive.fills_since(since_ns) + recent
 
     def open_orders(self, instrument_id: str | None = None) -> list[Order]:
         """List the orders that work in the market, by instrument, then oldest first."""
@@ -179,15 +237,31 @@ class PaperVenue:
             for currency, total in ledger.balances.items()
         }
 
-    def _advance(self, ts_event: int, instrument_id: str | None = None) -> None:
-        if instrument_id is not None and instrument_id not in self.instruments:
+    def _is_new(self, kind: str, instrument_id: str, ts_event: int) -> bool:
+        """Advance to an event, or tell that it was taken before a restart."""
+        if instrument_id not in self.instruments:
             raise ValueError(f"{self.config.venue}: expected a known instrument, found {instrument_id}")
+        series = f"{kind} {instrument_id}"
+        if ts_event < self._resumed_at:
+            return False
+        # Of the events at the very time of the restart, the first ones were taken.
+        if ts_event == self._resumed_at and self._repeats.get(series):
+            self._repeats[series] -= 1
+            return False
+        self._advance(ts_event)
+        self.state.seen[series] = self.state.seen.get(series, 0) + 1
+        return True
+
+    def _advance(self, ts_event: int) -> None:
         if ts_event < self.state.ts:
             raise ValueError(
                 f"{self.config.venue}: expected market data at or after {self.state.ts}, found {ts_event};"
                 " feed events in time order"
             )
-        self.state.ts = ts_event
+        if ts_event > self.state.ts:
+            self.state.ts = ts_event
+            self.state.seen.clear()
+            self._resumed_at = 0
 
     def _arrive(self, command: Command) -> None:
         match command:

@@ -31,7 +31,8 @@ from nautilus_trader.model import (
 )
 from nautilus_trader.trading import Strategy, StrategyConfig
 
-from adapters.paper.client import CommandFence, PaperExecutionClientConfig, PaperExecutionClientFactory
+from adapters.paper.client import PaperExecutionClientConfig, PaperExecutionClientFactory
+from adapters.paper.fence import CommandFence
 from adapters.paper.gateway import PaperGateway
 from adapters.paper.ledger import AccountKind
 from adapters.paper.state import VenueConfig

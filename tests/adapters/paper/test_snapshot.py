@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from adapters.paper.snapshot import restore, snapshot
 from tests.adapters.paper.scenarios import make_venue, play, random_scenario
 
+HELD_ELSEWHERE = {"X.DEMO": {"T-001": {"quantity": 1, "average": "5", "ts_last": 0}}}
+
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), cut=st.integers(0, 60), account=st.sampled_from(["CASH", "MARGIN"]))
@@ -27,7 +29,7 @@ def test_venue_restored_at_any_bar_continues_as_if_nothing_had_happened(
     assert snapshot(second) == snapshot(straight)
 
 
-@pytest.mark.parametrize("change", [{"version": 2}, {"venue": "OTHER"}, {"books": {"X.DEMO": {}}}])
+@pytest.mark.parametrize("change", [{"version": 2}, {"venue": "OTHER"}, {"positions": HELD_ELSEWHERE}])
 def test_snapshot_of_something_else_is_refused_and_changes_nothing(change: dict[str, object]) -> None:
     scenario = random_scenario(1, num_bars=60)
     venue = make_venue(scenario)
