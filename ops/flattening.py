@@ -1,4 +1,4 @@
-"""Closing positions on command: ask, look whether it is done, ask again, and say so when it takes too long."""
+"""Closing positions on command: ask, look whether it is done, ask again, and say when it takes too long."""
 
 import asyncio
 import logging
