@@ -36,9 +36,10 @@ class Scope(NamedTuple):
         Raises:
             ValueError: If it is none.
         """
-        word, _, name = text.partition(":")
+        word, colon, name = text.partition(":")
         known = {kind.value: kind for kind in ScopeKind}
-        if word not in known or bool(name) == (word == ScopeKind.ALL) or name != name.strip():
+        is_all = word == ScopeKind.ALL
+        if word not in known or is_all == bool(colon) or is_all == bool(name) or name != name.strip():
             raise ValueError(
                 f"expected the scope all, venue:NAME, strategy:NAME or instrument:ID, found {text!r}"
             )

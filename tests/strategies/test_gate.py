@@ -1,9 +1,12 @@
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
+from strategies.restrictions import EVERYTHING, Origin, Restriction, Scope, ScopeKind
 
 ACTIVE, REDUCING, HALTED = TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED
 
@@ -60,14 +63,97 @@ def test_gate_reason_of_a_strategy_is_that_of_the_stricter_state() -> None:
     assert (gate.reason("one"), gate.reason("two")) == ("fault", "killed")
 
 
-def test_gate_resume_lifts_only_what_was_named() -> None:
+def test_gate_lift_takes_away_only_the_scope_that_was_named() -> None:
     gate = TradingGate(armed=True)
     gate.restrict(HALTED, "own", "one")
     gate.restrict(HALTED, "other", "two")
     gate.restrict(REDUCING, "all")
 
-    gate.resume()
+    gate.lift(EVERYTHING, tuple(Origin))
     assert (gate.state(), gate.state("one"), gate.reason("one")) == (ACTIVE, HALTED, "own")
 
-    gate.resume("one")
+    gate.lift(Scope(ScopeKind.STRATEGY, "one"), tuple(Origin))
     assert (gate.state("one"), gate.reason("one"), gate.state("two")) == (ACTIVE, "", HALTED)
+
+
+def held(text: str, state: TradingState, origin: Origin = Origin.OPERATOR) -> Restriction:
+    return Restriction(Scope.parse(text), state, f"{text} {state}", "test", 0, origin)
+
+
+def test_gate_venue_and_instrument_hold_what_lies_in_them_back() -> None:
+    gate = TradingGate(armed=True)
+    gate.hold(held("venue:X", REDUCING))
+    gate.hold(held("instrument:A.X", HALTED))
+
+    states = [gate.state("one", name) for name in ("A.X", "B.X", "A.Y")]
+    assert states == [HALTED, REDUCING, ACTIVE]
+    assert gate.reason("one", "A.X") == "instrument:A.X HALTED"
+    assert (gate.state(), gate.state("one")) == (ACTIVE, ACTIVE)
+    assert gate.states("one", ("A.X", "B.X", "A.Y")) == (HALTED, REDUCING, ACTIVE)
+
+
+def test_gate_states_of_instruments_are_not_asked_for_where_they_cannot_differ() -> None:
+    gate = TradingGate(armed=True)
+    gate.hold(held("strategy:one", HALTED))
+    assert gate.states("one", ("A.X", "B.X")) == ()
+
+    gate.hold(held("instrument:A.X", REDUCING))
+    assert gate.states("one", ("A.X", "B.X")) == (HALTED, HALTED)
+
+    gate.lift(Scope.parse("instrument:A.X"), tuple(Origin))
+    assert gate.states("one", ("A.X", "B.X")) == ()
+
+
+def test_gate_answer_changes_as_soon_as_something_is_held_or_lifted_or_expires() -> None:
+    gate = TradingGate(armed=True)
+    assert gate.state("one", "A.X") is ACTIVE
+    gate.hold(held("instrument:A.X", HALTED)._replace(until_ts=5))
+    assert gate.state("one", "A.X") is HALTED
+    gate.expire(5)
+    assert gate.state("one", "A.X") is ACTIVE
+
+
+def test_gate_tells_of_what_is_new_once_it_acts() -> None:
+    gate = TradingGate(armed=True, now=lambda: 7)
+    told: list[tuple[Restriction, TradingState]] = []
+    gate.on_hold = lambda one: told.append((one, gate.state("one")))
+
+    gate.restrict(HALTED, "fault", "one")
+    gate.restrict(HALTED, "fault again", "one")
+
+    ((one, state),) = told
+    assert (one.ts_ns, one.automatic, one.reason, state) == (7, True, "fault", HALTED)
+
+
+SCOPES = st.sampled_from(["all", "venue:X", "venue:Y", "strategy:one", "strategy:two", "instrument:A.X"])
+ASKED = [(None, None), *itertools.product(["one", "two"], [None, "A.X", "B.X", "A.Y"])]
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), SCOPES, st.sampled_from(list(TradingState)), st.sampled_from(list(Origin))),
+        max_size=12,
+    )
+)
+def test_gate_state_is_the_strictest_of_what_covers_whatever_came_before(
+    steps: list[tuple[bool, str, TradingState, Origin]],
+) -> None:
+    severity = [ACTIVE, REDUCING, HALTED]
+    gate = TradingGate(armed=True)
+    model: dict[tuple[str, Origin], TradingState] = {}
+    for lifts, text, state, origin in steps:
+        if lifts:
+            gate.lift(Scope.parse(text), (origin,))
+            model.pop((text, origin), None)
+        else:
+            gate.hold(held(text, state, origin))
+            model[text, origin] = max(model.get((text, origin), ACTIVE), state, key=severity.index)
+        for strategy, instrument_id in ASKED:
+            covering = [
+                state
+                for (text, _), state in model.items()
+                if text in {"all", f"strategy:{strategy}"}
+                or (instrument_id and text in {f"instrument:{instrument_id}", f"venue:{instrument_id[-1]}"})
+            ]
+            expected = max(covering, key=severity.index, default=ACTIVE)
+            assert gate.state(strategy, instrument_id) is expected
