@@ -3,10 +3,13 @@
 The node, its clients and the strategies share the main thread's loop. The replay waits at a barrier until
 the strategies have decided on a bar and their orders are at the venue, so the same bars give the same
 decisions and fills as in a backtest, at any speed.
+
+With a state directory the venue remembers: a new node goes on at the market time that the last one had
+reached, with its orders, positions and balances, and plays the bars before as a warm-up.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
@@ -19,11 +22,15 @@ from nautilus_trader.model import Bar, QuoteTick, TraderId
 
 from adapters.catalog import Catalog, interval_ns_of
 from adapters.instruments import spec_of
-from adapters.paper.client import PaperExecutionClientConfig, PaperExecutionClientFactory
+from adapters.paper.claims import OrderClaims
+from adapters.paper.client import Admit, PaperExecutionClientConfig, PaperExecutionClientFactory
 from adapters.paper.fence import CommandFence
 from adapters.paper.gateway import PaperGateway
 from adapters.paper.ledger import AccountKind
+from adapters.paper.queries import PaperQueries
+from adapters.paper.recovery import RecoveryClientConfig, RecoveryClientFactory, owners
 from adapters.paper.state import VenueConfig
+from adapters.paper.store import VenueStore
 from adapters.paper.translate import venue_instrument
 from adapters.paper.venue import PaperVenue
 from adapters.replay import ReplayConfig, ReplayDataClientFactory, ReplayStatus
@@ -39,6 +46,7 @@ _UNLIMITED_RATE = "1000000/00:00:01"
 # A daemon lives long and plays slowly: what it holds at a time counts, not how fast it is read.
 _STRETCH_ROWS = 500
 _PURGE_MINS = 10
+_VENUE_FILE = "paper-venue.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +63,48 @@ class PaperNode:
     """Close of the first bar, UTC nanoseconds."""
     last_ns: int
     """Close of the last bar, UTC nanoseconds."""
+    queries: PaperQueries
+    """What the venue knows; ask it before the node runs, too."""
+    store: VenueStore | None
+    resume_ns: int
+    """Market time that the last node had reached, UTC nanoseconds; 0 where there was none."""
+
+    def close(self) -> None:
+        """Write the venue down for the next node and give its file back; call it when the node has ended.
+
+        Raises:
+            StateWriteError: If the disk refuses; all that the venue has answered is on it.
+        """
+        if self.store is not None:
+            self.gateway.save()
+            self.store.close()
 
 
 def make_paper_node(
-    host: HostConfig, *, tape: TapeSink, gate: TradingGate, log_dir: Path, monotonic: Callable[[], float]
+    host: HostConfig,
+    *,
+    tape: TapeSink,
+    gate: TradingGate,
+    log_dir: Path,
+    monotonic: Callable[[], float],
+    state_dir: Path | None = None,
+    admit: Admit | None = None,
 ) -> PaperNode:
     """Build the node with its clients and strategies; nothing runs yet.
+
+    Args:
+        host: What trades, and on which bars.
+        tape: Takes the records.
+        gate: The trading state.
+        log_dir: Where the engine's log goes.
+        monotonic: Clock for measuring how long decisions take.
+        state_dir: Where the venue's memory lies; None for a venue that forgets.
+        admit: The last gate before the venue; None lets everything pass.
 
     Raises:
         ConfigError: If a strategy cannot be built.
         CatalogError: If bars are missing or damaged.
+        StateError: If the venue's memory is damaged, of another venue, or in use.
     """
     settings = host.settings
     catalog = Catalog(host.catalog_path)
@@ -73,8 +113,10 @@ def make_paper_node(
     may_short = settings.venue.account_type is AccountType.MARGIN
     rules = {name: trading_rules(spec_of(one), may_short=may_short) for name, one in instruments.items()}
     meter = CostMeter(settings.costs, rules)
-    gateway = PaperGateway(_make_venue(host, instruments, meter))
-    fence = CommandFence()
+    store = None if state_dir is None else VenueStore(state_dir / _VENUE_FILE)
+    venue = _make_venue(host, instruments, meter, store)
+    gateway, fence, claims = PaperGateway(venue, store), CommandFence(), OrderClaims()
+    resume_ns = venue.state.ts
     started = asyncio.Event()
     replay = ReplayConfig(
         venue=settings.venue.name,
@@ -83,9 +125,11 @@ def make_paper_node(
         market=gateway,
         speed=None if settings.replay.speed == "max" else settings.replay.speed,
         start_after=started,
+        resume_ns=resume_ns,
     )
-    execution = PaperExecutionClientConfig(gateway=gateway, fence=fence)
-    node = _make_node(host, replay, execution, log_dir)
+    execution = PaperExecutionClientConfig(gateway=gateway, fence=fence, admit=admit, claims=claims)
+    recovering = [RecoveryClientConfig(gateway=gateway, owner=one, claims=claims) for one in owners(venue)]
+    node = _make_node(host, replay, execution, recovering, log_dir)
     wired = wire(
         node,
         host.strategies,
@@ -103,14 +147,33 @@ def make_paper_node(
             monotonic=monotonic,
         ),
     )
+    claims.claimants = {
+        str(one.strategy_id): one.set_external_order_instrument_ids for one in wired.strategies
+    }
     strategy = wired.strategies[0]
     fence.send = lambda params: strategy.query_account(execution.account_id, params=params)
     replay.settle = _barrier(wired, replay.status, fence)
-    replay.paced_from_ns = playback.first_ns + _warmup_ns(host, wired)
-    return PaperNode(node, wired, replay.status, gateway, started, playback.first_ns, playback.last_ns)
+    warmup_ns = _warmup_ns(host, wired)
+    replay.paced_from_ns = max(playback.first_ns + warmup_ns, resume_ns)
+    # One bar more: the venue may stand within a bar, of which the close is still to come.
+    replay.start_ns = max(0, resume_ns - warmup_ns - _longest_bar_ns(host))
+    return PaperNode(
+        node,
+        wired,
+        replay.status,
+        gateway,
+        started,
+        playback.first_ns,
+        playback.last_ns,
+        PaperQueries(venue),
+        store,
+        resume_ns,
+    )
 
 
-def _make_venue(host: HostConfig, instruments: dict[str, Any], meter: CostMeter) -> PaperVenue:
+def _make_venue(
+    host: HostConfig, instruments: dict[str, Any], meter: CostMeter, store: VenueStore | None
+) -> PaperVenue:
     settings = host.settings
 
     def commission(
@@ -128,11 +191,19 @@ def _make_venue(host: HostConfig, instruments: dict[str, Any], meter: CostMeter)
         latency_ns=latency_ns(host),
         nearest_extreme_first=settings.venue.bar_adaptive_high_low_ordering,
     )
-    return PaperVenue(config, [venue_instrument(one) for one in instruments.values()], commission)
+    rules = [venue_instrument(one) for one in instruments.values()]
+    venue = PaperVenue(config, rules, commission, archive=store)
+    if store is not None:
+        store.restore(venue)
+    return venue
 
 
 def _make_node(
-    host: HostConfig, replay: ReplayConfig, execution: PaperExecutionClientConfig, log_dir: Path
+    host: HostConfig,
+    replay: ReplayConfig,
+    execution: PaperExecutionClientConfig,
+    recovering: Sequence[RecoveryClientConfig],
+    log_dir: Path,
 ) -> LiveNode:
     name = host.settings.venue.name
     logging = LoggerConfig(
@@ -140,7 +211,7 @@ def _make_node(
         fileout_level=getattr(LogLevel, host.settings.daemon.log_level),
         file_config=FileWriterConfig(directory=str(log_dir), file_name="engine", file_format="json"),
     )
-    return (
+    builder = (
         LiveNode.builder("ARGONAUT", TraderId("ARGONAUT-001"), Environment.LIVE)
         .with_logging(logging)
         .with_delay_post_stop_secs(0)
@@ -163,8 +234,10 @@ def _make_node(
         )
         .add_data_client(name, ReplayDataClientFactory, replay)
         .add_exec_client(name, PaperExecutionClientFactory, execution)
-        .build()
     )
+    for one in recovering:
+        builder = builder.add_exec_client(f"{name}-{one.owner}", RecoveryClientFactory, one)
+    return builder.build()
 
 
 class _Source:
@@ -173,7 +246,7 @@ class _Source:
     def __init__(self, host: HostConfig, catalog: Catalog) -> None:
         self._host = host
         self._catalog = catalog
-        self._longest_ns = max(interval_ns_of(name) for name in bar_types_of(host))
+        self._longest_ns = _longest_bar_ns(host)
 
     def __call__(self, after_ns: int) -> Iterator[QuoteTick | Bar]:
         # The quote at a bar's open comes long before its close, by which the playback cuts.
@@ -190,6 +263,10 @@ class _Source:
                 events += bars
             events.sort(key=attrgetter("ts_event"))
             yield from (event for event in events if event.ts_event > after_ns)
+
+
+def _longest_bar_ns(host: HostConfig) -> int:
+    return max(interval_ns_of(name) for name in bar_types_of(host))
 
 
 def _barrier(wired: Wired, status: ReplayStatus, fence: CommandFence) -> Callable[[int], Any]:
