@@ -4,8 +4,8 @@ The node, its clients and the strategies share the main thread's loop. The repla
 the strategies have decided on a bar and their orders are at the venue, so the same bars give the same
 decisions and fills as in a backtest, at any speed.
 
-With a state directory the venue remembers: a new node goes on at the market time that the last one had
-reached, with its orders, positions and balances, and plays the bars before as a warm-up.
+With a store the venue remembers: a new node goes on at the market time that the last one had reached, with
+its orders, positions and balances, and plays the bars before as a warm-up.
 """
 
 import asyncio
@@ -66,8 +66,11 @@ class PaperNode:
     queries: PaperQueries
     """What the venue knows; ask it before the node runs, too."""
     store: VenueStore | None
-    resume_ns: int
-    """Market time that the last node had reached, UTC nanoseconds; 0 where there was none."""
+
+    @property
+    def resume_ns(self) -> int:
+        """Market time that the last node had reached, UTC nanoseconds; 0 where there was none."""
+        return self.replay.resume_ns
 
     def close(self) -> None:
         """Write the venue down for the next node and give its file back; call it when the node has ended.
@@ -87,7 +90,7 @@ def make_paper_node(
     gate: TradingGate,
     log_dir: Path,
     monotonic: Callable[[], float],
-    state_dir: Path | None = None,
+    store: VenueStore | None = None,
     admit: Admit | None = None,
 ) -> PaperNode:
     """Build the node with its clients and strategies; nothing runs yet.
@@ -98,13 +101,13 @@ def make_paper_node(
         gate: The trading state.
         log_dir: Where the engine's log goes.
         monotonic: Clock for measuring how long decisions take.
-        state_dir: Where the venue's memory lies; None for a venue that forgets.
+        store: The venue's memory, see `open_store`; None for a venue that forgets. Close it if this raises.
         admit: The last gate before the venue; None lets everything pass.
 
     Raises:
         ConfigError: If a strategy cannot be built.
         CatalogError: If bars are missing or damaged.
-        StateError: If the venue's memory is damaged, of another venue, or in use.
+        StateError: If the memory is of another venue, or has a position in what is not traded any more.
     """
     settings = host.settings
     catalog = Catalog(host.catalog_path)
@@ -113,10 +116,8 @@ def make_paper_node(
     may_short = settings.venue.account_type is AccountType.MARGIN
     rules = {name: trading_rules(spec_of(one), may_short=may_short) for name, one in instruments.items()}
     meter = CostMeter(settings.costs, rules)
-    store = None if state_dir is None else VenueStore(state_dir / _VENUE_FILE)
     venue = _make_venue(host, instruments, meter, store)
     gateway, fence, claims = PaperGateway(venue, store), CommandFence(), OrderClaims()
-    resume_ns = venue.state.ts
     started = asyncio.Event()
     replay = ReplayConfig(
         venue=settings.venue.name,
@@ -125,7 +126,7 @@ def make_paper_node(
         market=gateway,
         speed=None if settings.replay.speed == "max" else settings.replay.speed,
         start_after=started,
-        resume_ns=resume_ns,
+        resume_ns=venue.state.ts,
     )
     execution = PaperExecutionClientConfig(gateway=gateway, fence=fence, admit=admit, claims=claims)
     recovering = [RecoveryClientConfig(gateway=gateway, owner=one, claims=claims) for one in owners(venue)]
@@ -153,22 +154,25 @@ def make_paper_node(
     strategy = wired.strategies[0]
     fence.send = lambda params: strategy.query_account(execution.account_id, params=params)
     replay.settle = _barrier(wired, replay.status, fence)
-    warmup_ns = _warmup_ns(host, wired)
-    replay.paced_from_ns = max(playback.first_ns + warmup_ns, resume_ns)
+    _set_times(replay, playback.first_ns, _warmup_ns(host, wired), _longest_bar_ns(host))
+    ends = (playback.first_ns, playback.last_ns)
+    return PaperNode(node, wired, replay.status, gateway, started, *ends, PaperQueries(venue), store)
+
+
+def open_store(state_dir: Path) -> VenueStore:
+    """Open the paper venue's memory in a state directory, or make it.
+
+    Raises:
+        StateError: If it is damaged, or in use by another process.
+    """
+    return VenueStore(state_dir / _VENUE_FILE)
+
+
+def _set_times(replay: ReplayConfig, first_ns: int, warmup_ns: int, longest_bar_ns: int) -> None:
+    resume_ns = replay.status.resume_ns
+    replay.paced_from_ns = max(first_ns + warmup_ns, resume_ns)
     # One bar more: the venue may stand within a bar, of which the close is still to come.
-    replay.start_ns = max(0, resume_ns - warmup_ns - _longest_bar_ns(host))
-    return PaperNode(
-        node,
-        wired,
-        replay.status,
-        gateway,
-        started,
-        playback.first_ns,
-        playback.last_ns,
-        PaperQueries(venue),
-        store,
-        resume_ns,
-    )
+    replay.start_ns = max(0, resume_ns - warmup_ns - longest_bar_ns)
 
 
 def _make_venue(
