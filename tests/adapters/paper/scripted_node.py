@@ -227,6 +227,9 @@ class Stage:
             await asyncio.sleep(0.001)
         say({"at_start": {name: trader.known_at_start for name, trader in self.traders.items()}})
         for step in steps:
+            if step["do"] == "all_closed":
+                await self.all_closed()
+                continue
             getattr(self, f"do_{step['do']}")(step)
             if "until" in step:
                 await self.until(*step["until"])
@@ -245,6 +248,11 @@ class Stage:
     async def until(self, strategy: str, kind: str, client_order_id: str) -> None:
         """Wait until a strategy has heard something; the test's own time limit ends it."""
         while not any(row[:2] == [kind, client_order_id] for row in self.traders[strategy].heard):
+            await asyncio.sleep(0.005)
+
+    async def all_closed(self) -> None:
+        """Wait until the node believes that every order has ended; the test's own time limit ends it."""
+        while not all(order.is_closed for order in self.cache.orders()):
             await asyncio.sleep(0.005)
 
     # ---- steps
