@@ -3,6 +3,7 @@
 Works beside a daemon that writes: what its last write has not finished is left out, not complained about.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -136,6 +137,34 @@ def segment_start(disk: Disk, folder: Path, number: int) -> Position | None:
         return Position(number, 0, int(body["seq"]), bytes.fromhex(body["head"]))
     except (LineError, KeyError, TypeError, ValueError):
         raise BrokenChainError(folder, number, 0, 0, "its first line is no checkpoint") from None
+
+
+def newest_lines(
+    disk: Disk, folder: Path, is_wanted: Callable[[StoredLine], bool], limit: int
+) -> list[StoredLine]:
+    """The last lines that are wanted, oldest first; reads no more segments than that takes.
+
+    Each line is checked against the one before it in its segment.
+
+    Raises:
+        BrokenChainError: If a segment that had to be read is damaged.
+    """
+    found: list[StoredLine] = []
+    numbers = segment_numbers(disk, folder)
+    for number in reversed(numbers):
+        start = segment_start(disk, folder, number)
+        if start is None or len(found) >= limit:
+            continue
+        newest: deque[StoredLine] = deque(maxlen=limit - len(found))
+
+        def visit(line: StoredLine, newest: deque[StoredLine] = newest) -> None:
+            if is_wanted(line):
+                newest.append(line)
+
+        links = _LinkCheck(start.seq, start.head)
+        _SegmentReader(disk, folder, number, 0, links, visit).read(is_last=number == numbers[-1])
+        found = [*newest, *found]
+    return found
 
 
 def split_lines(disk: Disk, path: Path, offset: int = 0) -> Iterator[tuple[int, list[bytes]]]:
