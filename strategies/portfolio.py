@@ -35,6 +35,7 @@ class Ledger:
         "_last_equity",
         "_traded_notional",
         "_variance",
+        "_weights",
         "average_prices",
         "bars_held",
         "capital",
@@ -73,6 +74,7 @@ class Ledger:
         self._traded_notional = 0.0
         self._last_equity = capital_quote
         self._variance = 0.0
+        self._weights: tuple[float, ...] | None = None
 
     def apply_fill(self, index: int, quantity: float, price: float, fee: float) -> None:
         """Book one execution.
@@ -172,16 +174,22 @@ class Ledger:
         """Running standard deviation of the book's return per bar."""
         return math.sqrt(self._variance)
 
-    def weights(self) -> list[float]:
+    def weights(self) -> tuple[float, ...]:
         """Value of each position as a signed fraction of equity; zeros when equity is gone."""
-        if self.equity <= 0.0:
-            return [0.0] * len(self.positions)
-        return [
-            position * close / self.equity
-            for position, close in zip(self.positions, self.closes, strict=True)
-        ]
+        if self._weights is None:
+            self._weights = self._weigh()
+        return self._weights
+
+    def _weigh(self) -> tuple[float, ...]:
+        equity = self.equity
+        if equity <= 0.0:
+            return (0.0,) * len(self.positions)
+        return tuple(
+            [position * close / equity for position, close in zip(self.positions, self.closes, strict=True)]
+        )
 
     def _revalue(self) -> None:
+        self._weights = None
         gross = net = unrealised = 0.0
         for position, close, average in zip(self.positions, self.closes, self.average_prices, strict=True):
             if position != 0.0:
