@@ -30,11 +30,9 @@ from ops.reconciliation import (
     compare_holdings,
     settle_orders,
 )
+from ops.state_dir import JOURNAL, JOURNAL_KEY
 from strategies.errors import ConfigError, SafetyError
 from strategies.strategy import PolicyStrategy
-
-JOURNAL = "journal"
-KEY = Path("keys") / "journal.key"
 
 _CLOCK_TOLERANCE_NS = 5_000_000_000
 _MOST_WAITING = 2_000
@@ -81,7 +79,7 @@ class Chronicle:
             OSError: If the disk refuses.
         """
         disk, recall = LocalDisk(), Recall()
-        key = load_or_create_key(disk, state_dir / KEY)
+        key = load_or_create_key(disk, state_dir / JOURNAL_KEY)
         now = time.time_ns()
         journal = Journal.open(
             disk,

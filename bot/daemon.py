@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import uvicorn
 
@@ -26,11 +26,13 @@ from bot.console_tape import ConsoleTape
 from bot.control import Control
 from bot.exit_codes import ExitCode
 from bot.operator_view import OperatorView
-from bot.paper import PaperNode, make_paper_node
+from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
-from bot.state_dir import SOCKET, take_lock
+from bot.state_dir import SOCKET
 from ops.api.app import make_app
+from ops.disk import LocalDisk
 from ops.session import SessionRecorder, write_end
+from ops.state_dir import Purpose, StateDir, take_state_dir
 from strategies.errors import ConfigError
 from strategies.guardrails import TradingState
 from strategies.tape import Record, TapeSink
@@ -62,7 +64,7 @@ class Daemon:
         self._flatten = host.settings.daemon.on_stop is OnStop.FLATTEN
         self._chronicle: Chronicle
         self._control = Control(host, state_dir, record=self._note_control, say=say)
-        self._lock: IO[str] | None = None
+        self._held_dir: StateDir
         self._paper: PaperNode
         self._recorder: SessionRecorder
         self._exit_code = ExitCode.OK
@@ -85,7 +87,7 @@ class Daemon:
         Raises:
             ConfigError: If another daemon holds the state directory, or a strategy cannot be built.
         """
-        self._lock = take_lock(self._state_dir)
+        self._held_dir = self._take_state_dir()
         loop = asyncio.get_running_loop()
         self._chronicle = Chronicle.open(self._state_dir, loop, lambda _: self._end_unrecorded())
         self._chronicle.begin(self._pins())
@@ -101,6 +103,7 @@ class Daemon:
             self.host,
             tape=tape,
             gate=self._control.gate,
+            store=open_store(self._state_dir),
             chronicle=self._chronicle,
             log_dir=log_dir,
             monotonic=time.perf_counter,
@@ -131,6 +134,18 @@ class Daemon:
             f"on {self.host.settings.venue.name} (paper), session {session_id}"
         )
 
+    def _take_state_dir(self) -> StateDir:
+        settings = self.host.settings
+        held = take_state_dir(
+            self._state_dir,
+            Purpose(settings.kind.value, settings.venue.name),
+            LocalDisk(),
+            config=str(self.host.path),
+            created=self._started_at.isoformat(),
+        )
+        (self._state_dir / SOCKET).unlink(missing_ok=True)
+        return held
+
     def _bring_back(self) -> None:
         paper = self._paper
         report = self._chronicle.bring_back(paper.wired, paper.account, paper.resume_ns)
@@ -141,8 +156,9 @@ class Daemon:
         if paper.resume_ns:
             at = datetime.fromtimestamp(paper.resume_ns // 1_000_000_000, UTC)
             self._say(
-                f"going on at {at:%Y-%m-%d %H:%M:%S}: {len(report.working)} orders at work, {len(report.booked)} "
-                f"executions heard of now, {len(report.abandoned)} orders that never arrived given up"
+                f"going on at {at:%Y-%m-%d %H:%M:%S}: {len(report.working)} orders at work, "
+                f"{len(report.booked)} executions heard of now, {len(report.abandoned)} orders given up that "
+                "never arrived"
             )
 
     async def _wait_until_running(self) -> None:
@@ -221,8 +237,8 @@ class Daemon:
         self._recorder.close()
         end = {"exit_code": int(self._exit_code), "reason": self._stop_reason, "holdings": self._holdings}
         self._chronicle.close(end)
-        if self._lock is not None:
-            self._lock.close()
+        self._paper.close()
+        self._held_dir.release()
         # Last of all: who waits for it may start the next daemon at once.
         write_end(self._recorder.directory, end)
 

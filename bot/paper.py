@@ -23,7 +23,7 @@ from nautilus_trader.model import Bar, QuoteTick, TraderId
 from adapters.catalog import Catalog, interval_ns_of
 from adapters.instruments import spec_of
 from adapters.paper.claims import OrderClaims
-from adapters.paper.client import Admit, PaperExecutionClientConfig, PaperExecutionClientFactory
+from adapters.paper.client import PaperExecutionClientConfig, PaperExecutionClientFactory
 from adapters.paper.fence import CommandFence
 from adapters.paper.gateway import PaperGateway
 from adapters.paper.ledger import AccountKind

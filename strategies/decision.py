@@ -173,8 +173,7 @@ class DecisionPipeline:
         self._note_bars(panel)
         if not features.ready:
             return
-        self._closes_array = np.array(self._closes)
-        stages.sizer.observe(self._closes_array)
+        stages.sizer.observe(self._closes)
         self.belief = self._update_regime(features)
         stages.observation.push(features)
 

@@ -37,7 +37,9 @@ def _break(state_dir: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"AR2"', b'"AR7"'))
 
 
-def test_a_whole_journal_verifies_with_its_anchors(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_whole_journal_verifies_with_its_anchors(
+    state_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = ("--state-dir", str(state_dir), "--anchor", str(state_dir / "anchors"))
 
     code, document = _run(capsys, "verify", *given)
@@ -49,13 +51,19 @@ def test_a_whole_journal_verifies_with_its_anchors(state_dir: Path, capsys: pyte
     assert head in capsys.readouterr().out
 
 
-def test_a_broken_journal_ends_with_70_and_says_where(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_journal_ends_with_70_and_says_where(
+    state_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _break(state_dir)
 
     code, document = _run(capsys, "verify", "--state-dir", str(state_dir))
 
     assert code == ExitCode.AUDIT_CHAIN
-    assert (document["is_whole"], document["segment"], document["seq"]) == (False, "segment-00000001.jsonl", 6)
+    assert (document["is_whole"], document["segment"], document["seq"]) == (
+        False,
+        "segment-00000001.jsonl",
+        6,
+    )
     assert document["offset"] > 0
     assert main(["audit", "verify", "--state-dir", str(state_dir)]) == ExitCode.AUDIT_CHAIN
     assert "expected record 6 at byte" in capsys.readouterr().err
@@ -94,7 +102,9 @@ def test_a_record_that_cannot_be_proven_is_a_wrong_argument(
     assert code == ExitCode.USAGE
 
 
-def test_records_are_shown_by_kind_time_and_number(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_are_shown_by_kind_time_and_number(
+    state_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = ("show", "--state-dir", str(state_dir))
 
     _, every = _run(capsys, *given)

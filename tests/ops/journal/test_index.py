@@ -161,7 +161,9 @@ def _another_version(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [_nonsense, _hole, _another_version])
-def test_a_damaged_index_is_thrown_away_and_made_again(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_index_is_thrown_away_and_made_again(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
     _write(tmp_path / "journal", rounds=4)
     index = _built(tmp_path)
     before = index.dump()
