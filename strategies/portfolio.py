@@ -18,6 +18,9 @@ VOLATILITY_HALFLIFE_BARS = 64
 
 _DECAY = 0.5 ** (1.0 / VOLATILITY_HALFLIFE_BARS)
 
+_DERIVED = ("_decimals", "_weights")
+"""What follows from the instruments or from the rest of the state."""
+
 
 class Ledger:
     """Positions, cash and equity of one strategy, from fills and closes only.
@@ -149,7 +152,7 @@ class Ledger:
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as plain JSON values."""
-        return {name: _plain(getattr(self, name)) for name in self.__slots__ if name != "_decimals"}
+        return {name: _plain(getattr(self, name)) for name in self.__slots__ if name not in _DERIVED}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave.
@@ -157,7 +160,7 @@ class Ledger:
         Raises:
             SafetyError: If it is damaged or of another number of instruments. The state is unchanged.
         """
-        names = [name for name in self.__slots__ if name != "_decimals"]
+        names = [name for name in self.__slots__ if name not in _DERIVED]
         count = len(self.positions)
         try:
             values = {name: _same_shape(snapshot[name], getattr(self, name), count) for name in names}
@@ -168,6 +171,7 @@ class Ledger:
             ) from error
         for name, value in values.items():
             setattr(self, name, value)
+        self._weights = None
 
     @property
     def rolling_volatility(self) -> float:
