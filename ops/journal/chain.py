@@ -21,7 +21,7 @@ class Chain:
         """Hash of the last record."""
         self.tree = CompactRange()
 
-    def extend(self, kind: Kind, body: str, ts_ns: int) -> bytes:
+    def extend(self, kind: Kind, body: bytes, ts_ns: int) -> bytes:
         """Make the next line.
 
         Args:

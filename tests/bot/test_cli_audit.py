@@ -19,11 +19,12 @@ from tests.support.journals import open_journal
 def state_dir(tmp_path: Path) -> Path:
     key = load_or_create_key(LocalDisk(), tmp_path / JOURNAL_KEY)
     anchors = [FileAnchor(tmp_path / "anchors")]
-    journal, _ = open_journal(LocalDisk(), folder=tmp_path / JOURNAL, key=key, anchors=anchors)
+    started = 100 * 10**9
+    journal, _ = open_journal(LocalDisk(), folder=tmp_path / JOURNAL, key=key, anchors=anchors, ts_ns=started)
     for number in range(5):
         journal.append(Kind.INTENT, {"client_order_id": f"AR{number}"}, (100 + number) * 10**9)
         journal.append(Kind.NOTE, {"text": "x"}, (100 + number) * 10**9)
-    journal.close(200 * 10**9)
+    journal.close(150 * 10**9)
     return tmp_path
 
 
@@ -37,7 +38,9 @@ def _break(state_dir: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"AR2"', b'"AR7"'))
 
 
-def test_a_whole_journal_verifies_with_its_anchors(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_whole_journal_verifies_with_its_anchors(
+    state_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = ("--state-dir", str(state_dir), "--anchor", str(state_dir / "anchors"))
 
     code, document = _run(capsys, "verify", *given)
@@ -49,13 +52,19 @@ def test_a_whole_journal_verifies_with_its_anchors(state_dir: Path, capsys: pyte
     assert head in capsys.readouterr().out
 
 
-def test_a_broken_journal_ends_with_70_and_says_where(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_journal_ends_with_70_and_says_where(
+    state_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _break(state_dir)
 
     code, document = _run(capsys, "verify", "--state-dir", str(state_dir))
 
     assert code == ExitCode.AUDIT_CHAIN
-    assert (document["is_whole"], document["segment"], document["seq"]) == (False, "segment-00000001.jsonl", 6)
+    assert (document["is_whole"], document["segment"], document["seq"]) == (
+        False,
+        "segment-00000001.jsonl",
+        6,
+    )
     assert document["offset"] > 0
     assert main(["audit", "verify", "--state-dir", str(state_dir)]) == ExitCode.AUDIT_CHAIN
     assert "expected record 6 at byte" in capsys.readouterr().err
@@ -94,7 +103,9 @@ def test_a_record_that_cannot_be_proven_is_a_wrong_argument(
     assert code == ExitCode.USAGE
 
 
-def test_records_are_shown_by_kind_time_and_number(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_are_shown_by_kind_time_and_number(
+    state_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = ("show", "--state-dir", str(state_dir))
 
     _, every = _run(capsys, *given)
