@@ -216,12 +216,20 @@ class _WholeCheck:
 
     def follow(self, lines: list[bytes]) -> Iterator[Kind]:
         chain = self.chain
-        for line, kind, head in check_lines(lines, chain.seq + 1, chain.head):
-            if kind is Kind.CHECKPOINT:
-                check_checkpoint(decode(line).body, chain, self._key)
-                self.checkpoints, self.signed_seq = self.checkpoints + 1, chain.seq
-            chain.advance(head)
-            yield kind
+        heads: list[
+            bytes
+        ] = []  # of lines that are good, but not in the tree yet: adding many at once is faster
+        try:
+            for line, kind, head in check_lines(lines, chain.seq + 1, chain.head):
+                if kind is Kind.CHECKPOINT:
+                    chain.advance(heads)
+                    heads.clear()
+                    check_checkpoint(decode(line).body, chain, self._key)
+                    self.checkpoints, self.signed_seq = self.checkpoints + 1, chain.seq
+                heads.append(head)
+                yield kind
+        finally:
+            chain.advance(heads)
 
 
 class _SegmentReader:
@@ -262,12 +270,14 @@ class _SegmentReader:
     def _accept_lines(self) -> str | None:
         """Go on from where we are; why it stopped, None at the end of the file."""
         checks, visit, number = self._checks, self._visit, self._number
+        seq = checks.seq
         try:
             for offset, lines in split_lines(self._disk, self._path, self._offset):
                 self._offset = offset
                 for line, kind in zip(lines, checks.follow(lines), strict=True):
+                    seq += 1
                     if visit is not None:
-                        visit(StoredLine(number, self._offset, kind, checks.seq, line))
+                        visit(StoredLine(number, self._offset, kind, seq, line))
                     self._offset += len(line)
         except LineError as error:
             return str(error)
