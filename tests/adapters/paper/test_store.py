@@ -348,6 +348,11 @@ def test_file_of_something_else_is_refused(tmp_path: Path) -> None:
         VenueStore(path)
 
 
+def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="expected a file that can be opened"):
+        VenueStore(tmp_path)
+
+
 def test_log_without_its_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "v.sqlite-wal").write_bytes(b"x")
 
