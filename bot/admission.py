@@ -4,19 +4,19 @@ Guardrails and door have asked the same before; between them and the venue's cli
 may have come in the meantime.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from adapters.paper.orders import OrderRequest
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
 
 
-def admission(gate: TradingGate, owner: Callable[[str], str | None]) -> Callable[[OrderRequest], str]:
+def admission(gate: TradingGate, names: Mapping[str, str]) -> Callable[[OrderRequest], str]:
     """Build the check of one host.
 
     Args:
         gate: Asked for the strategy and the instrument of each order.
-        owner: Name of the strategy that has an order of this id at work; None where none has.
+        names: Name of each strategy, by the owner that its orders carry.
 
     Returns:
         A function that says why an order must not be sent; empty where it may.
@@ -25,9 +25,9 @@ def admission(gate: TradingGate, owner: Callable[[str], str | None]) -> Callable
     def objection(request: OrderRequest) -> str:
         if request.reduce_only:
             return ""
-        strategy = owner(request.client_order_id)
+        strategy = names.get(request.owner)
         if strategy is None:
-            return "no strategy of ours has this order at work"
+            return f"expected an order of one of {list(names)}, found {request.owner!r}"
         state = gate.state(strategy, request.instrument_id)
         if state is not TradingState.ACTIVE:
             return f"trading state {state.value}: {gate.reason(strategy, request.instrument_id)}"

@@ -1,6 +1,6 @@
-"""Strategies as the operator's commands and the last gate before the venue reach them."""
+"""Strategies as the operator's commands reach them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from strategies.guardrails import GuardrailReason, RiskBook
 from strategies.orders import OrderIntent, OrderRole
@@ -57,15 +57,3 @@ def release_latches(book: RiskBook) -> tuple[str, ...]:
         book.release(GuardrailReason.STATE_DRAWDOWN)
     book.release(GuardrailReason.REJECT_RATE)
     return (GuardrailReason.DAILY_LOSS.value,) if book.daily_loss.latched else ()
-
-
-def owner_of(strategies: Sequence[PolicyStrategy]) -> Callable[[str], str | None]:
-    """Build a function that says which strategy has an order at work; None where none has."""
-
-    def owner(client_order_id: str) -> str | None:
-        for strategy in strategies:
-            if any(intent.client_order_id == client_order_id for intent in strategy.working_intents()):
-                return strategy.name
-        return None
-
-    return owner

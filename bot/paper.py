@@ -29,7 +29,6 @@ from adapters.replay import ReplayConfig, ReplayDataClientFactory, ReplayStatus
 from bot.admission import admission
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.config import AccountType, HostConfig
-from bot.desks import owner_of
 from bot.engine_costs import CostMeter
 from bot.market_data import bar_types_of, latency_ns, make_playback
 from strategies.gate import TradingGate
@@ -104,7 +103,7 @@ def make_paper_node(
             monotonic=monotonic,
         ),
     )
-    execution.admit = admission(gate, owner_of(wired.strategies))
+    execution.admit = admission(gate, {str(one.strategy_id): one.name for one in wired.strategies})
     strategy = wired.strategies[0]
     fence.send = lambda params: strategy.query_account(execution.account_id, params=params)
     replay.settle = _barrier(wired, replay.status, fence)
