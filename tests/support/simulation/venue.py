@@ -221,7 +221,7 @@ class SimVenue:
         if not order.is_open:
             return
         left = order.lots - order.filled
-        is_part = left > 1 and self._rng.random() < self._weather.partial
+        is_part = not self.is_well and left > 1 and self._rng.random() < self._weather.partial
         if order.intent.kind is OrderKind.LIMIT_IOC and not self._is_reached(order):
             self._end(order, "CANCELED", "its price was not there")
             return
