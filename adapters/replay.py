@@ -15,6 +15,10 @@ The feed runs as a supervised task: what it raises is counted and logged, and it
 after the last one it gave, so no bar comes twice and none is skipped. It gives up when it fails
 `ReplayConfig.max_failures` times without playing an event in between; a watchdog finds that in
 `ReplayStatus`.
+
+After a restart the replay starts a warm-up before the time at which the venue stands. All of it goes to the
+venue and to the node; the venue ignores what it has taken before, and who subscribes to bars tells by
+`ReplayStatus.is_warm_up` which ones were played in an earlier life.
 """
 
 import asyncio
@@ -108,6 +112,12 @@ class ReplayStatus:
     """Whether the feed gave up."""
     due_at: float | None = None
     """When the events now waited for are due, by the loop's clock, seconds; None before the first."""
+    resume_ns: int = 0
+    """Market time that an earlier life had reached, UTC nanoseconds; 0 in the first one."""
+
+    def is_warm_up(self, ts_event: int) -> bool:
+        """Tell whether an event was played before the restart, so that it is only remembered now."""
+        return ts_event <= self.resume_ns
 
 
 class ReplayConfig(DataClientConfig):
@@ -122,6 +132,8 @@ class ReplayConfig(DataClientConfig):
         history: Bars for warm-up requests; None serves none.
         speed: Event seconds per second; None plays as fast as decisions are made.
         paced_from_ns: Events before this time are played without a pause, as a warm-up.
+        start_ns: Events after this time are played; 0 plays from the beginning.
+        resume_ns: Market time that an earlier life had reached; 0 in the first one.
         start_after: Waited for before the first event; None starts with the first subscription.
         max_failures: Failures in a row, without an event in between, after which the feed gives up.
         restart_delay_secs: Pause before a restart, doubled with every failure in a row.
@@ -138,6 +150,8 @@ class ReplayConfig(DataClientConfig):
         history: History | None = None,
         speed: float | None = None,
         paced_from_ns: int = 0,
+        start_ns: int = 0,
+        resume_ns: int = 0,
         start_after: asyncio.Event | None = None,
         max_failures: int = 5,
         restart_delay_secs: float = 0.1,
@@ -153,10 +167,11 @@ class ReplayConfig(DataClientConfig):
         self.history = history
         self.speed = speed
         self.paced_from_ns = paced_from_ns
+        self.start_ns = start_ns
         self.start_after = start_after
         self.max_failures = max_failures
         self.restart_delay_secs = restart_delay_secs
-        self.status = ReplayStatus()
+        self.status = ReplayStatus(resume_ns=resume_ns)
 
 
 class ReplayDataClient(MarketDataClient):
@@ -192,6 +207,7 @@ class ReplayDataClient(MarketDataClient):
         if self.config.start_after is not None:
             await self.config.start_after.wait()
         status, failures, reached = self._status, 0, -1
+        status.ts_event = self.config.start_ns
         while not status.is_finished:
             try:
                 await self._play()

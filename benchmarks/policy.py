@@ -37,7 +37,7 @@ def measure() -> list[Figure]:
         FeatureVector(at, rng.standard_normal((INSTRUMENTS, FEATURES)), ready=True) for at in range(LOOKBACK)
     ]
     ledger = Ledger([instrument()] * INSTRUMENTS, 1000.0)
-    closes = np.ones(INSTRUMENTS)
+    closes = (1.0,) * INSTRUMENTS
     diagonal, full = RegimeFilter(params(is_full=False)), RegimeFilter(params(is_full=True))
     x = [0.1, -0.2, 0.3]
     belief = diagonal.update(x)

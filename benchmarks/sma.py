@@ -179,7 +179,7 @@ class CrossPolicy:
         from strategies.policies.protocol import Action
 
         self._hold = Action.hold(1)
-        self._long, self._short = Action(np.array([0.5])), Action(np.array([-0.5]))
+        self._long, self._short = Action((0.5,)), Action((-0.5,))
         self._side = 0
         self.flips = 0
 

@@ -6,12 +6,12 @@ may have come in the meantime.
 
 from collections.abc import Callable
 
-from adapters.paper.orders import OrderRequest
+from adapters.paper.client import Admit
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
 
 
-def admission(gate: TradingGate, owner: Callable[[str], str | None]) -> Callable[[OrderRequest], str]:
+def admission(gate: TradingGate, owner: Callable[[str], str | None]) -> Admit:
     """Build the check of one host.
 
     Args:
@@ -22,15 +22,15 @@ def admission(gate: TradingGate, owner: Callable[[str], str | None]) -> Callable
         A function that says why an order must not be sent; empty where it may.
     """
 
-    def objection(request: OrderRequest) -> str:
-        if request.reduce_only:
+    def objection(client_order_id: str, instrument_id: str, _side: str, reduce_only: bool) -> str:
+        if reduce_only:
             return ""
-        strategy = owner(request.client_order_id)
+        strategy = owner(client_order_id)
         if strategy is None:
             return "no strategy of ours has this order at work"
-        state = gate.state(strategy, request.instrument_id)
+        state = gate.state(strategy, instrument_id)
         if state is not TradingState.ACTIVE:
-            return f"trading state {state.value}: {gate.reason(strategy, request.instrument_id)}"
+            return f"trading state {state.value}: {gate.reason(strategy, instrument_id)}"
         return "" if gate.armed else "not armed"
 
     return objection

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ops.commands import ControlLimits, KillMode, TradingCommands
 from ops.disk import LocalDisk
 from ops.guardian import Guardian, GuardianLimits, watch
 from ops.kill_switch import KillSwitch
-from ops.latch import LATCH, Recorder, TradingLatch, as_fields
+from ops.latch import LATCH, Recorder, TradingLatch, as_fields, from_fields
 from strategies.errors import ConfigError
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
@@ -67,13 +67,19 @@ class Control:
             GuardianLimits(**limits), self._impose, now=time.time_ns, beat_secs=BEAT_SECS
         )
 
-    def open(self) -> None:
+    def open(self, remembered: Mapping[str, Any] | None = None) -> None:
         """Let what was restricted before hold again, and listen to the kill switch.
+
+        Args:
+            remembered: Newest change of the latch that the journal knows. Where the file has not seen it (it
+                was deleted, or put back from a backup), what held after it holds as well.
 
         Raises:
             ConfigError: If the kill switch cannot be watched: then its file would go unnoticed.
         """
         self.latch.load()
+        if remembered is not None and remembered["serial"] > self.latch.serial:
+            self.latch.adopt(map(from_fields, remembered["holding"]))
         for one in self.latch.restrictions:
             self._say(f"{one.scope} is {one.state.value} since before this start: {one.reason} ({one.who})")
         try:

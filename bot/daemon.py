@@ -13,23 +13,26 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import uvicorn
 
+from bot.chronicle import Chronicle
 from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
 from bot.control import Control
 from bot.exit_codes import ExitCode
 from bot.operator_view import OperatorView
-from bot.paper import PaperNode, make_paper_node
+from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
-from bot.state_dir import SOCKET, take_lock
+from bot.state_dir import SOCKET
 from ops.api.app import make_app
+from ops.disk import LocalDisk
 from ops.session import SessionRecorder, write_end
+from ops.state_dir import Purpose, StateDir, take_state_dir
 from strategies.errors import ConfigError
 from strategies.guardrails import TradingState
 from strategies.tape import Record, TapeSink
@@ -59,8 +62,9 @@ class Daemon:
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._flatten = host.settings.daemon.on_stop is OnStop.FLATTEN
-        self._control = Control(host, state_dir, record=_log_control, say=say)
-        self._lock: IO[str] | None = None
+        self._chronicle: Chronicle
+        self._control = Control(host, state_dir, record=self._note_control, say=say)
+        self._held_dir: StateDir
         self._paper: PaperNode
         self._recorder: SessionRecorder
         self._exit_code = ExitCode.OK
@@ -83,18 +87,28 @@ class Daemon:
         Raises:
             ConfigError: If another daemon holds the state directory, or a strategy cannot be built.
         """
-        self._lock = take_lock(self._state_dir)
+        self._held_dir = self._take_state_dir()
         loop = asyncio.get_running_loop()
+        self._chronicle = Chronicle.open(self._state_dir, loop, lambda _: self._end_unrecorded())
+        self._chronicle.begin(self._pins())
         loop.add_signal_handler(signal.SIGUSR1, self._control.on_kill_signal)
-        self._control.open()
+        self._control.open(self._chronicle.recall.latch)
         session_id = f"{self._started_at:%Y%m%dT%H%M%S}Z-{os.getpid()}"
         self._recorder = SessionRecorder(self._sessions_dir, session_id, self._pins())
-        tape = _Tapes(self._recorder, ConsoleTape(self._say), self._end_unrecorded, self._control.guardian)
+        others = (self._chronicle.tape, self._control.guardian, ConsoleTape(self._say))
+        tape = _Tapes(self._recorder, self._end_unrecorded, others)
         log_dir = self._state_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self._paper = make_paper_node(
-            self.host, tape=tape, gate=self._control.gate, log_dir=log_dir, monotonic=time.perf_counter
+            self.host,
+            tape=tape,
+            gate=self._control.gate,
+            store=open_store(self._state_dir),
+            chronicle=self._chronicle,
+            log_dir=log_dir,
+            monotonic=time.perf_counter,
         )
+        self._bring_back()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
         socket = self._state_dir / SOCKET
@@ -106,7 +120,11 @@ class Daemon:
         self._node = asyncio.create_task(self._paper.node.run_async())
         await self._wait_until_running()
         socket.chmod(0o660)
-        self._control.attach(self._paper)
+        self._control.attach(
+            self._paper,
+            journal_fault=lambda: self._chronicle.fault,
+            unreconciled=lambda: "; ".join(self._chronicle.report.unexplained),
+        )
         self.state = "READY"
         self._paper.started.set()
         elapsed = (datetime.now(UTC) - self._started_at).total_seconds()
@@ -115,6 +133,33 @@ class Daemon:
             f"READY after {elapsed:.1f} s: {', '.join(one.config.name for one in self.host.strategies)} "
             f"on {self.host.settings.venue.name} (paper), session {session_id}"
         )
+
+    def _take_state_dir(self) -> StateDir:
+        settings = self.host.settings
+        held = take_state_dir(
+            self._state_dir,
+            Purpose(settings.kind.value, settings.venue.name),
+            LocalDisk(),
+            config=str(self.host.path),
+            created=self._started_at.isoformat(),
+        )
+        (self._state_dir / SOCKET).unlink(missing_ok=True)
+        return held
+
+    def _bring_back(self) -> None:
+        paper = self._paper
+        report = self._chronicle.bring_back(paper.wired, paper.account, paper.resume_ns)
+        for line in report.unexplained:
+            self._say(f"NOT RECONCILED: {line}")
+        if not report.is_clean:
+            self._control.gate.reconciled = False
+        if paper.resume_ns:
+            at = datetime.fromtimestamp(paper.resume_ns // 1_000_000_000, UTC)
+            self._say(
+                f"going on at {at:%Y-%m-%d %H:%M:%S}: {len(report.working)} orders at work, "
+                f"{len(report.booked)} executions heard of now, {len(report.abandoned)} orders given up that "
+                "never arrived"
+            )
 
     async def _wait_until_running(self) -> None:
         hub = self._paper.wired.hub
@@ -134,13 +179,14 @@ class Daemon:
         replay = self._paper.replay
         while not self._stop.is_set():
             self._recorder.flush()
+            self._chronicle.tick()
             if self._node.done():
                 self._end("the trading node ended by itself", ExitCode.INTERNAL)
             elif (fault := self._paper.wired.hub.failure) is not None:
                 self._end(f"the panel hub failed: {type(fault).__name__}: {fault}", ExitCode.INTERNAL)
             elif replay.is_dead:
                 self._end(f"the feed gave up: {replay.failure}", ExitCode.TEMPORARY)
-            elif self._recorder.fault is not None:
+            elif self._recorder.fault is not None or self._chronicle.fault:
                 self._end_unrecorded()
             elif replay.is_finished and self.host.settings.replay.at_end == "stop":
                 self._end("the data ended", ExitCode.OK)
@@ -157,7 +203,8 @@ class Daemon:
         self._end(f"signal {signal.Signals(number).name}", ExitCode.OK)
 
     def _end_unrecorded(self) -> None:
-        self._end(f"the session cannot be recorded: {self._recorder.fault}", ExitCode.IO)
+        fault = self._recorder.fault or self._chronicle.fault
+        self._end(f"the session cannot be recorded: {fault}", ExitCode.IO)
 
     def _end(self, reason: str, code: ExitCode) -> None:
         if not self._stop.is_set():
@@ -188,10 +235,11 @@ class Daemon:
         self.state = "STOPPED"
         self._report_end()
         self._recorder.close()
-        if self._lock is not None:
-            self._lock.close()
-        # Last of all: who waits for it may start the next daemon at once.
         end = {"exit_code": int(self._exit_code), "reason": self._stop_reason, "holdings": self._holdings}
+        self._chronicle.close(end)
+        self._paper.close()
+        self._held_dir.release()
+        # Last of all: who waits for it may start the next daemon at once.
         write_end(self._recorder.directory, end)
 
     async def _wait_for_orders(self, deadline: float) -> None:
@@ -233,6 +281,10 @@ class Daemon:
                 self._say(f"{strategy.name} was halted: {self._control.gate.reason(strategy.name)}")
         self._say(f"stopped: {self._stop_reason}; records in {self._recorder.directory}")
 
+    def _note_control(self, kind: str, fields: dict[str, Any]) -> None:
+        _LOG.warning("%s", kind, extra={"fields": fields})
+        self._chronicle.record(kind, fields)
+
     def _view(self) -> OperatorView:
         return OperatorView(
             self.host,
@@ -259,10 +311,10 @@ class _Tapes:
     """Writes each record to the session, then shows it to whoever else looks at records."""
 
     def __init__(
-        self, recorder: SessionRecorder, console: ConsoleTape, on_fault: Callable[[], None], *others: TapeSink
+        self, recorder: SessionRecorder, on_fault: Callable[[], None], others: Sequence[TapeSink]
     ) -> None:
         self._recorder = recorder
-        self._others = (*others, console)
+        self._others = tuple(others)
         self._on_fault = on_fault
 
     def write(self, record: Record) -> None:
@@ -271,10 +323,6 @@ class _Tapes:
             self._on_fault()  # at once: at full speed much is decided before the main loop looks
         for other in self._others:
             other.write(record)
-
-
-def _log_control(kind: str, fields: dict[str, Any]) -> None:
-    _LOG.warning("%s", kind, extra={"fields": fields})
 
 
 class _Server(uvicorn.Server):

@@ -3,10 +3,13 @@
 The node, its clients and the strategies share the main thread's loop. The replay waits at a barrier until
 the strategies have decided on a bar and their orders are at the venue, so the same bars give the same
 decisions and fills as in a backtest, at any speed.
+
+With a store the venue remembers: a new node goes on at the market time that the last one had reached, with
+its orders, positions and balances, and plays the bars before as a warm-up.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
@@ -19,20 +22,26 @@ from nautilus_trader.model import Bar, QuoteTick, TraderId
 
 from adapters.catalog import Catalog, interval_ns_of
 from adapters.instruments import spec_of
+from adapters.paper.claims import OrderClaims
 from adapters.paper.client import PaperExecutionClientConfig, PaperExecutionClientFactory
 from adapters.paper.fence import CommandFence
 from adapters.paper.gateway import PaperGateway
 from adapters.paper.ledger import AccountKind
+from adapters.paper.queries import PaperQueries
+from adapters.paper.recovery import RecoveryClientConfig, RecoveryClientFactory, owners
 from adapters.paper.state import VenueConfig
+from adapters.paper.store import VenueStore
 from adapters.paper.translate import venue_instrument
 from adapters.paper.venue import PaperVenue
 from adapters.replay import ReplayConfig, ReplayDataClientFactory, ReplayStatus
 from bot.admission import admission
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
+from bot.chronicle import Account, Chronicle
 from bot.config import AccountType, HostConfig
 from bot.desks import owner_of
 from bot.engine_costs import CostMeter
 from bot.market_data import bar_types_of, latency_ns, make_playback
+from ops.reconciliation import Holdings
 from strategies.gate import TradingGate
 from strategies.tape import TapeSink
 
@@ -41,6 +50,7 @@ _UNLIMITED_RATE = "1000000/00:00:01"
 # A daemon lives long and plays slowly: what it holds at a time counts, not how fast it is read.
 _STRETCH_ROWS = 500
 _PURGE_MINS = 10
+_VENUE_FILE = "paper-venue.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +67,67 @@ class PaperNode:
     """Close of the first bar, UTC nanoseconds."""
     last_ns: int
     """Close of the last bar, UTC nanoseconds."""
+    queries: PaperQueries
+    """What the venue knows; ask it before the node runs, too."""
+    store: VenueStore | None
+    is_cash: bool
+    """Whether a purchase takes its whole value from the account."""
+
+    @property
+    def account(self) -> Account:
+        """The venue's side of a reconciliation."""
+        return Account(self.queries, self._account_holdings, self.is_cash)
+
+    def _account_holdings(self) -> Holdings:
+        positions: dict[str, float] = {}
+        for one in self.queries.positions():
+            positions[one.instrument_id] = positions.get(one.instrument_id, 0.0) + float(one.quantity)
+        currency = next(iter(self.gateway.venue.config.balances))
+        cash = next(one.total for one in self.queries.balances() if one.currency == currency)
+        return Holdings(positions, float(cash))
+
+    @property
+    def resume_ns(self) -> int:
+        """Market time that the last node had reached, UTC nanoseconds; 0 where there was none."""
+        return self.replay.resume_ns
+
+    def close(self) -> None:
+        """Write the venue down for the next node and give its file back; call it when the node has ended.
+
+        Raises:
+            StateWriteError: If the disk refuses; all that the venue has answered is on it.
+        """
+        if self.store is not None:
+            self.gateway.save()
+            self.store.close()
 
 
 def make_paper_node(
-    host: HostConfig, *, tape: TapeSink, gate: TradingGate, log_dir: Path, monotonic: Callable[[], float]
+    host: HostConfig,
+    *,
+    tape: TapeSink,
+    gate: TradingGate,
+    log_dir: Path,
+    monotonic: Callable[[], float],
+    store: VenueStore | None = None,
+    chronicle: Chronicle | None = None,
 ) -> PaperNode:
     """Build the node with its clients and strategies; nothing runs yet.
+
+    Args:
+        host: What trades, and on which bars.
+        tape: Takes the records.
+        gate: The trading state.
+        log_dir: Where the engine's log goes.
+        monotonic: Clock for measuring how long decisions take.
+        store: The venue's memory, see `open_store`; None for a venue that forgets. Close it if this raises.
+        chronicle: Where intents are written down before orders leave, and states after each bar; None where
+            nothing outlives the process.
 
     Raises:
         ConfigError: If a strategy cannot be built.
         CatalogError: If bars are missing or damaged.
+        StateError: If the memory is of another venue, or has a position in what is not traded any more.
     """
     settings = host.settings
     catalog = Catalog(host.catalog_path)
@@ -75,8 +136,8 @@ def make_paper_node(
     may_short = settings.venue.account_type is AccountType.MARGIN
     rules = {name: trading_rules(spec_of(one), may_short=may_short) for name, one in instruments.items()}
     meter = CostMeter(settings.costs, rules)
-    gateway = PaperGateway(_make_venue(host, instruments, meter))
-    fence = CommandFence()
+    venue = _make_venue(host, instruments, meter, store)
+    gateway, fence, claims = PaperGateway(venue, store), CommandFence(), OrderClaims()
     started = asyncio.Event()
     replay = ReplayConfig(
         venue=settings.venue.name,
@@ -85,9 +146,11 @@ def make_paper_node(
         market=gateway,
         speed=None if settings.replay.speed == "max" else settings.replay.speed,
         start_after=started,
+        resume_ns=venue.state.ts,
     )
-    execution = PaperExecutionClientConfig(gateway=gateway, fence=fence)
-    node = _make_node(host, replay, execution, log_dir)
+    execution = PaperExecutionClientConfig(gateway=gateway, fence=fence, claims=claims)
+    recovering = [RecoveryClientConfig(gateway=gateway, owner=one, claims=claims) for one in owners(venue)]
+    node = _make_node(host, replay, execution, recovering, log_dir)
     wired = wire(
         node,
         host.strategies,
@@ -102,18 +165,43 @@ def make_paper_node(
             free_base=None if may_short else _holdings(gateway.venue),
             panel_timeout_secs=None,  # the barrier flushes
             on_bar=meter.note_bar,
+            after_bar=None if chronicle is None else chronicle.write_states,
+            log=None if chronicle is None else chronicle.outbox,
             monotonic=monotonic,
         ),
     )
     execution.admit = admission(gate, owner_of(wired.strategies))
+    claims.claimants = {
+        str(one.strategy_id): one.set_external_order_instrument_ids for one in wired.strategies
+    }
     strategy = wired.strategies[0]
     fence.send = lambda params: strategy.query_account(execution.account_id, params=params)
-    replay.settle = _barrier(wired, replay.status, fence)
-    replay.paced_from_ns = playback.first_ns + _warmup_ns(host, wired)
-    return PaperNode(node, wired, replay.status, gateway, started, playback.first_ns, playback.last_ns)
+    replay.settle = _barrier(wired, replay.status, fence, chronicle)
+    _set_times(replay, playback.first_ns, _warmup_ns(host, wired), _longest_bar_ns(host))
+    ends = (playback.first_ns, playback.last_ns)
+    queries = PaperQueries(venue)
+    return PaperNode(node, wired, replay.status, gateway, started, *ends, queries, store, not may_short)
 
 
-def _make_venue(host: HostConfig, instruments: dict[str, Any], meter: CostMeter) -> PaperVenue:
+def open_store(state_dir: Path) -> VenueStore:
+    """Open the paper venue's memory in a state directory, or make it.
+
+    Raises:
+        StateError: If it is damaged, or in use by another process.
+    """
+    return VenueStore(state_dir / _VENUE_FILE)
+
+
+def _set_times(replay: ReplayConfig, first_ns: int, warmup_ns: int, longest_bar_ns: int) -> None:
+    resume_ns = replay.status.resume_ns
+    replay.paced_from_ns = max(first_ns + warmup_ns, resume_ns)
+    # One bar more: the venue may stand within a bar, of which the close is still to come.
+    replay.start_ns = max(0, resume_ns - warmup_ns - longest_bar_ns)
+
+
+def _make_venue(
+    host: HostConfig, instruments: dict[str, Any], meter: CostMeter, store: VenueStore | None
+) -> PaperVenue:
     settings = host.settings
 
     def commission(
@@ -131,11 +219,19 @@ def _make_venue(host: HostConfig, instruments: dict[str, Any], meter: CostMeter)
         latency_ns=latency_ns(host),
         nearest_extreme_first=settings.venue.bar_adaptive_high_low_ordering,
     )
-    return PaperVenue(config, [venue_instrument(one) for one in instruments.values()], commission)
+    rules = [venue_instrument(one) for one in instruments.values()]
+    venue = PaperVenue(config, rules, commission, archive=store)
+    if store is not None:
+        store.restore(venue)
+    return venue
 
 
 def _make_node(
-    host: HostConfig, replay: ReplayConfig, execution: PaperExecutionClientConfig, log_dir: Path
+    host: HostConfig,
+    replay: ReplayConfig,
+    execution: PaperExecutionClientConfig,
+    recovering: Sequence[RecoveryClientConfig],
+    log_dir: Path,
 ) -> LiveNode:
     name = host.settings.venue.name
     logging = LoggerConfig(
@@ -143,7 +239,7 @@ def _make_node(
         fileout_level=getattr(LogLevel, host.settings.daemon.log_level),
         file_config=FileWriterConfig(directory=str(log_dir), file_name="engine", file_format="json"),
     )
-    return (
+    builder = (
         LiveNode.builder("ARGONAUT", TraderId("ARGONAUT-001"), Environment.LIVE)
         .with_logging(logging)
         .with_delay_post_stop_secs(0)
@@ -166,8 +262,10 @@ def _make_node(
         )
         .add_data_client(name, ReplayDataClientFactory, replay)
         .add_exec_client(name, PaperExecutionClientFactory, execution)
-        .build()
     )
+    for one in recovering:
+        builder = builder.add_exec_client(f"{name}-{one.owner}", RecoveryClientFactory, one)
+    return builder.build()
 
 
 class _Source:
@@ -176,7 +274,7 @@ class _Source:
     def __init__(self, host: HostConfig, catalog: Catalog) -> None:
         self._host = host
         self._catalog = catalog
-        self._longest_ns = max(interval_ns_of(name) for name in bar_types_of(host))
+        self._longest_ns = _longest_bar_ns(host)
 
     def __call__(self, after_ns: int) -> Iterator[QuoteTick | Bar]:
         # The quote at a bar's open comes long before its close, by which the playback cuts.
@@ -195,12 +293,24 @@ class _Source:
             yield from (event for event in events if event.ts_event > after_ns)
 
 
-def _barrier(wired: Wired, status: ReplayStatus, fence: CommandFence) -> Callable[[int], Any]:
+def _longest_bar_ns(host: HostConfig) -> int:
+    return max(interval_ns_of(name) for name in bar_types_of(host))
+
+
+def _barrier(
+    wired: Wired, status: ReplayStatus, fence: CommandFence, chronicle: Chronicle | None
+) -> Callable[[int], Any]:
+    doors = [strategy.door for strategy in wired.strategies]
+
     async def settle(ts_event: int) -> None:
         while wired.hub.bars_seen < status.bars_sent and wired.hub.failure is None:
             await asyncio.sleep(0)
         wired.hub.flush(ts_event)
+        while not all(door.is_settled for door in doors):
+            await asyncio.sleep(0)  # intents are on their way to the disk
         await fence.reached()
+        while chronicle is not None and not chronicle.is_keeping_up:
+            await asyncio.sleep(0)
 
     return settle
 

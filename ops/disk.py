@@ -6,8 +6,33 @@ stand in for it: one that tears writes, fills up, and forgets what was not synce
 
 import errno
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+LOW_BYTES = 256 * 2**20
+"""Below this much free space nothing may add risk."""
+
+FULL_BYTES = 64 * 2**20
+"""Below this much trading latches: room for the record of the way out is kept."""
+
+
+class Room(StrEnum):
+    """How much space there is, by what may still be done."""
+
+    AMPLE = "ample"
+    """Everything."""
+    LOW = "low"
+    """Nothing that adds risk."""
+    FULL = "full"
+    """Latch: only what takes risk away."""
+
+
+def room(free_bytes: int) -> Room:
+    """What so much free space allows; to be asked each second."""
+    if free_bytes < FULL_BYTES:
+        return Room.FULL
+    return Room.LOW if free_bytes < LOW_BYTES else Room.AMPLE
 
 
 class DiskFile(Protocol):

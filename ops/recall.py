@@ -103,6 +103,8 @@ class Recall:
         """Newest state of what all strategies share."""
         self.baseline: Mapping[str, Any] | None = None
         """What the account held beside ours when it was last agreed on."""
+        self.latch: Mapping[str, Any] | None = None
+        """Newest change of the latch, with what held after it."""
         self.session: Mapping[str, Any] | None = None
         """How the newest session began."""
         self.ended_in_order = True
@@ -116,6 +118,7 @@ class Recall:
             Kind.OUTCOME: self._take_outcome,
             Kind.FILL: self._take_fill,
             Kind.RECONCILE: self._take_reconcile,
+            Kind.LATCH: self._take_latch,
             Kind.SESSION_START: self._take_start,
             Kind.STOP: self._take_stop,
         }
@@ -177,6 +180,9 @@ class Recall:
     def _take_reconcile(self, record: Record) -> None:
         if "baseline" in record.body:
             self.baseline = record.body["baseline"]
+
+    def _take_latch(self, record: Record) -> None:
+        self.latch = record.body
 
     def _take_start(self, record: Record) -> None:
         self.session, self.ended_in_order = record.body, False

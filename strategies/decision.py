@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from strategies.allocation import allocate
 from strategies.config import StrategyConfig
 from strategies.errors import ConfigError, DataError
@@ -26,7 +24,7 @@ from strategies.guardrails import (
     TradingState,
     Verdict,
 )
-from strategies.market import Floats, Instrument, Panel
+from strategies.market import Instrument, Panel
 from strategies.observation import Observation, ObservationBuilder
 from strategies.orders import (
     Bracket,
@@ -118,15 +116,14 @@ class DecisionPipeline:
         self.latched: GuardrailReason | None = None
         """The loss limit that the newest bar latched; None mostly."""
         self._ts_event = 0
-        self._closes = [0.0] * len(instruments)
-        self._closes_array: Floats = np.zeros(len(instruments))
+        self._closes = (0.0,) * len(instruments)
         self._volumes = [0.0] * len(instruments)
         self._last_bar_ts = [0] * len(instruments)
         self._regime_columns = _regime_columns(config, stages.features.columns)
         self._regime_row = _regime_row(config)
 
     @property
-    def closes(self) -> list[float]:
+    def closes(self) -> tuple[float, ...]:
         """Last close of each instrument, quote currency; 0 before the first."""
         return self._closes
 
@@ -155,8 +152,7 @@ class DecisionPipeline:
         self.latched = None
         if not features.ready:
             return False
-        self._closes_array = np.array(self._closes)
-        stages.sizer.observe(self._closes_array)
+        stages.sizer.observe(self._closes)
         self.belief = self._update_regime(features)
         self.latched = stages.book.mark(panel.ts_event, stages.ledger.equity, self._regime_state)
         stages.observation.push(features)
@@ -177,8 +173,7 @@ class DecisionPipeline:
         self._note_bars(panel)
         if not features.ready:
             return
-        self._closes_array = np.array(self._closes)
-        stages.sizer.observe(self._closes_array)
+        stages.sizer.observe(self._closes)
         self.belief = self._update_regime(features)
         stages.observation.push(features)
 
@@ -189,35 +184,28 @@ class DecisionPipeline:
             What was decided, what the guardrails said to it, and what is to be sent.
         """
         stages = self.stages
-        observation = stages.observation.build(stages.ledger, self._closes_array, self.belief)
+        ledger, sizer, belief, closes = stages.ledger, stages.sizer, self.belief, self._closes
+        observation = stages.observation.build(ledger, closes, belief)
         action = stages.policy.act(observation)
-        sizing = SizingContext(
-            equity=stages.ledger.equity,
-            closes=self._closes_array,
-            positions=observation.positions,
-            action=action,
-            belief=self.belief,
-        )
+        held = ledger.weights()
+        sizing = SizingContext(ledger.equity, closes, held, action, belief)
         weights = allocate(
-            action,
-            stages.ledger.weights(),
-            self.config.allocation,
-            scale=lambda wanted: stages.sizer.scale(wanted, sizing),
+            action, held, self.config.allocation, scale=lambda wanted: sizer.scale(wanted, sizing)
         )
-        target = stages.sizer.size(weights, sizing)
+        target = sizer.size(weights, sizing)
         trades = self._plan(target, conditions)
         verdicts, orders = self._check_and_plan(trades, conditions, action.confidence)
         record = DecisionRecord(
             ts_event=self._ts_event,
             strategy=self.config.name,
             observation_sha256=_observation_sha256(observation),
-            regime_state=-1 if self._regime_state is None else self._regime_state,
-            regime_probs=() if self.belief is None else self.belief.probs,
-            closes=tuple(self._closes),
-            action=tuple(action.values.tolist()),
+            regime_state=-1 if belief is None else belief.state,
+            regime_probs=() if belief is None else belief.probs,
+            closes=closes,
+            action=action.values,
             confidence=action.confidence,
-            weights=tuple(weights.tolist()),
-            targets=tuple(target.quantities.tolist()),
+            weights=weights,
+            targets=target.quantities,
         )
         return Decision(record, verdicts, orders)
 
@@ -260,12 +248,14 @@ class DecisionPipeline:
     def _plan(self, target: Target, conditions: Conditions) -> tuple[Trade, ...]:
         positions, closes = self.stages.ledger.positions, self._closes
         trades = plan_trades(target, positions, closes, self.instruments)
+        if not trades:
+            return ()
         if conditions.free_base is not None and any(trade.quantity < 0.0 for trade in trades):
             free = [conditions.free_base(instrument.base_currency) for instrument in self.instruments]
             trades = plan_trades(target, positions, closes, self.instruments, free)
         if conditions.busy:
             trades = tuple(trade for trade in trades if trade.index not in conditions.busy)
-        return fit_to_cash(trades, self._spendable(conditions), self.instruments) if trades else trades
+        return fit_to_cash(trades, self._spendable(conditions), self.instruments)
 
     def _spendable(self, conditions: Conditions) -> float:
         ledger = self.stages.ledger
@@ -275,11 +265,13 @@ class DecisionPipeline:
         return ledger.cash - working - self.config.sizing.cash_buffer_frac * ledger.equity
 
     def _note_bars(self, panel: Panel) -> None:
+        closes = list(self._closes)
         for index, bar in enumerate(panel.bars):
             if bar is not None:
-                self._closes[index] = bar.close
+                closes[index] = bar.close
                 self._volumes[index] = bar.volume
                 self._last_bar_ts[index] = bar.ts_event
+        self._closes = tuple(closes)
 
     def _update_regime(self, features: FeatureVector) -> RegimeBelief | None:
         regime = self.stages.regime
@@ -356,10 +348,8 @@ class DecisionPipeline:
 
 
 def _observation_sha256(observation: Observation) -> str:
-    digest = hashlib.sha256(observation.features.tobytes())
-    digest.update(observation.portfolio.tobytes())
-    digest.update(observation.beliefs.tobytes())
-    return digest.hexdigest()
+    seen = b"".join((observation.features, observation.portfolio, observation.beliefs))
+    return hashlib.sha256(seen).hexdigest()
 
 
 def _verdict_record(ts_event: int, strategy: str, trade: Trade, verdict: Verdict) -> VerdictRecord:

@@ -3,6 +3,7 @@
 Flow: **market** → features → regime → observation → policies → allocation → sizing → guardrails → orders.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from functools import cache
@@ -16,6 +17,9 @@ type Floats = npt.NDArray[np.float64]
 
 type Float32s = npt.NDArray[np.float32]
 """Array of float32, as a neural network reads it."""
+
+type Vector = Sequence[float]
+"""One number per instrument, in configuration order: a list or tuple, read faster than a small array."""
 
 
 class BarRow(NamedTuple):

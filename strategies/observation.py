@@ -51,12 +51,12 @@ class Observation:
     """Filtered regime probabilities, shape (K,); empty where the policy is not shown them."""
     features: Floats
     """Newest feature row in full precision, shape (N, F)."""
-    closes: Floats
-    """Last close of each instrument, shape (N,), quote currency."""
+    closes: tuple[float, ...]
+    """Last close of each instrument, quote currency."""
     columns: tuple[str, ...]
     """Names of the F features."""
-    positions: Floats
-    """Signed base units, shape (N,)."""
+    positions: tuple[float, ...]
+    """Signed base units of each instrument."""
     bars_held: tuple[int, ...]
     """Bars since each position was opened; 0 where there is none."""
     belief: RegimeBelief | None
@@ -147,12 +147,12 @@ class ObservationBuilder:
         self._latest = features
         self._filled += 1
 
-    def build(self, ledger: Ledger, closes: Floats, belief: RegimeBelief | None) -> Observation:
+    def build(self, ledger: Ledger, closes: tuple[float, ...], belief: RegimeBelief | None) -> Observation:
         """Join the window with the book and the belief, all as of the newest row.
 
         Args:
             ledger: The strategy's book, marked at ``closes``.
-            closes: Last close of each instrument, shape (N,), quote currency.
+            closes: Last close of each instrument, quote currency.
             belief: Regime belief after the newest row.
 
         Raises:
@@ -174,7 +174,7 @@ class ObservationBuilder:
             features=latest.values,
             closes=closes,
             columns=self._columns,
-            positions=np.array(ledger.positions),
+            positions=tuple(ledger.positions),
             bars_held=tuple(ledger.bars_held),
             belief=belief,
         )

@@ -18,6 +18,9 @@ VOLATILITY_HALFLIFE_BARS = 64
 
 _DECAY = 0.5 ** (1.0 / VOLATILITY_HALFLIFE_BARS)
 
+_DERIVED = ("_decimals", "_weights")
+"""What follows from the instruments or from the rest of the state."""
+
 
 class Ledger:
     """Positions, cash and equity of one strategy, from fills and closes only.
@@ -35,6 +38,7 @@ class Ledger:
         "_last_equity",
         "_traded_notional",
         "_variance",
+        "_weights",
         "average_prices",
         "bars_held",
         "capital",
@@ -73,6 +77,7 @@ class Ledger:
         self._traded_notional = 0.0
         self._last_equity = capital_quote
         self._variance = 0.0
+        self._weights: tuple[float, ...] | None = None
 
     def apply_fill(self, index: int, quantity: float, price: float, fee: float) -> None:
         """Book one execution.
@@ -147,7 +152,7 @@ class Ledger:
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as plain JSON values."""
-        return {name: _plain(getattr(self, name)) for name in self.__slots__ if name != "_decimals"}
+        return {name: _plain(getattr(self, name)) for name in self.__slots__ if name not in _DERIVED}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Take over what `snapshot` gave.
@@ -155,7 +160,7 @@ class Ledger:
         Raises:
             SafetyError: If it is damaged or of another number of instruments. The state is unchanged.
         """
-        names = [name for name in self.__slots__ if name != "_decimals"]
+        names = [name for name in self.__slots__ if name not in _DERIVED]
         count = len(self.positions)
         try:
             values = {name: _same_shape(snapshot[name], getattr(self, name), count) for name in names}
@@ -166,22 +171,29 @@ class Ledger:
             ) from error
         for name, value in values.items():
             setattr(self, name, value)
+        self._weights = None
 
     @property
     def rolling_volatility(self) -> float:
         """Running standard deviation of the book's return per bar."""
         return math.sqrt(self._variance)
 
-    def weights(self) -> list[float]:
+    def weights(self) -> tuple[float, ...]:
         """Value of each position as a signed fraction of equity; zeros when equity is gone."""
-        if self.equity <= 0.0:
-            return [0.0] * len(self.positions)
-        return [
-            position * close / self.equity
-            for position, close in zip(self.positions, self.closes, strict=True)
-        ]
+        if self._weights is None:
+            self._weights = self._weigh()
+        return self._weights
+
+    def _weigh(self) -> tuple[float, ...]:
+        equity = self.equity
+        if equity <= 0.0:
+            return (0.0,) * len(self.positions)
+        return tuple(
+            [position * close / equity for position, close in zip(self.positions, self.closes, strict=True)]
+        )
 
     def _revalue(self) -> None:
+        self._weights = None
         gross = net = unrealised = 0.0
         for position, close, average in zip(self.positions, self.closes, self.average_prices, strict=True):
             if position != 0.0:

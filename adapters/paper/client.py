@@ -34,6 +34,7 @@ from nautilus_trader.model import (
     AccountType,
     ClientOrderId,
     Currency,
+    ExecutionMassStatus,
     FillReport,
     OmsType,
     OrderStatusReport,
@@ -45,6 +46,7 @@ from nautilus_trader.model import (
 )
 
 from adapters.paper import translate
+from adapters.paper.claims import OrderClaims
 from adapters.paper.fence import CommandFence
 from adapters.paper.gateway import PaperGateway
 from adapters.paper.ledger import AccountKind
@@ -68,6 +70,8 @@ class PaperExecutionClientConfig(ExecutionClientConfig):
         gateway: The line to the venue; the data client gives it market data.
         fence: Where marks are reported to; None where nobody waits.
         admit: The last gate before the venue; None lets everything pass.
+        claims: Given where recovery clients report each strategy's share at the start (see
+            `adapters.paper.recovery`): this client then reports nothing of its own.
     """
 
     def __init__(
@@ -76,16 +80,23 @@ class PaperExecutionClientConfig(ExecutionClientConfig):
         gateway: PaperGateway,
         fence: CommandFence | None = None,
         admit: Admit | None = None,
+        claims: OrderClaims | None = None,
         **_: object,
     ) -> None:
         self.gateway = gateway
         self.fence = fence
         self.admit = admit
+        self.claims = claims
 
     @property
     def account_id(self) -> AccountId:
         """The venue's one account."""
         return AccountId(f"{self.gateway.venue.config.venue}-001")
+
+    @property
+    def venue(self) -> Venue:
+        """The engine's name of the venue."""
+        return Venue(self.gateway.venue.config.venue)
 
     @property
     def account_parts(self) -> dict[str, Any]:
@@ -251,6 +262,8 @@ class PaperExecutionClient(ExecutionClient):
         # An order of an earlier life that the node has not reconciled: it learns the state, not the step.
         order = self._paper.order(event.client_order_id)
         if order is not None:
+            if self.config.claims is not None:
+                self.config.claims.release()
             self._report(order)
 
     def _resync(self) -> None:
@@ -274,6 +287,11 @@ class PaperExecutionClient(ExecutionClient):
             self.generate_account_state(balances, [], True, self._paper.state.ts or self._now())
 
     # ---- reports
+
+    async def _generate_mass_status(self, lookback_mins: int | None) -> Any:  # noqa: ARG002 - all is told
+        if self.config.claims is None:
+            return NotImplemented
+        return ExecutionMassStatus(self.client_id, self.account_id, self.config.venue, self._now())
 
     async def _generate_order_status_report(
         self, command: GenerateOrderStatusReport
@@ -343,6 +361,6 @@ class PaperExecutionClientFactory(ExecutionClientFactory):
             cache=cache,
             clock=clock,
             trader_id=trader_id,
-            venue=Venue(config.gateway.venue.config.venue),
+            venue=config.venue,
             **config.account_parts,
         )

@@ -60,6 +60,11 @@ class PaperGateway:
         """Keep answers at the venue until somebody listens again."""
         self._listener = None
 
+    def resync(self) -> None:
+        """Let the client ask for all that it believes to be open, where answers may be missing."""
+        if self._resync is not None:
+            self._resync()
+
     # ---- commands and questions
 
     def send(self, command: Command) -> None:

@@ -15,7 +15,8 @@ was realised before is not the node's to know. Executions of orders that still w
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from nautilus_trader.common import Clock
@@ -25,33 +26,12 @@ from nautilus_trader.live.clients import ExecutionClientFactory
 from nautilus_trader.model import ExecutionMassStatus, InstrumentId, TraderId, Venue
 
 from adapters.paper import translate
+from adapters.paper.claims import OrderClaims
 from adapters.paper.client import PaperExecutionClient, PaperExecutionClientConfig
 from adapters.paper.gateway import PaperGateway
 from adapters.paper.intake import new_order
 from adapters.paper.orders import Fill, Order, RefusalError, Side, VenueInstrument
 from adapters.paper.venue import PaperVenue
-
-type Claim = Callable[[Sequence[InstrumentId]], None]
-"""``claim(instrument_ids)``: take what is unknown in these from now on; ``set_external_order_instrument_ids``."""
-
-
-class OrderClaims:
-    """Lets one strategy at a time take over what the node does not know."""
-
-    def __init__(self) -> None:
-        self.claimants: Mapping[str, Claim] = {}
-        """By engine's id of the strategy; set it once the strategies are in the node, before it runs."""
-
-    def give_to(self, owner: str, instrument_ids: Sequence[InstrumentId]) -> None:
-        """Let one strategy claim instruments; where it does not exist (any more), nobody does."""
-        self.release()
-        if owner in self.claimants:
-            self.claimants[owner](instrument_ids)
-
-    def release(self) -> None:
-        """Let nobody claim anything."""
-        for claim in self.claimants.values():
-            claim([])
 
 
 class RecoveryClientConfig(PaperExecutionClientConfig):
@@ -66,7 +46,7 @@ class RecoveryClientConfig(PaperExecutionClientConfig):
     def __init__(self, *, gateway: PaperGateway, owner: str, claims: OrderClaims, **_: object) -> None:
         super().__init__(gateway=gateway)
         self.owner = owner
-        self.claims = claims
+        self.turns = claims
 
 
 class RecoveryClient(PaperExecutionClient):
@@ -80,17 +60,20 @@ class RecoveryClient(PaperExecutionClient):
 
     async def _generate_mass_status(self, lookback_mins: int | None) -> ExecutionMassStatus:  # noqa: ARG002
         owner, venue = self.config.owner, self._paper
-        self.config.claims.give_to(owner, [InstrumentId.from_str(name) for name in sorted(venue.instruments)])
+        self.config.turns.give_to(owner, [InstrumentId.from_str(name) for name in sorted(venue.instruments)])
         living = [*_living(venue, owner), *_travelling(venue, owner)]
         fills = [fill for order in living for fill in venue.fills_of(order.client_order_id)]
         reported = ExecutionMassStatus(
             self.client_id, self.account_id, Venue(self.client_id.value), self._now()
         )
-        for number, name in enumerate(sorted(venue.instruments)):
+        for name in sorted(venue.instruments):
             opening = _opening(venue, name, owner, [one for one in fills if one.instrument_id == name])
             if opening is not None:
-                names = f"OPENING-{owner}-{number}", self.account_id, self._now()
-                order_report, fill_report = translate.opening_reports(*opening, *names)
+                # Trade ids are short, names of strategies and instruments need not be.
+                digest = hashlib.blake2b(f"{owner} {name}".encode(), digest_size=8).hexdigest()
+                order_report, fill_report = translate.opening_reports(
+                    *opening, f"OPENING-{digest}", self.account_id, self._now()
+                )
                 reported.add_order_reports([order_report])
                 reported.add_fill_reports([fill_report])
         reported.add_order_reports([self._status(order) for order in living])

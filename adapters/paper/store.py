@@ -69,12 +69,14 @@ class VenueStore:
         try:
             self._lock()
             self._plain = self._verify()
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise StateError(f"{path}: expected a paper venue's memory, found: {error}; {_ADVICE}") from error
         except StateError:
             self._db.close()
             raise
+        except (sqlite3.DatabaseError, ValueError, KeyError) as error:  # a changed byte may break any layer
+            self._db.close()
+            raise StateError(
+                f"{path}: expected a paper venue's memory, found: {error!r}; {_ADVICE}"
+            ) from error
 
     def restore(self, venue: PaperVenue) -> None:
         """Let a venue continue from the file; one that is new stays as it is.

@@ -34,6 +34,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "audit": Command("bot.cli.audit:app", "Check, prove and show what the daemon recorded."),
     "backtest": Command("bot.cli.backtest:backtest", "Run strategies over the catalog and write a report."),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
     "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),

@@ -1,8 +1,11 @@
-"""The Merkle tree of RFC 6962 over the journal's lines: one root for all of them, and short proofs for one.
+"""The Merkle tree of RFC 6962 over the journal's records: one root for all, and short proofs for each.
 
-    leaf(line)  = SHA256(0x00 ‖ line)
-    node(l, r)  = SHA256(0x01 ‖ l ‖ r)
-    root of n   = node(root of the first k, root of the rest),  k the largest power of two below n
+    leaf(record)  = SHA256(0x00 ‖ record)
+    node(l, r)    = SHA256(0x01 ‖ l ‖ r)
+    root of n     = node(root of the first k, root of the rest),  k the largest power of two below n
+
+The tree's entry for a record is the previous record's hash and the record's stored bytes, so that a leaf's
+hash *is* the hash that the chain gives the record: one SHA-256 serves both.
 
 Source:
     RFC 6962, section 2.1.
@@ -14,11 +17,6 @@ from collections.abc import Sequence
 _EMPTY = hashlib.sha256(b"").digest()
 
 
-def leaf_hash(line: bytes) -> bytes:
-    """Hash of one leaf."""
-    return hashlib.sha256(b"\0" + line).digest()
-
-
 class CompactRange:
     """Grows leaf by leaf and keeps only the roots of the full subtrees: log2(n) hashes."""
 
@@ -28,14 +26,13 @@ class CompactRange:
         self.size = 0
         self._peaks: list[bytes] = []
 
-    def add(self, line: bytes) -> None:
-        """Add the next leaf."""
-        node = hashlib.sha256(b"\0" + line).digest()
-        size = self.size
+    def add(self, leaf: bytes) -> None:
+        """Add the hash of the next leaf."""
+        size, peaks = self.size, self._peaks
         while size & 1:
-            node = _node(self._peaks.pop(), node)
+            leaf = hashlib.sha256(b"\1" + peaks.pop() + leaf).digest()
             size >>= 1
-        self._peaks.append(node)
+        peaks.append(leaf)
         self.size += 1
 
     def root(self) -> bytes:

@@ -3,21 +3,22 @@
 Works beside a daemon that writes: what its last write has not finished is left out, not complained about.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ops.disk import Disk
 from ops.journal.chain import Chain
 from ops.journal.checkpoints import check_checkpoint
 from ops.journal.keys import VerifyKey
-from ops.journal.records import MAX_RECORD_BYTES, Header, LineError, check_line, decode
+from ops.journal.records import MAX_RECORD_BYTES, Kind, LineError, check_line, decode, kind_of
 from ops.journal.segments import MAX_BATCH_BYTES, segment_numbers, segment_path
 from strategies.errors import AuditError
 
 _CHUNK_BYTES = 2**20
 _SECTOR_BYTES = 512
-_REREADS = 3
+_TRIES = 3
 
 
 class StoredLine(NamedTuple):
@@ -25,8 +26,20 @@ class StoredLine(NamedTuple):
 
     segment: int
     offset: int
-    header: Header
+    kind: Kind
+    seq: int
     content: bytes
+
+
+class Position(NamedTuple):
+    """A place between two lines, and what the next one must follow."""
+
+    segment: int
+    offset: int
+    seq: int
+    """Number of the record before."""
+    head: bytes
+    """Its hash."""
 
 
 class Tail(NamedTuple):
@@ -46,6 +59,9 @@ class ChainEnd(NamedTuple):
     """Where the last good line of the last segment ends."""
     tail: Tail | None
     """What lies behind it, unless that is nothing or zeros."""
+    checkpoints: int
+    signed_seq: int
+    """Last record that a checkpoint stands for."""
 
 
 class BrokenChainError(AuditError):
@@ -62,7 +78,7 @@ class BrokenChainError(AuditError):
 def read_chain(
     disk: Disk, folder: Path, key: VerifyKey | None, visit: Callable[[StoredLine], None] | None = None
 ) -> ChainEnd:
-    """Check a whole journal.
+    """Check a whole journal: links, checkpoints, Merkle roots and signatures.
 
     Args:
         key: Who must have signed the checkpoints; None leaves signatures unchecked.
@@ -72,29 +88,140 @@ def read_chain(
         BrokenChainError: At the first line that does not fit; those before it were visited.
         OSError: If the disk refuses.
     """
-    chain, numbers = Chain(), segment_numbers(disk, folder)
+    checks, numbers = _WholeCheck(key), segment_numbers(disk, folder)
     offset, tail = 0, None
     for at, number in enumerate(numbers, start=1):
         if number != at:
-            why = f"segment {at} is missing"
-            raise BrokenChainError(folder, number, 0, chain.seq + 1, why)
-        reader = _SegmentReader(disk, folder, number, chain, key, visit)
+            raise BrokenChainError(folder, number, 0, checks.seq + 1, f"segment {at} is missing")
+        _, lines = next(split_lines(disk, segment_path(folder, number)), (0, [b""]))
+        if kind_of(lines[0]) not in {None, Kind.CHECKPOINT}:
+            raise BrokenChainError(
+                folder, number, 0, checks.seq + 1, "a segment must begin with a checkpoint"
+            )
+        reader = _SegmentReader(disk, folder, number, 0, checks, visit)
         offset, tail = reader.read(is_last=at == len(numbers))
-    return ChainEnd(chain, tuple(numbers), offset, tail)
+    return ChainEnd(checks.chain, tuple(numbers), offset, tail, checks.checkpoints, checks.signed_seq)
 
 
-def split_lines(disk: Disk, path: Path, offset: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Yield each line with its offset, and last what no newline ends; too long a line ends it, too."""
+def read_on(disk: Disk, folder: Path, start: Position, visit: Callable[[StoredLine], None]) -> Position:
+    """Read from a place on, checking that each line follows the one before; where that ends.
+
+    Merkle roots and signatures are not checked: they take what lies before.
+
+    Raises:
+        BrokenChainError: At the first line that does not follow; those before it were visited.
+        OSError: If the disk refuses.
+    """
+    links = _LinkCheck(start.seq, start.head)
+    numbers = [number for number in segment_numbers(disk, folder) if number >= start.segment]
+    segment, offset = start.segment, start.offset
+    for number in numbers:
+        begin = start.offset if number == start.segment else 0
+        reader = _SegmentReader(disk, folder, number, begin, links, visit)
+        offset, _ = reader.read(is_last=number == numbers[-1])
+        segment = number
+    return Position(segment, offset, links.seq, links.head)
+
+
+def segment_start(disk: Disk, folder: Path, number: int) -> Position | None:
+    """Where a segment begins, by what its first line says of the record before; None while it has none.
+
+    Raises:
+        BrokenChainError: If its first line is no checkpoint.
+    """
+    _, lines = next(split_lines(disk, segment_path(folder, number)), (0, [b""]))
+    if not lines[0].endswith(b"\n"):
+        return None
+    try:
+        body = decode(lines[0]).body
+        return Position(number, 0, int(body["seq"]), bytes.fromhex(body["head"]))
+    except (LineError, KeyError, TypeError, ValueError):
+        raise BrokenChainError(folder, number, 0, 0, "its first line is no checkpoint") from None
+
+
+def newest_lines(
+    disk: Disk, folder: Path, is_wanted: Callable[[StoredLine], bool], limit: int
+) -> list[StoredLine]:
+    """The last lines that are wanted, oldest first; reads no more segments than that takes.
+
+    Each line is checked against the one before it in its segment.
+
+    Raises:
+        BrokenChainError: If a segment that had to be read is damaged.
+    """
+    found: list[StoredLine] = []
+    numbers = segment_numbers(disk, folder)
+    for number in reversed(numbers):
+        start = segment_start(disk, folder, number)
+        if start is None or len(found) >= limit:
+            continue
+        newest: deque[StoredLine] = deque(maxlen=limit - len(found))
+
+        def visit(line: StoredLine, newest: deque[StoredLine] = newest) -> None:
+            if is_wanted(line):
+                newest.append(line)
+
+        links = _LinkCheck(start.seq, start.head)
+        _SegmentReader(disk, folder, number, 0, links, visit).read(is_last=number == numbers[-1])
+        found = [*newest, *found]
+    return found
+
+
+def split_lines(disk: Disk, path: Path, offset: int = 0) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield runs of lines with the offset of the first; last, on its own, what no newline ends."""
     rest = b""
     while chunk := disk.read(path, offset + len(rest), _CHUNK_BYTES):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield offset, line + b"\n"
-            offset += len(line) + 1
+        run = rest + chunk
+        end = run.rfind(b"\n") + 1
+        if lines := run[:end].splitlines(keepends=True):
+            yield offset, lines
+        offset, rest = offset + end, run[end:]
         if len(rest) > MAX_RECORD_BYTES:
             break
     if rest:
-        yield offset, rest
+        yield offset, [rest]
+
+
+class _Check(Protocol):
+    @property
+    def seq(self) -> int: ...
+
+    def accept(self, line: bytes) -> Kind: ...
+
+
+class _LinkCheck:
+    """Each line follows the one before."""
+
+    def __init__(self, seq: int, head: bytes) -> None:
+        self.seq, self.head = seq, head
+
+    def accept(self, line: bytes) -> Kind:
+        kind, self.head = check_line(line, self.seq + 1, self.head)
+        self.seq += 1
+        return kind
+
+
+class _WholeCheck:
+    """Each line follows the one before, and each checkpoint tells the truth about what is before it."""
+
+    def __init__(self, key: VerifyKey | None) -> None:
+        self.chain = Chain()
+        self.checkpoints = 0
+        self.signed_seq = 0
+        self._key = key
+
+    @property
+    def seq(self) -> int:
+        return self.chain.seq
+
+    def accept(self, line: bytes) -> Kind:
+        chain = self.chain
+        kind, head = check_line(line, chain.seq + 1, chain.head)
+        if kind is Kind.CHECKPOINT:
+            check_checkpoint(decode(line).body, chain, self._key)
+            self.checkpoints, self.signed_seq = self.checkpoints + 1, chain.seq
+        chain.advance(head)
+        return kind
 
 
 class _SegmentReader:
@@ -103,56 +230,50 @@ class _SegmentReader:
         disk: Disk,
         folder: Path,
         number: int,
-        chain: Chain,
-        key: VerifyKey | None,
+        offset: int,
+        checks: _Check,
         visit: Callable[[StoredLine], None] | None,
     ) -> None:
         self._disk = disk
         self._folder = folder
         self._path = segment_path(folder, number)
         self._number = number
-        self._chain = chain
-        self._key = key
+        self._offset = offset
+        self._checks = checks
         self._visit = visit
-        self._offset = 0
 
     def read(self, *, is_last: bool) -> tuple[int, Tail | None]:
         """Check the segment; the end of its good lines, and what lies behind."""
-        rereads = _REREADS if is_last else 0
+        tries = _TRIES
         while True:
+            begun_at = self._offset
             why = self._accept_lines()
-            if why is None:
-                return self._offset, None
-            rest = self._rest()
+            rest = b"" if why is None else self._rest()
             if rest == b"":
                 return self._offset, None
             if is_last and rest is not None and _is_torn(rest, self._offset):
                 return self._offset, Tail(self._number, self._offset, rest)
-            if not rereads:
-                raise BrokenChainError(self._folder, self._number, self._offset, self._chain.seq + 1, why)
-            rereads -= 1  # a daemon may have been in the midst of writing it
+            # Beside a daemon the line may have been read in the midst of being written: look again.
+            tries = _TRIES if self._offset > begun_at else tries - 1
+            if not (is_last and tries):
+                assert why is not None
+                raise BrokenChainError(self._folder, self._number, self._offset, self._checks.seq + 1, why)
 
     def _accept_lines(self) -> str | None:
         """Go on from where we are; why it stopped, None at the end of the file."""
-        for offset, line in split_lines(self._disk, self._path, self._offset):
-            try:
-                header = self._accept(line)
-            except LineError as error:
-                return str(error)
-            self._offset = offset + len(line)
-            if self._visit is not None:
-                self._visit(StoredLine(self._number, offset, header, line))
+        checks, visit, number = self._checks, self._visit, self._number
+        accept = checks.accept
+        try:
+            for offset, lines in split_lines(self._disk, self._path, self._offset):
+                self._offset = offset
+                for line in lines:
+                    kind = accept(line)
+                    if visit is not None:
+                        visit(StoredLine(number, self._offset, kind, checks.seq, line))
+                    self._offset += len(line)
+        except LineError as error:
+            return str(error)
         return None
-
-    def _accept(self, line: bytes) -> Header:
-        chain = self._chain
-        if b'"kind":"checkpoint"' in line[:80]:
-            check_line(line, chain.seq + 1, chain.head)
-            check_checkpoint(decode(line).body, chain, self._key)
-        elif self._offset == 0:
-            check_line(line, chain.seq + 1, chain.head)
-            raise LineError("a segment must begin with a checkpoint, and this one does not")
-        return chain.accept(line)
 
     def _rest(self) -> bytes | None:
         """Whatever is not zeros behind the good lines; None where it is more than one write."""

@@ -17,7 +17,7 @@ from ops.disk import Disk, DiskFile
 
 SEGMENT_BYTES = 64 * 2**20
 
-MAX_BATCH_BYTES = 256 * 1024
+MAX_BATCH_BYTES = 2**20
 """Most that is written between two syncs, and so the most that a crash can tear."""
 
 _NAME = re.compile(r"segment-(\d{8})\.jsonl")

@@ -62,7 +62,7 @@ def cap_weights(weights: list[float], action_map: ActionMap, config: AllocationC
     """
     cap = config.name_cap_frac
     # NaN compares false and so comes through both bounds.
-    capped = [cap if weight > cap else max(weight, -cap) for weight in weights]
+    capped = [cap if weight > cap else -cap if weight < -cap else weight for weight in weights]  # noqa: FURB136
     if action_map is ActionMap.WEIGHTS:
         return capped
     limit = config.invest_max if action_map is ActionMap.SIMPLEX_CASH else config.gross_leverage_cap

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies.guardrails.verdict import TradingState
-
-type Vector = Sequence[float]
-"""One number per instrument, in configuration order: a list or tuple, read faster than an array."""
+from strategies.market import Vector
 
 
 @dataclass(slots=True)

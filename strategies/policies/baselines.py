@@ -1,11 +1,8 @@
 """Policies that know nothing; whatever is called skill has to beat them (mission SB-083)."""
 
-from math import log
+from math import log, nan
 from random import Random
 
-import numpy as np
-
-from strategies.market import Floats
 from strategies.observation import Observation
 from strategies.policies.protocol import Action
 
@@ -16,16 +13,15 @@ class FixedWeightsPolicy:
     Args:
         name: The kind.
         policy_id: Identity of the rule, in hex.
-        weights: Shape (N,).
+        weights: N.
     """
 
     __slots__ = ("_action", "name", "policy_id", "required_columns")
 
-    def __init__(self, name: str, policy_id: str, weights: Floats) -> None:
+    def __init__(self, name: str, policy_id: str, weights: tuple[float, ...]) -> None:
         self.name = name
         self.policy_id = policy_id
         self.required_columns: tuple[str, ...] = ()
-        weights.flags.writeable = False  # the same array is handed out at every bar
         self._action = Action(weights)
 
     def act(self, observation: Observation) -> Action:  # noqa: ARG002 - it looks at nothing
@@ -55,10 +51,9 @@ class BuyAndHoldPolicy:
         self._hold = Action.hold(num_instruments)
 
     def act(self, observation: Observation) -> Action:
-        is_free = observation.positions == 0.0
-        if not is_free.any():
+        if 0.0 not in observation.positions:
             return self._hold
-        return Action(np.where(is_free, self._weight, np.nan))
+        return Action(tuple([self._weight if position == 0.0 else nan for position in observation.positions]))
 
     def reset(self) -> None:
         """Nothing to forget."""
@@ -104,7 +99,8 @@ class RandomPolicy:
             return self._hold
         # Exponential draws, divided by their sum, are uniform on the simplex; the last one is cash.
         draws = [-log(1.0 - self._generator.random()) for _ in range(self._count + 1)]
-        return Action(np.array(draws[:-1]) / sum(draws))
+        total = sum(draws)
+        return Action(tuple([draw / total for draw in draws[:-1]]))
 
     def reset(self) -> None:
         # Random.random() keeps its sequence across Python versions; numpy's distributions do not promise to.

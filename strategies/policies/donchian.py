@@ -2,8 +2,6 @@
 
 from math import inf, isnan, nan
 
-import numpy as np
-
 from strategies.config import DonchianPolicyConfig
 from strategies.observation import Observation
 from strategies.policies.protocol import Action
@@ -54,8 +52,9 @@ class DonchianPolicy:
         weights: list[float] = []
         stops: list[float] = []
         targets: list[float] = []
-        positions = observation.positions.tolist()
-        for index, (position, bars_held) in enumerate(zip(positions, observation.bars_held, strict=True)):
+        for index, (position, bars_held) in enumerate(
+            zip(observation.positions, observation.bars_held, strict=True)
+        ):
             weight, stop, target = _NO_ENTRY
             if position != 0.0:
                 if bars_held >= self._config.time_stop_bars:
@@ -68,9 +67,9 @@ class DonchianPolicy:
         if all(map(isnan, weights)):
             return self._hold
         return Action(
-            np.array(weights),
-            stops=np.array(stops),
-            targets=np.array(targets),
+            tuple(weights),
+            stops=tuple(stops),
+            targets=tuple(targets),
             time_stop_bars=self._config.time_stop_bars,
         )
 
@@ -88,7 +87,7 @@ class DonchianPolicy:
 
     def _entry(self, observation: Observation, index: int) -> tuple[float, float, float]:
         row = observation.features[index].tolist()
-        close = float(observation.closes[index])
+        close = observation.closes[index]
         if row[self._upper] < close:
             side = 1.0
         elif self._config.allow_short and row[self._lower] > close:

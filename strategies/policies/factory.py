@@ -5,8 +5,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
 from strategies.config import (
     ActionMap,
     BaselinePolicyConfig,
@@ -76,11 +74,11 @@ def _baseline(config: BaselinePolicyConfig, num_instruments: int) -> Policy:
     policy_id = _rule_id(config, num_instruments)
     match config.kind:
         case "flat":
-            return FixedWeightsPolicy("flat", policy_id, np.zeros(num_instruments))
+            return FixedWeightsPolicy("flat", policy_id, (0.0,) * num_instruments)
         case "equal":
-            return FixedWeightsPolicy("equal", policy_id, np.full(num_instruments, 1.0 / num_instruments))
+            return FixedWeightsPolicy("equal", policy_id, (1.0 / num_instruments,) * num_instruments)
         case "first_long":
-            return FixedWeightsPolicy("first_long", policy_id, np.eye(num_instruments)[0])
+            return FixedWeightsPolicy("first_long", policy_id, (1.0, *(0.0,) * (num_instruments - 1)))
         case "buy_and_hold":
             return BuyAndHoldPolicy(policy_id, num_instruments)
         case "random":

@@ -120,7 +120,7 @@ class OnnxPolicy:
         values = self._action.tolist()
         if not isfinite(sum(values)):
             raise DataError(f"expected a finite action from the policy {self.policy_id[:12]}, found {values}")
-        return Action(np.array(values), self._action_map)
+        return Action(tuple(values), self._action_map)
 
     def reset(self) -> None:
         """Nothing to forget: the window is in the observation."""

@@ -1,31 +1,27 @@
 """What a policy is, and what it answers."""
 
-from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
+from math import nan
+from typing import NamedTuple, Protocol
 
 from strategies.config import ActionMap
-from strategies.market import Floats
 from strategies.observation import Observation
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Action:
-    """What a policy wants, before allocation and sizing; arrays are read-only by agreement."""
+class Action(NamedTuple):
+    """What a policy wants, before allocation and sizing."""
 
-    values: Floats
-    """Shape (N,), or (N + 1,) for `ActionMap.SIMPLEX_CASH`, whose last entry is the gate."""
+    values: tuple[float, ...]
+    """N numbers, or N + 1 for `ActionMap.SIMPLEX_CASH`, whose last entry is the gate."""
     action_map: ActionMap = ActionMap.WEIGHTS
     """How ``values`` become weights. As weights, NaN leaves an instrument as it is."""
     confidence: float = 1.0
     """0..1; the guardrails refuse to add risk below their minimum."""
-    edge_bps: Floats | None = None
-    """Expected return of each instrument in basis points, shape (N,)."""
-    stops: Floats | None = None
-    """Price of each protective stop, shape (N,), quote currency; NaN where there is none."""
-    targets: Floats | None = None
-    """Price of each profit target, shape (N,), quote currency; NaN where there is none."""
+    edge_bps: tuple[float, ...] | None = None
+    """Expected return of each instrument in basis points, N."""
+    stops: tuple[float, ...] | None = None
+    """Price of each protective stop, N, quote currency; NaN where there is none."""
+    targets: tuple[float, ...] | None = None
+    """Price of each profit target, N, quote currency; NaN where there is none."""
     time_stop_bars: int = 0
     """Bars after which the policy means to close what it opens; 0 is never."""
 
@@ -36,9 +32,7 @@ class Action:
         Args:
             num_instruments: N.
         """
-        values = np.full(num_instruments, np.nan)
-        values.flags.writeable = False  # policies keep one and hand it out again and again
-        return cls(values)
+        return cls((nan,) * num_instruments)
 
 
 class Policy(Protocol):

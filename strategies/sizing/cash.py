@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from strategies.market import Instrument
-from strategies.sizing.lots import lots_quantity, whole_lots
+from strategies.sizing.lots import decimal_float, lots_quantity, whole_lots
 from strategies.sizing.trades import Trade
 
 
@@ -38,7 +38,9 @@ def fit_to_cash(
                 whole_lots(max(spendable, 0.0) / trade.price, instrument.lot_size), instrument.lot_size
             )
             cost = quantity * trade.price
-            minimum = max(float(instrument.min_quantity), float(instrument.min_notional) / trade.price)
+            minimum = max(
+                decimal_float(instrument.min_quantity), decimal_float(instrument.min_notional) / trade.price
+            )
             if quantity <= 0.0 or quantity < minimum:
                 continue
             trade = replace(trade, quantity=quantity)  # noqa: PLW2901 - the smaller one takes its place

@@ -20,7 +20,7 @@ from strategies.config import (
     VolatilityTargetConfig,
 )
 from strategies.errors import ConfigError
-from strategies.market import Floats
+from strategies.market import Vector
 from strategies.policies.protocol import Action
 from strategies.regime import RegimeBelief
 from strategies.sizing.moments import ReturnMoments, ReturnWindow
@@ -54,10 +54,10 @@ class SizingContext:
 
     equity: float
     """Of the strategy, quote currency."""
-    closes: Floats
-    """Shape (N,), quote currency."""
-    positions: Floats
-    """Shape (N,), signed base units."""
+    closes: Vector
+    """Last close of each instrument, quote currency."""
+    weights: Vector
+    """What is held, N signed fractions of equity."""
     action: Action
     """For its stops, targets and edges."""
     belief: RegimeBelief | None
@@ -186,7 +186,7 @@ class Edge:
         if want == 0.0:
             return want, None
         edges = context.action.edge_bps
-        edge_bps = math.nan if edges is None else abs(float(edges[index]))
+        edge_bps = math.nan if edges is None else abs(edges[index])
         if not math.isfinite(edge_bps):
             return only_shrink(want, have), SizingReason.NO_EDGE
         volatility_bps = self._window.volatility(index) / _BPS if self._window.ready else 0.0
@@ -217,8 +217,8 @@ class RiskFraction:
     ) -> tuple[float, SizingReason | None]:
         if want == 0.0 or (want * have > 0.0 and abs(want) <= abs(have)):
             return want, None
-        close, stops = float(context.closes[index]), context.action.stops
-        distance = math.nan if stops is None else math.copysign(1.0, want) * (close - float(stops[index]))
+        close, stops = context.closes[index], context.action.stops
+        distance = math.nan if stops is None else math.copysign(1.0, want) * (close - stops[index])
         if not 0.0 < distance < math.inf:
             return only_shrink(want, have), SizingReason.NO_STOP
         most = self._risk_frac * close / distance

@@ -5,27 +5,24 @@ Flow: allocation → **sizer** → trades → guardrails.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from typing import NamedTuple
 
 from strategies.config import SizingConfig
 from strategies.errors import DataError, SafetyError
-from strategies.market import Floats, Instrument
+from strategies.market import Instrument, Vector
 from strategies.sizing.lots import lots_quantity, whole_lots
 from strategies.sizing.rules import SizingContext, SizingReason, name_rules, only_shrink, portfolio_rules
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Target:
+class Target(NamedTuple):
     """What is to be held after this decision."""
 
-    quantities: Floats
-    """Shape (N,), signed base units in whole lots; NaN leaves an instrument as it is."""
-    stops: Floats | None
-    """Shape (N,), quote currency; NaN where there is none."""
-    targets: Floats | None
-    """Shape (N,), quote currency; NaN where there is none."""
+    quantities: tuple[float, ...]
+    """N, signed base units in whole lots; NaN leaves an instrument as it is."""
+    stops: tuple[float, ...] | None
+    """N, quote currency; NaN where there is none."""
+    targets: tuple[float, ...] | None
+    """N, quote currency; NaN where there is none."""
     scale: float
     """Kelly · volatility target · regime exposure, as applied to the weights."""
     reasons: tuple[SizingReason, ...]
@@ -64,8 +61,7 @@ class Sizer:
         self._config = config
         self._bars_per_year = bars_per_year
         self._lot_sizes = [instrument.lot_size for instrument in instruments]
-        self._hold = Target(np.full(len(instruments), math.nan), None, None, 1.0, ())
-        self._hold.quantities.flags.writeable = False
+        self._hold = Target((math.nan,) * len(instruments), None, None, 1.0, ())
         self.reset()
 
     def reset(self) -> None:
@@ -78,16 +74,16 @@ class Sizer:
         self._reasons: list[SizingReason] = []
         self._is_scaled = False
 
-    def observe(self, closes: Floats) -> None:
+    def observe(self, closes: Vector) -> None:
         """Take the closes of one bar into the rules' estimates; once a bar, before `scale`.
 
         Args:
-            closes: Shape (N,), quote currency. A close that is not positive and finite counts as
+            closes: N, quote currency. A close that is not positive and finite counts as
                 unchanged; the return over the gap comes with the next one.
         """
         if not self._portfolio_rules and not self._name_rules:
             return
-        last, new = self._closes, closes.tolist()
+        last, new = self._closes, list(closes)
         if last is None:
             self._closes = new
             return
@@ -126,9 +122,7 @@ class Sizer:
         if not context.equity > 0.0:
             self._reasons.append(SizingReason.NO_EQUITY)
             return [0.0 if weight == 0.0 else math.nan for weight in weights]
-        equity = context.equity
-        held = zip(context.positions.tolist(), context.closes.tolist(), strict=True)
-        current = [position * close / equity for position, close in held]
+        current = context.weights
         whole = [have if math.isnan(want) else want for want, have in zip(weights, current, strict=True)]
         for rule in self._portfolio_rules:
             factor = rule.factor(whole, context)
@@ -146,29 +140,28 @@ class Sizer:
             for index, (want, have) in enumerate(zip(scaled, current, strict=True))
         ]
 
-    def size(self, weights: Floats, context: SizingContext) -> Target:
+    def size(self, weights: Vector, context: SizingContext) -> Target:
         """Turn weights into quantities, rounded towards zero to whole lots.
 
         Args:
-            weights: Shape (N,), signed fractions of equity, as `allocate` returns them.
+            weights: N signed fractions of equity, as `allocate` returns them.
             context: The decision that `scale` saw.
 
         Raises:
             DataError: If an instrument that is to be traded has no positive, finite close.
             SafetyError: If rules are enabled that this decision's weights have not been through.
         """
-        wanted = weights.tolist()
         is_scaled, self._is_scaled = self._is_scaled, False
-        if all(map(math.isnan, wanted)):
+        if all(map(math.isnan, weights)):
             return self._hold
         if not is_scaled and (self._portfolio_rules or self._name_rules):
             raise SafetyError(
                 "sizing rules are enabled but the weights have not been through them; "
                 "pass Sizer.scale to allocate before Sizer.size"
             )
-        quantities = [self._quantity(index, weight, context) for index, weight in enumerate(wanted)]
+        quantities = [self._quantity(index, weight, context) for index, weight in enumerate(weights)]
         action = context.action
-        return Target(np.array(quantities), action.stops, action.targets, self._scale, tuple(self._reasons))
+        return Target(tuple(quantities), action.stops, action.targets, self._scale, tuple(self._reasons))
 
     def _bound(self, index: int, want: float, have: float, context: SizingContext) -> float:
         for rule in self._name_rules:
@@ -182,7 +175,7 @@ class Sizer:
     def _quantity(self, index: int, weight: float, context: SizingContext) -> float:
         if weight == 0.0 or math.isnan(weight):
             return weight
-        close = float(context.closes[index])
+        close = context.closes[index]
         if not 0.0 < close < math.inf:
             raise DataError(f"instrument {index}: expected a positive, finite close, found {close}")
         if not context.equity > 0.0:

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import numpy as np
-
-from strategies.market import Floats, Instrument
+from strategies.market import Instrument, Vector
 from strategies.sizing.lots import decimal_float, fewest_lots, lots_quantity, whole_lots
 from strategies.sizing.sizer import Target
 
@@ -38,8 +36,8 @@ class Trade:
 
 def plan_trades(
     target: Target,
-    positions: Floats | Sequence[float],
-    closes: Floats | Sequence[float],
+    positions: Vector,
+    closes: Vector,
     instruments: Sequence[Instrument],
     free_base: Sequence[float] | None = None,
 ) -> tuple[Trade, ...]:
@@ -52,20 +50,20 @@ def plan_trades(
 
     Args:
         target: What sizing wants.
-        positions: Shape (N,), signed base units.
-        closes: Shape (N,), quote currency.
+        positions: N, signed base units.
+        closes: N, quote currency.
         instruments: In configuration order.
         free_base: N balances of base currency that no order has locked, NaN where unknown; None where
             positions alone count.
     """
     reductions: list[Trade] = []
     openings: list[Trade] = []
-    for index, wanted in enumerate(target.quantities.tolist()):
+    for index, wanted in enumerate(target.quantities):
         if math.isnan(wanted):
             continue
-        instrument, price, position = instruments[index], float(closes[index]), float(positions[index])
+        instrument, price = instruments[index], closes[index]
         lot_size, instrument_id = instrument.lot_size, instrument.instrument_id
-        held = whole_lots(position, lot_size)
+        held = whole_lots(positions[index], lot_size)
         reducing, opening = _legs(held, whole_lots(wanted, lot_size))
         if not instrument.shortable:
             # A reduction is no more than the position already; the free balance bounds it further.
@@ -103,7 +101,7 @@ def _is_sendable(lots: int, price: float, instrument: Instrument) -> bool:
     return lots_quantity(count, lot_size) * price >= decimal_float(instrument.min_notional)
 
 
-def _level(levels: Floats | None, index: int) -> float | None:
-    if levels is None or np.isnan(levels[index]):
+def _level(levels: Vector | None, index: int) -> float | None:
+    if levels is None or math.isnan(levels[index]):
         return None
-    return float(levels[index])
+    return levels[index]

@@ -51,7 +51,7 @@ class Told:
 
 
 def weights(*values: float, **parts: Any) -> Answer:
-    return lambda _: Action(np.array(values), **parts)
+    return lambda _: Action(values, **parts)
 
 
 def instruments(*, shortable: bool = False) -> list[Instrument]:
@@ -258,7 +258,7 @@ def test_decision_asks_for_free_balances_only_before_a_sale() -> None:
 
 
 def test_decision_of_a_stop_and_a_target_is_a_bracket() -> None:
-    stops, targets = np.array([95.0, math.nan]), np.array([110.0, math.nan])
+    stops, targets = (95.0, math.nan), (110.0, math.nan)
     pipeline = warm(make_pipeline(weights(0.25, math.nan, stops=stops, targets=targets)))
 
     (order,) = pipeline.decide(conditions()).orders

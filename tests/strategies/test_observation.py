@@ -49,7 +49,7 @@ def _vector(
 @given(lookback=st.integers(1, 7), length=st.integers(1, 40))
 def test_window_after_any_number_of_rows_is_the_last_ones_oldest_first(lookback: int, length: int) -> None:
     builder = ObservationBuilder(lookback, 2, 3, 0)
-    ledger, closes = _ledger(2), np.ones(2)
+    ledger, closes = _ledger(2), (1.0, 1.0)
     vectors = [_vector(step) for step in range(length)]
 
     for count, vector in enumerate(vectors, start=1):
@@ -77,7 +77,7 @@ def test_observation_never_looks_ahead(steps: list[int], data: st.DataObject) ->
         for at, step in enumerate(steps[:count], start=1):
             builder.push(_vector(step))
             if at == length:
-                windows = builder.build(_ledger(2), np.ones(2), None).window.ravel().tolist()
+                windows = builder.build(_ledger(2), (1.0, 1.0), None).window.ravel().tolist()
         return windows
 
     assert window_after(len(steps)) == window_after(length)
@@ -95,7 +95,7 @@ def test_push_of_a_row_that_is_not_ready_empties_the_window() -> None:
 
     assert not after_one
     assert builder.ready
-    assert builder.build(_ledger(2), np.ones(2), None).window[:, 0, 0].tolist() == [400.0, 500.0]
+    assert builder.build(_ledger(2), (1.0, 1.0), None).window[:, 0, 0].tolist() == [400.0, 500.0]
 
 
 def test_push_of_another_shape_is_refused_and_leaves_the_window_unchanged() -> None:
@@ -107,12 +107,12 @@ def test_push_of_another_shape_is_refused_and_leaves_the_window_unchanged() -> N
         builder.push(_vector(3, num_instruments=1))
 
     assert builder.ready
-    assert builder.build(_ledger(2), np.ones(2), None).window[:, 0, 0].tolist() == [100.0, 200.0]
+    assert builder.build(_ledger(2), (1.0, 1.0), None).window[:, 0, 0].tolist() == [100.0, 200.0]
 
 
 def test_build_before_the_first_row_is_refused() -> None:
     with pytest.raises(ValueError, match="push before build"):
-        ObservationBuilder(2, 2, 3, 0).build(_ledger(2), np.ones(2), None)
+        ObservationBuilder(2, 2, 3, 0).build(_ledger(2), (1.0, 1.0), None)
 
 
 def test_builder_with_wrong_number_of_names_is_refused() -> None:
@@ -189,14 +189,14 @@ def test_build_shows_the_book_and_the_belief() -> None:
     builder = ObservationBuilder(1, 2, 3, 2, columns=("a", "b", "c"))
     builder.push(_vector(1))
 
-    observation = builder.build(ledger, np.array([50.0, 10.0]), belief)
+    observation = builder.build(ledger, (50.0, 10.0), belief)
 
     assert observation.beliefs.tolist() == [0.25, 0.75]
     assert observation.beliefs.dtype == np.float32
     assert observation.belief is belief
-    assert observation.positions.tolist() == [0.0, 3.0]
+    assert observation.positions == (0.0, 3.0)
     assert observation.bars_held == (0, 1)
-    assert observation.closes.tolist() == [50.0, 10.0]
+    assert observation.closes == (50.0, 10.0)
     assert observation.columns == ("a", "b", "c")
 
 
@@ -204,7 +204,7 @@ def test_build_keeps_the_belief_from_a_policy_that_is_not_shown_it() -> None:
     builder = ObservationBuilder(1, 2, 3, 0)
     builder.push(_vector(1))
 
-    observation = builder.build(_ledger(2), np.ones(2), RegimeBelief((1.0, 0.0), 0, 0.0))
+    observation = builder.build(_ledger(2), (1.0, 1.0), RegimeBelief((1.0, 0.0), 0, 0.0))
 
     assert observation.beliefs.shape == (0,)
     assert observation.belief is None
@@ -216,18 +216,18 @@ def test_build_without_the_belief_that_the_policy_needs_is_refused(belief: Regim
     builder.push(_vector(1))
 
     with pytest.raises(ValueError, match="expected a belief over 2 states"):
-        builder.build(_ledger(2), np.ones(2), belief)
+        builder.build(_ledger(2), (1.0, 1.0), belief)
 
 
 def test_observation_of_an_earlier_bar_keeps_its_book_when_the_ledger_moves_on() -> None:
     ledger = _ledger(2)
     builder = ObservationBuilder(1, 2, 3, 0)
     builder.push(_vector(1))
-    observation = builder.build(ledger, np.array([1.0, 1.0]), None)
+    observation = builder.build(ledger, (1.0, 1.0), None)
 
     ledger.apply_fill(0, 5.0, 1.0, 0.0)
 
-    assert observation.positions.tolist() == [0.0, 0.0]
+    assert observation.positions == (0.0, 0.0)
     assert observation.portfolio[0] == 1.0
 
 

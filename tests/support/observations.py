@@ -35,9 +35,9 @@ def make_observation(
         portfolio=rng.standard_normal(7 + count).astype(np.float32),
         beliefs=np.array([] if belief is None else belief.probs, dtype=np.float32),
         features=np.array(features, dtype=np.float64),
-        closes=np.array(closes, dtype=np.float64),
+        closes=tuple(closes),
         columns=columns,
-        positions=np.array([0.0] * count if positions is None else positions),
+        positions=(0.0,) * count if positions is None else tuple(positions),
         bars_held=(0,) * count if bars_held is None else tuple(bars_held),
         belief=belief,
     )

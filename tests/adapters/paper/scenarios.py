@@ -19,7 +19,7 @@ from adapters.paper.orders import (
     TimeInForce,
     VenueInstrument,
 )
-from adapters.paper.state import Cancel, Submit, VenueConfig
+from adapters.paper.state import Archive, Cancel, Submit, VenueConfig
 from adapters.paper.venue import PaperVenue
 
 type Scenario = dict[str, Any]
@@ -104,7 +104,7 @@ def _random_action(
     return action
 
 
-def make_venue(scenario: Scenario) -> PaperVenue:
+def make_venue(scenario: Scenario, archive: Archive | None = None) -> PaperVenue:
     instruments = [
         VenueInstrument(
             name, name[:3], "USDT", 2, 3, Decimal("0.01"), Decimal("0.001"), margin_init_frac=Decimal(0)
@@ -118,7 +118,7 @@ def make_venue(scenario: Scenario) -> PaperVenue:
         balances,
         nearest_extreme_first=scenario["nearest_extreme_first"],
     )
-    return PaperVenue(config, instruments, _maker_taker)
+    return PaperVenue(config, instruments, _maker_taker, archive)
 
 
 def _maker_taker(

@@ -49,24 +49,25 @@ def _context(
     probs: tuple[float, ...] | None = None,
 ) -> SizingContext:
     action = Action(
-        np.zeros(len(closes)),
-        stops=None if stops is None else np.array(stops),
-        edge_bps=None if edge_bps is None else np.array(edge_bps),
+        (0.0,) * len(closes),
+        stops=stops,
+        edge_bps=edge_bps,
     )
     belief = None if probs is None else RegimeBelief(probs=probs, state=0, entropy_bits=0.0)
-    return SizingContext(equity, np.array(closes), np.array(positions), action, belief)
+    weights = [position * close / (equity or 1.0) for position, close in zip(positions, closes, strict=True)]
+    return SizingContext(equity, closes, weights, action, belief)
 
 
 def _feed(sizer: Sizer, *returns: tuple[float, ...], repeat: int = 1) -> None:
     closes: Floats = np.full(len(returns[0]), 100.0)
-    sizer.observe(closes)
+    sizer.observe(closes.tolist())
     for row in returns * repeat:
         closes *= 1.0 + np.array(row)
-        sizer.observe(closes)
+        sizer.observe(closes.tolist())
 
 
 def _reasons(sizer: Sizer, weights: list[float], context: SizingContext) -> tuple[SizingReason, ...]:
-    return sizer.size(np.array(weights), context).reasons
+    return sizer.size(weights, context).reasons
 
 
 # -- weights to lots -------------------------------------------------------------------------------
@@ -75,22 +76,22 @@ def _reasons(sizer: Sizer, weights: list[float], context: SizingContext) -> tupl
 def test_size_rounds_towards_zero_to_whole_lots() -> None:
     context = _context(equity=1_000.0, closes=(300.0, 300.0, 300.0), positions=(0.0,) * 3)
 
-    target = _sizer(3).size(np.array([0.5, -0.5, 0.0]), context)
+    target = _sizer(3).size([0.5, -0.5, 0.0], context)
 
     # 500 / 300 = 1.66666...
-    assert target.quantities.tolist() == [1.666, -1.666, 0.0]
+    assert target.quantities == (1.666, -1.666, 0.0)
     assert (target.scale, target.reasons) == (1.0, ())
 
 
 def test_size_nan_leaves_the_instrument() -> None:
-    target = _sizer(2).size(np.array([math.nan, 0.1]), _context(closes=(100.0, 100.0), positions=(1.0, 0.0)))
+    target = _sizer(2).size([math.nan, 0.1], _context(closes=(100.0, 100.0), positions=(1.0, 0.0)))
 
     assert math.isnan(target.quantities[0])
     assert target.quantities[1] == 10.0
 
 
 def test_size_hold_needs_no_prices() -> None:
-    target = _sizer().size(np.array([math.nan]), _context(closes=(math.nan,)))
+    target = _sizer().size([math.nan], _context(closes=(math.nan,)))
 
     assert np.isnan(target.quantities).all()
 
@@ -98,14 +99,14 @@ def test_size_hold_needs_no_prices() -> None:
 @pytest.mark.parametrize("close", [math.nan, 0.0, -1.0, math.inf])
 def test_size_without_a_price_skips_the_decision(close: float) -> None:
     with pytest.raises(DataError, match="instrument 0: expected a positive, finite close"):
-        _sizer().size(np.array([0.1]), _context(closes=(close,)))
+        _sizer().size([0.1], _context(closes=(close,)))
 
 
 @pytest.mark.parametrize("equity", [0.0, -5.0, math.nan])
 def test_size_without_equity_only_lets_exits_through(equity: float) -> None:
     context = _context(equity=equity, closes=(100.0, 100.0), positions=(1.0, 1.0))
 
-    quantities = _sizer(2).size(np.array([0.5, 0.0]), context).quantities
+    quantities = _sizer(2).size([0.5, 0.0], context).quantities
 
     assert math.isnan(quantities[0])
     assert quantities[1] == 0.0
@@ -114,16 +115,16 @@ def test_size_without_equity_only_lets_exits_through(equity: float) -> None:
 def test_size_carries_stops_and_targets_of_the_action() -> None:
     context = _context(stops=(95.0,))
 
-    target = _sizer().size(np.array([0.1]), context)
+    target = _sizer().size([0.1], context)
 
     assert target.stops is not None
-    assert target.stops.tolist() == [95.0]
+    assert target.stops == (95.0,)
     assert target.targets is None
 
 
 @given(weight=st.floats(-3.0, 3.0), equity=st.floats(1.0, 1e7), close=st.floats(1e-3, 1e6))
 def test_size_never_asks_for_more_than_the_weight(weight: float, equity: float, close: float) -> None:
-    quantity = _sizer().size(np.array([weight]), _context(equity=equity, closes=(close,))).quantities[0]
+    quantity = _sizer().size([weight], _context(equity=equity, closes=(close,))).quantities[0]
 
     exact = weight * equity / close
     assert abs(quantity) <= abs(exact) + 1e-8
@@ -136,10 +137,10 @@ def test_size_refuses_weights_that_have_not_been_through_the_rules() -> None:
     context = _context(probs=(1.0,))
 
     sizer.scale([0.1], context)
-    sizer.size(np.array([0.1]), context)
+    sizer.size([0.1], context)
 
     with pytest.raises(SafetyError, match=r"pass Sizer\.scale to allocate"):
-        sizer.size(np.array([0.1]), context)
+        sizer.size([0.1], context)
 
 
 def test_scale_without_rules_changes_nothing() -> None:
@@ -157,7 +158,7 @@ def test_kelly_scales_by_mean_over_variance_by_hand() -> None:
     context = _context()
 
     assert sizer.scale([0.4], context) == pytest.approx([0.25], rel=1e-6)
-    target = sizer.size(np.array([0.25]), context)
+    target = sizer.size([0.25], context)
     assert target.scale == pytest.approx(0.625, rel=1e-6)
     assert target.reasons == (SizingReason.KELLY,)
 
@@ -326,10 +327,10 @@ def test_risk_fraction_loses_its_share_at_the_stop_by_hand() -> None:
     context = _context(stops=(96.0,))
 
     weights = sizer.scale([1.0], context)
-    target = sizer.size(np.array(weights), context)
+    target = sizer.size(weights, context)
 
     assert weights == [0.25]
-    assert target.quantities.tolist() == [25.0]
+    assert target.quantities == (25.0,)
     assert target.reasons == (SizingReason.RISK_FRACTION,)
 
 
@@ -394,16 +395,16 @@ def test_observe_missing_close_counts_as_unchanged_and_its_return_comes_later() 
     last = 100.0 * (1.03 * 0.99) ** 15
 
     for close in (math.nan, last * 1.1):
-        gappy.observe(np.array([close]))
+        gappy.observe([close])
     for close in (last, last * 1.1):
-        plain.observe(np.array([close]))
+        plain.observe([close])
 
     assert gappy.scale([1.0], _context()) == pytest.approx(plain.scale([1.0], _context()), rel=1e-12)
 
 
-def test_observe_does_not_keep_the_callers_array() -> None:
+def test_observe_does_not_keep_the_callers_list() -> None:
     sizer = _sizer(volatility_target={"enabled": True, "annual_target": 0.1})
-    closes = np.array([100.0])
+    closes = [100.0]
 
     for n in range(41):
         closes[0] = 101.0 if n % 2 else 100.0

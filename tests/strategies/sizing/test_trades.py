@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from decimal import Decimal
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,9 +40,9 @@ def _plan(
     free: float | None = None,
     close: float = 100.0,
 ) -> list[Trade]:
-    target = Target(np.array([wanted]), np.array([90.0]), np.array([math.nan]), 1.0, ())
+    target = Target((wanted,), (90.0,), (math.nan,), 1.0, ())
     free_base = None if free is None else [free]
-    return list(plan_trades(target, [held], np.array([close]), [instrument], free_base))
+    return list(plan_trades(target, [held], [close], [instrument], free_base))
 
 
 def _shape(trades: list[Trade]) -> list[tuple[float, bool, bool]]:
@@ -101,9 +100,9 @@ def test_plan_trades_below_the_smallest_quantity_is_not_planned() -> None:
 
 def test_plan_trades_reductions_come_first() -> None:
     instruments = [_MARGIN, replace(_MARGIN, instrument_id="ETHUSDT.SIM"), _MARGIN]
-    target = Target(np.array([1.0, 0.0, -1.0]), None, None, 1.0, ())
+    target = Target((1.0, 0.0, -1.0), None, None, 1.0, ())
 
-    trades = plan_trades(target, np.array([0.0, 2.0, 1.0]), np.full(3, 100.0), instruments)
+    trades = plan_trades(target, [0.0, 2.0, 1.0], [100.0] * 3, instruments)
 
     assert [(trade.index, trade.quantity) for trade in trades] == [(1, -2.0), (2, -1.0), (0, 1.0), (2, -1.0)]
     assert trades[0].instrument_id == "ETHUSDT.SIM"

@@ -1,0 +1,231 @@
+"""What outlives the daemon's process: its journal, what is written to it, and the way back from it.
+
+Start-up and crash recovery are one path:
+
+    open        check the journal, cut what a crash tore, remember what it says
+    bring_back  strategies as they were → our books beside the venue's → a report, READY or HALTED
+
+From then on every decision, order, answer, execution and command goes into the journal, and after each bar
+time the state of every strategy.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.assembly import Wired
+from ops.disk import LocalDisk
+from ops.journal import Journal, Kind, LogAnchor, WriterThread, load_or_create_key
+from ops.journal_tape import JournalTape
+from ops.outbox import Outbox
+from ops.recall import Recall, restore
+from ops.reconciliation import (
+    Holdings,
+    Report,
+    VenueView,
+    baseline_from,
+    compare_holdings,
+    settle_orders,
+)
+from ops.state_dir import JOURNAL, JOURNAL_KEY
+from strategies.errors import ConfigError, SafetyError
+from strategies.strategy import PolicyStrategy
+
+_CLOCK_TOLERANCE_NS = 5_000_000_000
+_MOST_WAITING = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The venue's side of a reconciliation."""
+
+    view: VenueView
+    """Answers about orders and executions."""
+    holdings: Callable[[], Holdings]
+    """What the account holds."""
+    is_cash: bool
+    """Whether a purchase takes its whole value from the balance."""
+
+
+class Chronicle:
+    """The journal of one daemon. Lives on its loop; made by `open`."""
+
+    def __init__(self, journal: Journal, recall: Recall, loop: asyncio.AbstractEventLoop) -> None:
+        self.recall = recall
+        self.report = Report()
+        """Of the newest reconciliation."""
+        self.outbox = Outbox(journal, time.time_ns, loop.call_later)
+        self.tape = JournalTape(journal, time.time_ns)
+        self._journal = journal
+        self._wired: Wired | None = None
+        self._account: Account | None = None
+
+    @classmethod
+    def open(
+        cls, state_dir: Path, loop: asyncio.AbstractEventLoop, on_fault: Callable[[OSError], None]
+    ) -> "Chronicle":
+        """Open the journal of a state directory; what a crash tore is cut, anything else refused.
+
+        Args:
+            on_fault: Called on the loop when the disk refuses for the first time.
+
+        Raises:
+            BrokenChainError: If the journal is damaged; nothing was changed and nothing may start.
+            ConfigError: If the clock stands before the newest record.
+            SafetyError: If another version wrote it.
+            OSError: If the disk refuses.
+        """
+        disk, recall = LocalDisk(), Recall()
+        key = load_or_create_key(disk, state_dir / JOURNAL_KEY)
+        now = time.time_ns()
+        journal = Journal.open(
+            disk,
+            state_dir / JOURNAL,
+            key,
+            WriterThread(loop),
+            ts_ns=now,
+            on_fault=on_fault,
+            anchors=[LogAnchor()],
+            replay=recall.take,
+        )
+        if now < recall.last_ts_ns - _CLOCK_TOLERANCE_NS:
+            journal.close(now)
+            behind = (recall.last_ts_ns - now) / 1e9
+            raise ConfigError(
+                f"{state_dir / JOURNAL}: expected a clock that has moved on since the newest record, found "
+                f"one that stands {behind:.0f} s before it; set the clock (timedatectl), then start again"
+            )
+        return cls(journal, recall, loop)
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    @property
+    def fault(self) -> str:
+        """Why nothing can be recorded any more; empty while it can."""
+        return "" if self._journal.fault is None else str(self._journal.fault)
+
+    @property
+    def is_keeping_up(self) -> bool:
+        """Whether the disk is not far behind what was recorded."""
+        return self._journal.backlog < _MOST_WAITING
+
+    def status(self) -> dict[str, Any]:
+        """The journal in one document."""
+        return {
+            "records": self._journal.seq,
+            "durable": self._journal.durable_seq,
+            "head": self._journal.head,
+            "fault": self.fault,
+            "expired_intents": self.outbox.expired,
+            "late_records": self.outbox.late,
+        }
+
+    def begin(self, pins: dict[str, Any]) -> None:
+        """Write down what this session is pinned to."""
+        self._put(Kind.SESSION_START, pins)
+
+    def record(self, kind: str, fields: dict[str, Any]) -> None:
+        """Write a change of the latch (``latch``) or a command (``control``) down."""
+        self._put(Kind(kind), fields)
+
+    def write_states(self, ts_event: int) -> None:
+        """Write every strategy's state down, once all of them have decided on a bar time."""
+        assert self._wired is not None, "strategies are brought back before the first bar"
+        for strategy in self._wired.strategies:
+            self._put(Kind.STATE, {"strategy": strategy.name, "state": strategy.snapshot()})
+        account, borrow = self._wired.account, self._wired.borrow
+        shared = {"ts_event": ts_event, "account": account.snapshot(), "borrow": borrow.snapshot()}
+        self._put(Kind.STATE, shared)
+
+    def tick(self) -> None:
+        """Let time pass: a quiet minute ends with a checkpoint."""
+        self._journal.tick(time.time_ns())
+
+    def close(self, end: dict[str, Any]) -> None:
+        """Write down how the session ended, and close; waits for the disk."""
+        self._put(Kind.STOP, end)
+        self._journal.close(time.time_ns())
+
+    def _put(self, kind: Kind, body: dict[str, Any]) -> None:
+        self._journal.append(kind, body, time.time_ns())
+
+    # -- the way back ------------------------------------------------------------------------------
+
+    def bring_back(self, wired: Wired, account: Account, resume_ns: int) -> Report:
+        """Make the strategies what they were, and compare our books with the venue's.
+
+        Args:
+            wired: Fresh strategies, before the first bar.
+            account: The venue's side; nothing of ours can still be on its way to it.
+            resume_ns: Market time at the venue, UTC nanoseconds; nothing is decided on bars up to it.
+
+        Raises:
+            SafetyError: If a strategy's state is damaged; nothing may trade.
+            TransientError: If the venue does not answer.
+        """
+        self._wired, self._account = wired, account
+        for strategy in wired.strategies:
+            memory = self.recall.strategies.get(strategy.name)
+            if memory is not None:
+                restore(strategy, memory)
+            strategy.decide_only_after(resume_ns)
+        if self.recall.account is not None:
+            wired.account.restore(dict(self.recall.account["account"]))
+            wired.borrow.restore(self.recall.account["borrow"])
+        doors = [strategy.door for strategy in wired.strategies]
+        report = settle_orders(doors, account.view, since_ns=0, is_final=True)
+        self._name_leavers(wired.strategies, report)
+        compare_holdings(
+            self._our_holdings(), account.holdings(), baseline_from(self.recall.baseline), report
+        )
+        self._file(report)
+        self.write_states(resume_ns)
+        return report
+
+    def accept(self, who: str, reason: str) -> Report:
+        """Take what the account holds beside ours as somebody else's from now on, on an operator's word.
+
+        Raises:
+            SafetyError: If there is nothing to compare yet.
+        """
+        if self._account is None:
+            raise SafetyError("expected a daemon that has compared its books, found one that is starting")
+        report = Report()
+        compare_holdings(self._our_holdings(), self._account.holdings(), None, report)
+        self._put(Kind.CONTROL, {"command": "accept", "who": who, "reason": reason})
+        self._file(report)
+        return report
+
+    def _file(self, report: Report) -> None:
+        self.report = report
+        self._put(Kind.RECONCILE, report.as_json())
+
+    def _name_leavers(self, strategies: Sequence[PolicyStrategy], report: Report) -> None:
+        """Orders and positions of strategies that the configuration no longer names."""
+        running = {strategy.name for strategy in strategies}
+        for name, memory in self.recall.strategies.items():
+            if name in running or memory.state is None:
+                continue
+            held = [quantity for quantity in memory.state["ledger"]["positions"] if quantity]
+            works = [own_id for own_id, order in memory.orders.items() if not order.is_closed]
+            if held or works:
+                report.unexplained.append(
+                    f"strategy {name} is not in the configuration any more, but holds {held or 'nothing'} "
+                    f"and has {len(works)} orders open; name it again and flatten it first"
+                )
+
+    def _our_holdings(self) -> Holdings:
+        assert self._wired is not None
+        assert self._account is not None
+        positions: dict[str, float] = {}
+        cash = self._wired.borrow.total  # what we charge our books for borrowing, the venue does not
+        for strategy in self._wired.strategies:
+            ledger = strategy.pipeline.stages.ledger
+            cash += ledger.cash if self._account.is_cash else ledger.capital + ledger.realised - ledger.fees
+            for instrument, held in zip(strategy.pipeline.instruments, ledger.positions, strict=True):
+                name = instrument.instrument_id
+                positions[name] = positions.get(name, 0.0) + held
+        return Holdings(positions, cash)

@@ -1,0 +1,143 @@
+"""What verification, anchors and proofs show, and what they do not let through."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.journal import FileAnchor, Kind, LogAnchor
+from ops.journal.anchors import AnchoredHead, read_anchors
+from ops.journal.segments import segment_path
+from ops.journal.verifying import Proof, check_proof, prove, verify
+from strategies.errors import AuditError, ConfigError
+from tests.support.journals import FOLDER, KEY, OTHER_KEY, open_journal, three_segments
+from tests.support.memory_disk import MemoryDisk
+
+_DISK = three_segments()
+
+
+def _history(price: float, anchors: list[Any]) -> MemoryDisk:
+    disk = MemoryDisk()
+    journal, writer = open_journal(disk, anchors=anchors)
+    for number in range(5):
+        journal.append(Kind.FILL, {"trade_id": number, "price": price}, number)
+        writer.step()
+    journal.close(9)
+    return disk
+
+
+def test_a_whole_journal_is_summed_up() -> None:
+    found = verify(_DISK, FOLDER, KEY.verify_key)
+
+    assert (found.records, found.segments, found.checkpoints, found.unfinished_bytes) == (40, 3, 4, 0)
+    assert found.signed_seq == 39
+
+
+def test_a_history_rewritten_with_the_key_passes_until_an_anchor_is_given(tmp_path: Path) -> None:
+    anchors = tmp_path / "anchors.jsonl"
+    _history(100.0, [FileAnchor(anchors)])
+    forged = _history(101.0, [])
+
+    heads = read_anchors(anchors)
+
+    assert verify(forged, FOLDER, KEY.verify_key).records == 7
+    assert [head.seq for head in heads] == [1, 7]
+    with pytest.raises(AuditError, match="cut or rewritten"):
+        verify(forged, FOLDER, KEY.verify_key, heads[1:])
+
+
+def test_a_tail_cut_at_a_line_passes_until_an_anchor_is_given(tmp_path: Path) -> None:
+    anchors = tmp_path / "anchors.jsonl"
+    disk = _history(100.0, [FileAnchor(anchors)])
+    path = segment_path(FOLDER, 1)
+    lines = bytes(disk.files[path]).splitlines(keepends=True)
+    disk.files[path] = bytearray(b"".join(lines[:-2]))
+
+    assert verify(disk, FOLDER, KEY.verify_key).records == 5
+    with pytest.raises(AuditError, match="expected the anchored record 7"):
+        verify(disk, FOLDER, KEY.verify_key, read_anchors(anchors))
+
+
+def test_an_anchor_of_a_hash_alone_is_found() -> None:
+    found = verify(_DISK, FOLDER, KEY.verify_key)
+
+    assert verify(_DISK, FOLDER, KEY.verify_key, [AnchoredHead(0, found.head)]).anchors == 1
+    with pytest.raises(AuditError):
+        verify(_DISK, FOLDER, KEY.verify_key, [AnchoredHead(3, found.head)])
+
+
+def test_only_what_is_durable_is_anchored(tmp_path: Path) -> None:
+    disk = MemoryDisk()
+    journal, writer = open_journal(disk, anchors=[FileAnchor(tmp_path / "anchors")])
+    journal.append(Kind.NOTE, {}, 1)
+    journal.tick(61 * 10**9)
+    before = len(read_anchors(tmp_path / "anchors"))
+    writer.step()
+
+    assert before == 1
+    assert [head.seq for head in read_anchors(tmp_path / "anchors")] == [1, 3]
+
+
+def test_an_anchor_that_cannot_be_published_is_counted_and_stops_nothing(tmp_path: Path) -> None:
+    journal, writer = open_journal(MemoryDisk(), anchors=[FileAnchor(tmp_path / "absent" / "anchors")])
+    ticket = journal.append(Kind.NOTE, {}, 1)
+    writer.step()
+
+    assert journal.anchor_faults == 1
+    assert ticket.is_durable
+
+
+def test_the_log_says_the_head(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "argonaut.journal.anchor"):
+        journal, _ = open_journal(MemoryDisk(), anchors=[LogAnchor()])
+
+    assert f"record 1 has hash {journal.head}" in caplog.text
+
+
+def test_a_file_of_anchors_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "anchors").write_text('{"seq": 1, "head": "00"}\n{"seq": 1}\n')
+
+    with pytest.raises(ConfigError, match=":2: expected an anchor"):
+        read_anchors(tmp_path / "anchors")
+
+
+@pytest.mark.parametrize("seq", [1, 2, 17, 39])
+def test_a_proof_holds_for_whoever_has_the_public_key(seq: int) -> None:
+    check_proof(prove(_DISK, FOLDER, KEY.verify_key, seq), KEY.verify_key)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda proof: proof._replace(line=proof.line.replace("100.", "101.")),
+        lambda proof: proof._replace(seq=proof.seq + 1),
+        lambda proof: proof._replace(path=proof.path[1:]),
+        lambda proof: proof._replace(path=("00" * 32, *proof.path[1:])),
+        lambda proof: proof._replace(path=("not hex", *proof.path[1:])),
+        lambda proof: proof._replace(previous="00" * 32),
+        lambda proof: proof._replace(checkpoint=proof.checkpoint | {"root": "00" * 32}),
+        lambda proof: proof._replace(checkpoint=proof.checkpoint | {"seq": proof.checkpoint["seq"] + 1}),
+        lambda proof: proof._replace(checkpoint=proof.checkpoint | {"signature": "00" * 64}),
+        lambda proof: proof._replace(checkpoint=proof.checkpoint | {"signature": 5}),
+        lambda proof: proof._replace(checkpoint={}),
+    ],
+)
+def test_a_proof_with_anything_changed_does_not_hold(change: Callable[[Proof], Proof]) -> None:
+    proof = prove(_DISK, FOLDER, KEY.verify_key, 5)
+    check_proof(proof, KEY.verify_key)
+
+    with pytest.raises(AuditError):
+        check_proof(change(proof), KEY.verify_key)
+
+
+def test_a_proof_under_another_key_does_not_hold() -> None:
+    with pytest.raises(AuditError, match=OTHER_KEY.verify_key.fingerprint):
+        check_proof(prove(_DISK, FOLDER, KEY.verify_key, 5), OTHER_KEY.verify_key)
+
+
+@pytest.mark.parametrize("seq", [40, 41])
+def test_a_record_that_no_checkpoint_stands_for_cannot_be_proven(seq: int) -> None:
+    with pytest.raises(LookupError):
+        prove(_DISK, FOLDER, KEY.verify_key, seq)
