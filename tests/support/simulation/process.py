@@ -4,6 +4,7 @@ Everything that decides about money here is the real code; this only wires it, a
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,7 @@ class Process:
         compare_holdings(self._ours(), Holdings(view.positions, view.cash), baseline, report)
         self.on_settled(report)
         ticket = self.journal.append(Kind.RECONCILE, report.as_json(), self._now())
+        self._write_states()
         if not report.is_clean:
             self._restrict(f"our books and the venue's differ: {report.unexplained}")
         ticket.then(lambda done: self._begin(report) if done.is_durable else None)
@@ -146,10 +148,14 @@ class Process:
         self._world.moments.pass_by("bar")
         closes = self._world.market.closes(ts_event)
         for trader in self.traders:
-            self._contained(trader, lambda trader=trader: trader.on_bar(ts_event, closes))  # type: ignore[misc]
+            self._contained(trader, partial(trader.on_bar, ts_event, closes))
+        self._write_states()
+        self.journal.tick(self._now())
+
+    def _write_states(self) -> None:
+        for trader in self.traders:
             body = {"strategy": trader.name, "state": trader.snapshot()}
             self.journal.append(Kind.STATE, body, self._now())
-        self.journal.tick(self._now())
 
     def receive(self, answer: Answer) -> None:
         """A message of the venue."""

@@ -1,7 +1,7 @@
 """A tiny strategy: what it wants comes from the seed, everything about its orders from the real code."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,11 +24,14 @@ from strategies.orders import (
 from strategies.portfolio import Ledger
 from strategies.strategy import PolicyStrategy
 from strategies.tape import DecisionRecord, TapeSink
-from tests.support.simulation.market import INSTRUMENTS
+from tests.support.simulation.market import INDEX, INSTRUMENTS
 
 CAPITAL = 10_000.0
 DAILY_NOTIONAL = 1_500.0
 LIMITS = GuardrailConfig(max_daily_notional_quote=DAILY_NOTIONAL, daily_loss_quote=None, state_drawdown_quote=None)
+
+_BORROWED: Any = PolicyStrategy
+"""Whose plain methods are called with a `Trader` in place of an engine's strategy."""
 
 
 class _Name:
@@ -70,6 +73,7 @@ class Trader:
         self.ledger, self.book = self.pipeline.stages.ledger, self.pipeline.stages.book
         self.last_ts_event = 0
         self.decisions = 0
+        self._index = INDEX
         self._lived_until = 0
         self._decides_after = 0
         self._seed = seed
@@ -89,13 +93,17 @@ class Trader:
     # -- borrowed ----------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
-        return PolicyStrategy.snapshot(cast(PolicyStrategy, self))
+        state: dict[str, Any] = _BORROWED.snapshot(self)
+        return state
 
-    def restore(self, snapshot: Mapping[str, Any], seen: Sequence[str]) -> None:
-        PolicyStrategy.restore(cast(PolicyStrategy, self), snapshot, seen)
+    def restore(self, snapshot: Mapping[str, Any], known: Any) -> None:
+        _BORROWED.restore(self, snapshot, known)
+
+    def relive(self, *bar: Any) -> None:
+        _BORROWED.relive(self, *bar)
 
     def decide_only_after(self, ts_event: int) -> None:
-        PolicyStrategy.decide_only_after(cast(PolicyStrategy, self), ts_event)
+        _BORROWED.decide_only_after(self, ts_event)
 
     def flatten(self) -> None:
         self.door.flatten(self.pipeline.plan_closes(max(self.last_ts_event, self.door.last_fill_ts)))

@@ -97,6 +97,7 @@ class SeenOrder(NamedTuple):
     status: str
     side: str
     quantity: Decimal
+    filled: Decimal
     reason: str
     ts_last: int
 
@@ -190,7 +191,14 @@ class SimVenue:
             ts_ns=self._schedule.now_ns,
             orders={
                 name: SeenOrder(
-                    name, one.instrument_id, one.status, one.side, one.quantity, one.reason, one.ts_last
+                    client_order_id=name,
+                    instrument_id=one.instrument_id,
+                    status=one.status,
+                    side=one.side,
+                    quantity=one.quantity,
+                    filled=Decimal(one.filled) / 1000,
+                    reason=one.reason,
+                    ts_last=one.ts_last,
                 )
                 for name, one in self.orders.items()
             },

@@ -100,7 +100,7 @@ class World:
         for number in range(1, weather.bars + _CALM_BARS + 1):
             self._plan_bar(start_ns + number * weather.bar_secs * SECOND_NS)
         length_ns = weather.bars * weather.bar_secs * SECOND_NS
-        for number in range(1, (weather.bars + 20) * READINGS_A_BAR):
+        for number in range(1, (weather.bars + _CALM_BARS) * READINGS_A_BAR):
             self.schedule.at(start_ns + number * self.market.step_ns, "price", self.venue.on_price)
         for _ in range(weather.kills):
             self._plan_kill(start_ns + rng.randrange(length_ns))
