@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any, cast
 
 from strategies.config import GuardrailConfig
@@ -30,8 +31,8 @@ CAPITAL = 10_000.0
 DAILY_NOTIONAL = 1_500.0
 LIMITS = GuardrailConfig(max_daily_notional_quote=DAILY_NOTIONAL, daily_loss_quote=None, state_drawdown_quote=None)
 
-_BORROWED: Any = PolicyStrategy
-"""Whose plain methods are called with a `Trader` in place of an engine's strategy."""
+_BORROWED = vars(PolicyStrategy)
+"""Its methods are called with a `Trader` in place of an engine's strategy."""
 
 
 class _Name:
@@ -71,6 +72,7 @@ class Trader:
         self.name = name
         self.pipeline = _Pipeline(seed, name)
         self.ledger, self.book = self.pipeline.stages.ledger, self.pipeline.stages.book
+        self._ledger = self.ledger
         self.last_ts_event = 0
         self.decisions = 0
         self._index = INDEX
@@ -92,18 +94,19 @@ class Trader:
 
     # -- borrowed ----------------------------------------------------------------------------------
 
+    def __getattr__(self, name: str) -> Any:
+        """What this class does not have is `PolicyStrategy`'s: its plain methods, never the engine's."""
+        return MethodType(_BORROWED[name], self)
+
     def snapshot(self) -> dict[str, Any]:
-        state: dict[str, Any] = _BORROWED.snapshot(self)
+        state: dict[str, Any] = self.__getattr__("snapshot")()
         return state
 
     def restore(self, snapshot: Mapping[str, Any], known: Any) -> None:
-        _BORROWED.restore(self, snapshot, known)
+        self.__getattr__("restore")(snapshot, known)
 
     def relive(self, *bar: Any) -> None:
-        _BORROWED.relive(self, *bar)
-
-    def decide_only_after(self, ts_event: int) -> None:
-        _BORROWED.decide_only_after(self, ts_event)
+        self.__getattr__("relive")(*bar)
 
     def flatten(self) -> None:
         self.door.flatten(self.pipeline.plan_closes(max(self.last_ts_event, self.door.last_fill_ts)))
