@@ -1,16 +1,17 @@
 """From whatever a crash left to a journal that can be continued."""
 
+import errno
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ops.disk import Disk
+from ops.disk import Disk, DiskFile
 from ops.journal.chain import Chain
 from ops.journal.keys import VerifyKey
 from ops.journal.reading import StoredLine, Tail, read_chain
 from ops.journal.records import Record, decode
-from ops.journal.segments import segment_path
+from ops.journal.segments import MAX_BATCH_BYTES, segment_path
 
 
 class Recovered(NamedTuple):
@@ -54,13 +55,31 @@ def recover(
         # The crash came before the first line of a new segment was whole: begin it again.
         disk.remove(segment_path(folder, last))
         return Recovered(end.chain, last, end.tail, kept_as)
-    file = disk.open(segment_path(folder, last))
+    path = segment_path(folder, last)
+    file = disk.open(path)
     try:
         file.truncate(end.offset)
+        _write_back(disk, path, file, end.offset)
         file.sync()
     finally:
         file.close()
     return Recovered(end.chain, last + 1, end.tail, kept_as)
+
+
+def _write_back(disk: Disk, path: Path, file: DiskFile, end: int) -> None:
+    """Write what the last sync may have failed to keep once more, with the same bytes.
+
+    Where a sync failed and only the process ended, the system still shows what never reached the disk, holds
+    it to be written already, and lets the next sync succeed over it. Segments that follow would then stand
+    on records that the next loss of power takes away.
+    """
+    at = max(0, end - MAX_BATCH_BYTES)
+    rest = disk.read(path, at, end - at)
+    while rest:
+        taken = file.write_at(at, rest)
+        if taken <= 0:
+            raise OSError(errno.EIO, "the disk took nothing of a write")
+        at, rest = at + taken, rest[taken:]
 
 
 def _keep(disk: Disk, folder: Path, tail: Tail) -> str:

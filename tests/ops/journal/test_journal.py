@@ -308,3 +308,19 @@ def test_equal_records_at_equal_times_make_equal_bytes() -> None:
         disks.append({path: bytes(content) for path, content in disk.files.items()})
 
     assert disks[0] == disks[1]
+
+
+def test_a_restart_after_a_refused_sync_writes_once_more_what_the_disk_may_not_have_kept() -> None:
+    # The system shows such bytes, takes them for written, and lets the next sync succeed over them.
+    disk = MemoryDisk()
+    journal, writer = open_journal(disk)
+    journal.append(Kind.INTENT, {"client_order_id": "AR1"}, 1)
+    disk.on_sync = _raise(errno.EIO)
+    writer.step()
+    shown = bytes(disk.files[segment_path(FOLDER, 1)]).rstrip(b"\0")
+    written: list[tuple[int, bytes]] = []
+    disk.on_sync, disk.on_write = lambda: None, lambda offset, content: written.append((offset, content))
+
+    open_journal(disk)
+
+    assert written[0] == (0, shown)
