@@ -16,7 +16,7 @@ def admission(gate: TradingGate, owner: Callable[[str], str | None]) -> Admit:
 
     Args:
         gate: Asked for the strategy and the instrument of each order.
-        names: Name of each strategy, by the owner that its orders carry.
+        owner: Name of the strategy that has an order of this id at work; None where none has.
 
     Returns:
         A function that says why an order must not be sent; empty where it may.

@@ -72,8 +72,8 @@ def test_guardian_halts_a_strategy_whose_orders_are_refused(refused: tuple[bool,
         it.order("REJECTED" if one else "FILLED")
 
     assert it.causes == ["reject_rate"] * trips
-    for one, is_enforced in it.imposed:
-        assert (one.scope, one.state, one.origin, is_enforced) == (ONE, HALTED, Origin.AUTOMATIC, False)
+    for held, is_enforced in it.imposed:
+        assert (held.scope, held.state, held.origin, is_enforced) == (ONE, HALTED, Origin.AUTOMATIC, False)
 
 
 def test_guardian_counts_denials_and_not_protective_exits_that_are_still_open() -> None:

@@ -39,7 +39,12 @@ class SimCourier:
     """Implements `strategies.delivery.Courier` for one process."""
 
     def __init__(
-        self, network: Network, venue: SimVenue, schedule: Schedule, trace: Trace, moment: Callable[[str], None]
+        self,
+        network: Network,
+        venue: SimVenue,
+        schedule: Schedule,
+        trace: Trace,
+        moment: Callable[[str], None],
     ) -> None:
         self.sent_ns: dict[str, int] = {}
         """When each order left."""
@@ -72,6 +77,4 @@ class SimCourier:
     def cancel(self, client_order_id: str) -> None:
         self._moment("cancel")
         self._trace.note("bot: cancels %s", client_order_id[:8])
-        self._network.carry(
-            f"cancel {client_order_id[:8]}", lambda: self._venue.cancel(client_order_id)
-        )
+        self._network.carry(f"cancel {client_order_id[:8]}", lambda: self._venue.cancel(client_order_id))

@@ -316,5 +316,3 @@ def _tell(door: OrderDoor, answer: Answer) -> None:
             fill = answer.fill
             quantity, price, fee = float(fill.quantity), float(fill.price), float(fill.fee)
             door.filled(Fill(own_id, fill.trade_id, ts_event, quantity, price, fee, "TAKER"))
-
-
