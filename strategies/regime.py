@@ -293,9 +293,7 @@ def _belief(probs: list[float], log_probs: list[float]) -> RegimeBelief:
         entropy = -sumprod(probs, log_probs)
     else:  # 0 · log 0 = 0: a state that is ruled out adds nothing
         entropy = -sum(prob * log_prob for prob, log_prob in zip(probs, log_probs, strict=True) if prob > 0.0)
-    entropy_bits = entropy / _LOG_2
-    # Rounding may leave a little less than nothing.
-    return RegimeBelief(tuple(probs), probs.index(max(probs)), entropy_bits if entropy_bits > 0.0 else 0.0)
+    return RegimeBelief(tuple(probs), probs.index(max(probs)), max(0.0, entropy / _LOG_2))
 
 
 def _logs(probs: Sequence[float]) -> list[float]:

@@ -1,7 +1,7 @@
 """From approved trades to orders: kinds, prices, brackets, and what is not sent."""
 
 import math
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest

@@ -431,7 +431,7 @@ def test_return_moments_are_the_weighted_averages(returns: list[tuple[float, flo
     weights = np.array([0.7, -0.4])
 
     for row in returns:
-        moments.update(np.array(row))
+        moments.update(row)
 
     # The definition: weights (1 - alpha)^k, newest first, over the whole history at once.
     decay = (1.0 - alpha) ** np.arange(len(returns))[::-1]
@@ -444,6 +444,6 @@ def test_return_window_is_the_sample_deviation_of_the_last_returns() -> None:
     window = ReturnWindow(1, 3)
 
     for value in (9.0, 1.0, 2.0, 3.0):
-        window.update(np.array([value]))
+        window.update([value])
 
     assert window.volatility(0) == pytest.approx(1.0)
