@@ -423,12 +423,15 @@ def test_reset_forgets_the_returns() -> None:
 
 
 @given(
-    returns=st.lists(st.tuples(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2)), min_size=1, max_size=40),
+    returns=st.integers(1, 5).flatmap(
+        lambda count: st.lists(st.tuples(*[st.floats(-0.2, 0.2)] * count), min_size=1, max_size=40)
+    ),
     alpha=st.floats(0.01, 0.99),
 )
-def test_return_moments_are_the_weighted_averages(returns: list[tuple[float, float]], alpha: float) -> None:
-    moments = ReturnMoments(2, alpha)
-    weights = np.array([0.7, -0.4])
+def test_return_moments_are_the_weighted_averages(returns: list[tuple[float, ...]], alpha: float) -> None:
+    count = len(returns[0])
+    moments = ReturnMoments(count, alpha)
+    weights = np.array([0.7, -0.4, 0.3, -0.2, 0.5])[:count]
 
     for row in returns:
         moments.update(row)
