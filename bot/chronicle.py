@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.assembly import Wired
+from bot.config import JournalConfig
 from ops.disk import LocalDisk
 from ops.journal import Journal, Kind, LogAnchor, WriterThread, load_or_create_key
 from ops.journal_tape import JournalTape
@@ -36,6 +37,7 @@ from strategies.strategy import PolicyStrategy
 
 _CLOCK_TOLERANCE_NS = 5_000_000_000
 _MOST_WAITING = 2_000
+_PATIENCE_SECS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,19 @@ class Account:
 class Chronicle:
     """The journal of one daemon. Lives on its loop; made by `open`."""
 
-    def __init__(self, journal: Journal, recall: Recall, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, journal: Journal, recall: Recall, loop: asyncio.AbstractEventLoop, config: JournalConfig
+    ) -> None:
         self.recall = recall
         self.report = Report()
         """Of the newest reconciliation."""
-        self.outbox = Outbox(journal, time.time_ns, loop.call_later)
+        self.outbox = Outbox(
+            journal,
+            time.time_ns,
+            loop.call_later,
+            opening_secs=config.opening_deadline_ms / 1e3,
+            reducing_secs=config.reducing_deadline_ms / 1e3,
+        )
         self.tape = JournalTape(journal, time.time_ns)
         self._journal = journal
         self._wired: Wired | None = None
@@ -65,7 +75,11 @@ class Chronicle:
 
     @classmethod
     def open(
-        cls, state_dir: Path, loop: asyncio.AbstractEventLoop, on_fault: Callable[[OSError], None]
+        cls,
+        state_dir: Path,
+        config: JournalConfig,
+        loop: asyncio.AbstractEventLoop,
+        on_fault: Callable[[OSError], None],
     ) -> "Chronicle":
         """Open the journal of a state directory; what a crash tore is cut, anything else refused.
 
@@ -90,6 +104,7 @@ class Chronicle:
             on_fault=on_fault,
             anchors=[LogAnchor()],
             replay=recall.take,
+            segment_bytes=config.segment_mib * 2**20,
         )
         if now < recall.last_ts_ns - _CLOCK_TOLERANCE_NS:
             journal.close(now)
@@ -98,7 +113,7 @@ class Chronicle:
                 f"{state_dir / JOURNAL}: expected a clock that has moved on since the newest record, found "
                 f"one that stands {behind:.0f} s before it; set the clock (timedatectl), then start again"
             )
-        return cls(journal, recall, loop)
+        return cls(journal, recall, loop, config)
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -107,10 +122,13 @@ class Chronicle:
         """Why nothing can be recorded any more; empty while it can."""
         return "" if self._journal.fault is None else str(self._journal.fault)
 
-    @property
-    def is_keeping_up(self) -> bool:
-        """Whether the disk is not far behind what was recorded."""
-        return self._journal.backlog < _MOST_WAITING
+    async def settled(self) -> None:
+        """Return once no order waits for the disk, and the disk is not far behind what was recorded."""
+        written = asyncio.get_running_loop().create_future()
+        self.outbox.when_empty(lambda: written.set_result(None))
+        await written
+        while self._journal.backlog > _MOST_WAITING:
+            await asyncio.sleep(_PATIENCE_SECS)
 
     def status(self) -> dict[str, Any]:
         """The journal in one document."""

@@ -30,7 +30,7 @@ from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
 from bot.state_dir import SOCKET
 from ops.api.app import make_app
-from ops.disk import LocalDisk
+from ops.disk import LocalDisk, Room, room
 from ops.session import SessionRecorder, write_end
 from ops.state_dir import Purpose, StateDir, take_state_dir
 from strategies.errors import ConfigError
@@ -68,6 +68,7 @@ class Daemon:
         self._paper: PaperNode
         self._recorder: SessionRecorder
         self._exit_code = ExitCode.OK
+        self._next_look = 0.0
         self._holdings: dict[str, dict[str, float]] = {}
 
     async def run(self) -> ExitCode:
@@ -89,7 +90,9 @@ class Daemon:
         """
         self._held_dir = self._take_state_dir()
         loop = asyncio.get_running_loop()
-        self._chronicle = Chronicle.open(self._state_dir, loop, lambda _: self._end_unrecorded())
+        self._chronicle = Chronicle.open(
+            self._state_dir, self.host.settings.journal, loop, lambda _: self._end_unrecorded()
+        )
         self._chronicle.begin(self._pins())
         loop.add_signal_handler(signal.SIGUSR1, self._control.on_kill_signal)
         self._control.open(self._chronicle.recall.latch)
@@ -179,7 +182,7 @@ class Daemon:
         replay = self._paper.replay
         while not self._stop.is_set():
             self._recorder.flush()
-            self._chronicle.tick()
+            self._look_after_disk()
             if self._node.done():
                 self._end("the trading node ended by itself", ExitCode.INTERNAL)
             elif (fault := self._paper.wired.hub.failure) is not None:
@@ -192,6 +195,17 @@ class Daemon:
                 self._end("the data ended", ExitCode.OK)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _POLL_SECS)
+
+    def _look_after_disk(self) -> None:
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + 1.0
+        self._chronicle.tick()
+        free = LocalDisk().free_bytes(self._state_dir)
+        if room(free) is not Room.AMPLE:
+            state = TradingState.HALTED if room(free) is Room.FULL else TradingState.REDUCING
+            self._control.restrict_session(state, f"{free / 2**20:.0f} MiB left for {self._state_dir}")
 
     def request_stop(self, reason: str, *, flatten: bool | None) -> None:
         """Begin an orderly stop; a second call can only change whether to flatten, while there is time."""

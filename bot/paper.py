@@ -300,17 +300,13 @@ def _longest_bar_ns(host: HostConfig) -> int:
 def _barrier(
     wired: Wired, status: ReplayStatus, fence: CommandFence, chronicle: Chronicle | None
 ) -> Callable[[int], Any]:
-    doors = [strategy.door for strategy in wired.strategies]
-
     async def settle(ts_event: int) -> None:
         while wired.hub.bars_seen < status.bars_sent and wired.hub.failure is None:
             await asyncio.sleep(0)
         wired.hub.flush(ts_event)
-        while not all(door.is_settled for door in doors):
-            await asyncio.sleep(0)  # intents are on their way to the disk
+        if chronicle is not None:
+            await chronicle.settled()
         await fence.reached()
-        while chronicle is not None and not chronicle.is_keeping_up:
-            await asyncio.sleep(0)
 
     return settle
 

@@ -305,9 +305,9 @@ class Heartbeat:
 async def watch(guardian: Guardian, read: Callable[[], Reading], beat_secs: float) -> None:
     """Show the guardian a reading at every beat, until cancelled; a reading that fails trips it."""
     while True:
-        await asyncio.sleep(beat_secs)
         try:
             guardian.check(read())
         except Exception as error:  # noqa: BLE001 - fail closed
             _LOG.exception("the guardian failed")
             guardian.fail(error)
+        await asyncio.sleep(beat_secs)

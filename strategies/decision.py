@@ -119,8 +119,7 @@ class DecisionPipeline:
         self._closes = (0.0,) * len(instruments)
         self._volumes = [0.0] * len(instruments)
         self._last_bar_ts = [0] * len(instruments)
-        self._regime_columns = _regime_columns(config, stages.features.columns)
-        self._regime_row = _regime_row(config)
+        self._regime_places = _regime_places(config, stages.features.columns)
 
     @property
     def closes(self) -> tuple[float, ...]:
@@ -277,12 +276,8 @@ class DecisionPipeline:
         regime = self.stages.regime
         if regime is None:
             return None
-        rows = features.values
-        if self._regime_row is not None:
-            x = [float(rows[self._regime_row, column]) for column in self._regime_columns]
-        else:
-            count = len(rows)
-            x = [float(sum(rows[:, column].tolist())) / count for column in self._regime_columns]
+        value = features.values.item
+        x = [sum([value(at) for at in places]) / len(places) for places in self._regime_places]
         try:
             return regime.update(x)
         except ValueError as error:
@@ -301,7 +296,8 @@ class DecisionPipeline:
         orders: list[OrderIntent | Bracket] = []
         for trade in trades:
             context.has_stop = trade.stop is not None
-            verdict = stages.guardrails.check(trade, context, stages.book, self._decision_id(trade))
+            decision = self._decision_id(trade)
+            verdict = stages.guardrails.check(trade, context, stages.book, decision)
             verdicts.append(_verdict_record(self._ts_event, self.config.name, trade, verdict))
             planned = plan_orders(
                 trade,
@@ -309,6 +305,7 @@ class DecisionPipeline:
                 config=self.config.orders,
                 instrument=self.instruments[trade.index],
                 identity=self.identity,
+                decision=decision,
                 ts_event=self._ts_event,
                 bid=context.bid[trade.index],
                 ask=context.ask[trade.index],
@@ -365,7 +362,8 @@ def _verdict_record(ts_event: int, strategy: str, trade: Trade, verdict: Verdict
     )
 
 
-def _regime_columns(config: StrategyConfig, columns: tuple[str, ...]) -> tuple[int, ...]:
+def _regime_places(config: StrategyConfig, columns: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    """Of each column that the model reads, its places in the flat feature row, of which the mean counts."""
     if config.regime is None:
         return ()
     missing = [name for name in config.regime.columns if name not in columns]
@@ -374,15 +372,13 @@ def _regime_columns(config: StrategyConfig, columns: tuple[str, ...]) -> tuple[i
             f"strategy {config.name}: regime.columns names {missing}, "
             f"but the feature manifest produces {list(columns)}; add the feature or correct the name"
         )
-    return tuple(columns.index(name) for name in config.regime.columns)
-
-
-def _regime_row(config: StrategyConfig) -> int | None:
-    if config.regime is None or config.regime.instrument_id is None:
-        return None
-    if config.regime.instrument_id not in config.instruments:
+    instrument_id = config.regime.instrument_id
+    if instrument_id is not None and instrument_id not in config.instruments:
         raise ConfigError(
-            f"strategy {config.name}: regime.instrument_id is {config.regime.instrument_id!r}, "
+            f"strategy {config.name}: regime.instrument_id is {instrument_id!r}, "
             f"expected one of the strategy's instruments {list(config.instruments)}"
         )
-    return config.instruments.index(config.regime.instrument_id)
+    rows = [
+        row * len(columns) for row, name in enumerate(config.instruments) if instrument_id in (None, name)
+    ]
+    return tuple(tuple(row + columns.index(name) for row in rows) for name in config.regime.columns)

@@ -142,7 +142,7 @@ class ObservationBuilder:
         rows = self._rows[position]
         if features.values.shape != rows.shape[1:]:
             raise ValueError(f"expected features of shape {rows.shape[1:]}, found {features.values.shape}")
-        rows[:] = features.values
+        rows[...] = features.values
         self._position = position
         self._latest = features
         self._filled += 1

@@ -235,7 +235,7 @@ class RegimeFilter:
         filtered = self._belief.probs
         predicted = [sumprod(column, filtered) for column in self._columns]
         if min(predicted) > _TINY_PROB:
-            return list(map(log, predicted))
+            return [log(prob) for prob in predicted]
         return [_log_sum_exp(column, log_filtered) for column in self._log_columns]
 
 
@@ -254,29 +254,23 @@ def fold(params: RegimeParams, rows: Floats) -> Floats:
     return np.array(filtered_probs, dtype=np.float64).reshape(len(rows), params.num_states)
 
 
-class _Gaussian(NamedTuple):
-    """log p(x) = log_scale - ½ ‖W x - W mean‖², with WᵀW the inverse of the covariance."""
-
-    whitening: list[Any]
-    """Rows of W; its diagonal where the covariance is diagonal."""
-    whitened_mean: list[float]
-    log_scale: float
+type _Gaussian = tuple[list[Any], tuple[float, ...], float]
+"""``W, W mean, log_scale`` of ``log p(x) = log_scale - ½ ‖W x - W mean‖²``, with WᵀW the inverse of the
+covariance; of a diagonal W its diagonal. Bare tuples: they are taken apart faster than named ones."""
 
 
 def _score_diagonal(x: Sequence[float], states: list[_Gaussian], log_predicted: list[float]) -> list[float]:
-    log_joint = []
-    for (whitening, whitened_mean, log_scale), log_prob in zip(states, log_predicted, strict=True):
-        distance = dist(list(map(mul, whitening, x)), whitened_mean)
-        log_joint.append(log_prob + log_scale - 0.5 * distance * distance)
-    return log_joint
+    return [
+        log_prob + log_scale - 0.5 * (distance := dist(tuple(map(mul, diagonal, x)), mean)) * distance
+        for (diagonal, mean, log_scale), log_prob in zip(states, log_predicted, strict=True)
+    ]
 
 
 def _score_full(x: Sequence[float], states: list[_Gaussian], log_predicted: list[float]) -> list[float]:
-    log_joint = []
-    for (whitening, whitened_mean, log_scale), log_prob in zip(states, log_predicted, strict=True):
-        distance = dist([sumprod(row, x) for row in whitening], whitened_mean)
-        log_joint.append(log_prob + log_scale - 0.5 * distance * distance)
-    return log_joint
+    return [
+        log_prob + log_scale - 0.5 * (distance := dist([sumprod(row, x) for row in rows], mean)) * distance
+        for (rows, mean, log_scale), log_prob in zip(states, log_predicted, strict=True)
+    ]
 
 
 def _gaussians(params: RegimeParams) -> list[_Gaussian]:
@@ -290,8 +284,8 @@ def _gaussians(params: RegimeParams) -> list[_Gaussian]:
         whitened_means = np.einsum("kij,kj->ki", whitenings, params.means)
         log_determinants = 2.0 * np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
     log_scales = -0.5 * (params.num_features * _LOG_2_PI + log_determinants)
-    columns = (whitenings.tolist(), whitened_means.tolist(), log_scales.tolist())
-    return [_Gaussian(*state) for state in zip(*columns, strict=True)]
+    means = map(tuple, whitened_means.tolist())
+    return list(zip(whitenings.tolist(), means, log_scales.tolist(), strict=True))
 
 
 def _belief(probs: list[float], log_probs: list[float]) -> RegimeBelief:
@@ -299,7 +293,9 @@ def _belief(probs: list[float], log_probs: list[float]) -> RegimeBelief:
         entropy = -sumprod(probs, log_probs)
     else:  # 0 · log 0 = 0: a state that is ruled out adds nothing
         entropy = -sum(prob * log_prob for prob, log_prob in zip(probs, log_probs, strict=True) if prob > 0.0)
-    return RegimeBelief(tuple(probs), probs.index(max(probs)), max(0.0, entropy / _LOG_2))
+    entropy_bits = entropy / _LOG_2
+    # Rounding may leave a little less than nothing.
+    return RegimeBelief(tuple(probs), probs.index(max(probs)), max(0.0, entropy_bits))
 
 
 def _logs(probs: Sequence[float]) -> list[float]:

@@ -63,9 +63,11 @@ class VenueStore:
         self._fills: list[Fill] = []
         if not path.exists():
             _make(path)
-        self._db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, autocommit=True
-        )
+        try:
+            address = f"{path.absolute().as_uri()}?mode=rw"
+            self._db = sqlite3.connect(address, uri=True, timeout=0, autocommit=True)
+        except sqlite3.Error as error:
+            raise StateError(f"{path}: expected a file that can be opened, found: {error}") from error
         try:
             self._lock()
             self._plain = self._verify()

@@ -168,6 +168,17 @@ class DaemonConfig(Section):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
+class JournalConfig(Section):
+    """How long an order waits until what it is for is on the disk."""
+
+    opening_deadline_ms: Positive = 250.0
+    """An order that adds risk is dropped when its intent is not durable in this time."""
+    reducing_deadline_ms: Positive = 50.0
+    """An order that takes risk away leaves after this time, durable or not, and its record says so."""
+    segment_mib: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Size of a segment; its space is reserved when it begins."""
+
+
 class GuardianConfig(Section):
     """What restricts trading by itself, until an operator resumes it; None switches a watch off."""
 
@@ -216,6 +227,7 @@ class HostSettings(Section):
     execution: ExecutionConfig = ExecutionConfig()
     account: AccountConfig = AccountConfig()
     daemon: DaemonConfig = DaemonConfig()
+    journal: JournalConfig = JournalConfig()
     guardian: GuardianConfig = GuardianConfig()
     live: LiveConfig = LiveConfig()
 

@@ -51,7 +51,7 @@ def _scope(text: object) -> Scope:
 
 
 def _mode(text: object) -> KillMode:
-    if text not in {mode.value for mode in KillMode}:
+    if not isinstance(text, str) or text not in list(KillMode):
         raise ValueError(f"expected one of {[mode.value for mode in KillMode]}, found {text!r}")
     return KillMode(text)
 

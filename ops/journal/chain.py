@@ -1,5 +1,7 @@
 """The hash chain: pure, one line at a time."""
 
+from collections.abc import Sequence
+
 from ops.journal.merkle import CompactRange
 from ops.journal.records import GENESIS, Kind, seal
 
@@ -21,18 +23,19 @@ class Chain:
         """Hash of the last record."""
         self.tree = CompactRange()
 
-    def extend(self, kind: Kind, body: str, ts_ns: int) -> bytes:
+    def extend(self, kind: Kind, body: bytes, ts_ns: int) -> bytes:
         """Make the next line.
 
         Args:
             body: From `encode_body`.
         """
         line, head = seal(self.seq + 1, ts_ns, kind, body, self.head)
-        self.advance(head)
+        self.advance((head,))
         return line
 
-    def advance(self, head: bytes) -> None:
-        """Take the hash of a next line that is known to follow."""
-        self.seq += 1
-        self.head = head
-        self.tree.add(head)
+    def advance(self, heads: Sequence[bytes]) -> None:
+        """Take the hashes of next lines that are known to follow."""
+        if heads:
+            self.seq += len(heads)
+            self.head = heads[-1]
+            self.tree.add_all(heads)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ops.disk import Disk
 from ops.journal.reading import BrokenChainError, Position, StoredLine, read_on
-from ops.journal.records import GENESIS, Kind, Record, decode, stored_hash
+from ops.journal.records import GENESIS, Kind, Record, decode, encode_body, stored_hash
 from ops.journal.segments import segment_path
 
 _VERSION = 1
@@ -258,7 +258,8 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def _take_decision(connection: sqlite3.Connection, record: Record) -> None:
-    connection.execute(_PUT_DECISION, _row(record, record.body, ("ts_event", "strategy")))
+    row = _row(record, record.body, ("ts_event", "strategy"))
+    connection.execute(_PUT_DECISION, row | {"body": encode_body(record.body).decode()})
 
 
 def _take_intents(connection: sqlite3.Connection, record: Record) -> None:
@@ -278,7 +279,9 @@ def _take_fill(connection: sqlite3.Connection, record: Record) -> None:
 
 def _take_command(connection: sqlite3.Connection, record: Record) -> None:
     row = _row(record, record.body, ("command", "scope", "who", "reason"))
-    connection.execute(_PUT_COMMAND, row | {"kind": record.kind.value})
+    connection.execute(
+        _PUT_COMMAND, row | {"kind": record.kind.value, "body": encode_body(record.body).decode()}
+    )
 
 
 _ORDER_KEYS = (
@@ -303,7 +306,6 @@ _TAKES: Mapping[Kind, Callable[[sqlite3.Connection, Record], None]] = {
 def _row(record: Record, fields: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     """A row's values; what a record does not say is null, and what is no plain value is kept as JSON."""
     row: dict[str, Any] = {"seq": record.seq, "ts_ns": record.ts_ns}
-    row["body"] = json.dumps(record.body, separators=(",", ":"))
     for key in keys:
         value = fields.get(key)
         row[key] = json.dumps(value) if isinstance(value, dict | list) else value

@@ -12,7 +12,7 @@ Source:
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _EMPTY = hashlib.sha256(b"").digest()
 
@@ -28,12 +28,19 @@ class CompactRange:
 
     def add(self, leaf: bytes) -> None:
         """Add the hash of the next leaf."""
-        size, peaks = self.size, self._peaks
-        while size & 1:
-            leaf = hashlib.sha256(b"\1" + peaks.pop() + leaf).digest()
-            size >>= 1
-        peaks.append(leaf)
-        self.size += 1
+        self.add_all((leaf,))
+
+    def add_all(self, leaves: Iterable[bytes]) -> None:
+        """Add the hashes of the next leaves."""
+        sha256, peaks, size = hashlib.sha256, self._peaks, self.size
+        for leaf in leaves:
+            node, rest = leaf, size
+            while rest & 1:
+                node = sha256(b"\1" + peaks.pop() + node).digest()
+                rest >>= 1
+            peaks.append(node)
+            size += 1
+        self.size = size
 
     def root(self) -> bytes:
         """Root of what was added so far."""

@@ -12,7 +12,7 @@ from ops.disk import Disk
 from ops.journal.chain import Chain
 from ops.journal.checkpoints import check_checkpoint
 from ops.journal.keys import VerifyKey
-from ops.journal.records import MAX_RECORD_BYTES, Kind, LineError, check_line, decode, kind_of
+from ops.journal.records import MAX_RECORD_BYTES, Kind, LineError, check_lines, decode, kind_of
 from ops.journal.segments import MAX_BATCH_BYTES, segment_numbers, segment_path
 from strategies.errors import AuditError
 
@@ -186,7 +186,7 @@ class _Check(Protocol):
     @property
     def seq(self) -> int: ...
 
-    def accept(self, line: bytes) -> Kind: ...
+    def follow(self, lines: list[bytes]) -> Iterator[Kind]: ...
 
 
 class _LinkCheck:
@@ -195,10 +195,10 @@ class _LinkCheck:
     def __init__(self, seq: int, head: bytes) -> None:
         self.seq, self.head = seq, head
 
-    def accept(self, line: bytes) -> Kind:
-        kind, self.head = check_line(line, self.seq + 1, self.head)
-        self.seq += 1
-        return kind
+    def follow(self, lines: list[bytes]) -> Iterator[Kind]:
+        for _, kind, head in check_lines(lines, self.seq + 1, self.head):
+            self.seq, self.head = self.seq + 1, head
+            yield kind
 
 
 class _WholeCheck:
@@ -214,14 +214,22 @@ class _WholeCheck:
     def seq(self) -> int:
         return self.chain.seq
 
-    def accept(self, line: bytes) -> Kind:
+    def follow(self, lines: list[bytes]) -> Iterator[Kind]:
         chain = self.chain
-        kind, head = check_line(line, chain.seq + 1, chain.head)
-        if kind is Kind.CHECKPOINT:
-            check_checkpoint(decode(line).body, chain, self._key)
-            self.checkpoints, self.signed_seq = self.checkpoints + 1, chain.seq
-        chain.advance(head)
-        return kind
+        heads: list[
+            bytes
+        ] = []  # of lines that are good, but not in the tree yet: adding many at once is faster
+        try:
+            for line, kind, head in check_lines(lines, chain.seq + 1, chain.head):
+                if kind is Kind.CHECKPOINT:
+                    chain.advance(heads)
+                    heads.clear()
+                    check_checkpoint(decode(line).body, chain, self._key)
+                    self.checkpoints, self.signed_seq = self.checkpoints + 1, chain.seq
+                heads.append(head)
+                yield kind
+        finally:
+            chain.advance(heads)
 
 
 class _SegmentReader:
@@ -262,14 +270,14 @@ class _SegmentReader:
     def _accept_lines(self) -> str | None:
         """Go on from where we are; why it stopped, None at the end of the file."""
         checks, visit, number = self._checks, self._visit, self._number
-        accept = checks.accept
+        seq = checks.seq
         try:
             for offset, lines in split_lines(self._disk, self._path, self._offset):
                 self._offset = offset
-                for line in lines:
-                    kind = accept(line)
+                for line, kind in zip(lines, checks.follow(lines), strict=True):
+                    seq += 1
                     if visit is not None:
-                        visit(StoredLine(number, self._offset, kind, checks.seq, line))
+                        visit(StoredLine(number, self._offset, kind, seq, line))
                     self._offset += len(line)
         except LineError as error:
             return str(error)

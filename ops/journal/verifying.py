@@ -10,7 +10,7 @@ from ops.journal.checkpoints import check_signature
 from ops.journal.keys import VerifyKey
 from ops.journal.merkle import inclusion_path, root_of_path
 from ops.journal.reading import StoredLine, read_chain
-from ops.journal.records import GENESIS, Kind, LineError, check_line, decode, stored_hash
+from ops.journal.records import GENESIS, Kind, LineError, check_lines, decode, stored_hash
 from strategies.errors import AuditError
 
 
@@ -120,7 +120,8 @@ def check_proof(proof: Proof, key: VerifyKey) -> None:
     try:
         check_signature(proof.checkpoint, key)
         path = [bytes.fromhex(node) for node in proof.path]
-        _, leaf = check_line(proof.line.encode("ascii") + b"\n", proof.seq, bytes.fromhex(proof.previous))
+        line = proof.line.encode("ascii") + b"\n"
+        _, _, leaf = next(check_lines([line], proof.seq, bytes.fromhex(proof.previous)))
         root = root_of_path(leaf, proof.seq - 1, int(proof.checkpoint["seq"]), path)
         is_proven = root is not None and root.hex() == proof.checkpoint["root"]
     except LineError as error:

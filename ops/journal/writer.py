@@ -52,10 +52,7 @@ class StepWriter:
 
     def step(self) -> bool:
         """Write one batch and settle it; False where nothing waits."""
-        batch: list[QueuedLine] = []
-        room = MAX_BATCH_BYTES
-        while self._pending and (room := room - len(self._pending[0].content)) >= 0:
-            batch.append(self._pending.popleft())
+        batch = take_batch(self._pending)
         if not batch:
             return False
         self._settle(batch[-1].seq, _written(self._segments, batch))
@@ -71,13 +68,17 @@ class StepWriter:
 class WriterThread:
     """The daemon's writer: one thread that takes all that waits, writes it, syncs once, and reports.
 
+    Lines are handed to the thread at the end of the loop's turn: waking a thread costs more than laying out a
+    line, and what one decision leaves behind then shares a sync.
+
     Args:
         loop: Where results are settled.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queue: SimpleQueue[QueuedLine | None] = SimpleQueue()
+        self._turn: list[QueuedLine] = []
+        self._queue: SimpleQueue[list[QueuedLine] | None] = SimpleQueue()
         self._results: deque[tuple[int, OSError | None]] = deque()
         self._segments: SegmentWriter
         self._settle: Settle
@@ -88,44 +89,56 @@ class WriterThread:
         self._thread.start()
 
     def submit(self, line: QueuedLine) -> None:
-        self._queue.put(line)
+        if not self._turn:
+            self._loop.call_soon(self._hand_over)
+        self._turn.append(line)
 
     def close(self, timeout_secs: float) -> bool:
+        self._hand_over()
         self._queue.put(None)
         self._thread.join(timeout_secs)
         self._deliver()
         return not self._thread.is_alive()
 
+    def _hand_over(self) -> None:
+        if self._turn:
+            self._queue.put(self._turn)
+            self._turn = []
+
     def _run(self) -> None:
-        held: QueuedLine | None = None
-        while (first := held or self._queue.get()) is not None:
-            batch, held, is_end = self._gather(first)
-            self._results.append((batch[-1].seq, _written(self._segments, batch)))
-            with contextlib.suppress(RuntimeError):  # the loop is closed: `close` delivers
-                self._loop.call_soon_threadsafe(self._deliver)
-            if is_end:
-                break
+        pending: deque[QueuedLine] = deque()
+        is_open = True
+        while pending or is_open:
+            is_open = self._gather(pending) and is_open
+            batch = take_batch(pending)
+            if batch:
+                self._results.append((batch[-1].seq, _written(self._segments, batch)))
+                with contextlib.suppress(RuntimeError):  # the loop is closed: `close` delivers
+                    self._loop.call_soon_threadsafe(self._deliver)
         self._segments.close()
 
-    def _gather(self, first: QueuedLine) -> tuple[list[QueuedLine], QueuedLine | None, bool]:
-        """All that waits, up to a batch; the line that no longer fitted; whether the end was reached."""
-        batch, size = [first], len(first.content)
-        while True:
-            try:
-                line = self._queue.get_nowait()
-            except Empty:
-                return batch, None, False
-            if line is None:
-                return batch, None, True
-            size += len(line.content)
-            if size > MAX_BATCH_BYTES:
-                return batch, line, False
-            batch.append(line)
+    def _gather(self, pending: deque[QueuedLine]) -> bool:
+        """Move all that waits to what is pending, waiting where nothing is; False at the end."""
+        try:
+            while (turn := self._queue.get(block=not pending)) is not None:
+                pending.extend(turn)
+        except Empty:
+            return True
+        return False
 
     def _deliver(self) -> None:
         # Runs on the loop only; a later call finds nothing left of what an earlier one delivered.
         while self._results:
             self._settle(*self._results.popleft())
+
+
+def take_batch(pending: deque[QueuedLine]) -> list[QueuedLine]:
+    """Remove as many lines as share a sync."""
+    batch: list[QueuedLine] = []
+    room = MAX_BATCH_BYTES
+    while pending and (room := room - len(pending[0].content)) >= 0:
+        batch.append(pending.popleft())
+    return batch
 
 
 def _written(segments: SegmentWriter, batch: list[QueuedLine]) -> OSError | None:

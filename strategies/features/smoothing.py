@@ -44,8 +44,10 @@ class RecursiveAverage:
             if self._missing == 0:
                 self.value = self._seed / self._period
             return self.value
-        self.value += self._alpha * (x - self.value)
-        return self.value
+        value = self.value
+        value += self._alpha * (x - value)
+        self.value = value
+        return value
 
 
 class SlidingMaximum:

@@ -37,6 +37,7 @@ def plan_orders(
     config: OrdersConfig,
     instrument: Instrument,
     identity: Identity,
+    decision: str,
     ts_event: int,
     bid: float | None,
     ask: float | None,
@@ -53,7 +54,8 @@ def plan_orders(
         verdict: What the guardrails left of it.
         config: Order style and offset.
         instrument: Rules of the traded instrument.
-        identity: What the order ids are derived from.
+        identity: What the ids of protective orders are derived from.
+        decision: Id of the decision, the one that the guardrails were asked about; the entry carries it.
         ts_event: Close time of the bar that was decided on, UTC nanoseconds.
         bid: Best bid, quote currency; None or NaN where there is none.
         ask: Best ask, quote currency; None or NaN where there is none.
@@ -73,12 +75,16 @@ def plan_orders(
         kind, price = OrderKind.MARKET, None
 
     def intent(
-        role: OrderRole, kind: OrderKind, side: OrderSide, price: float | None, trigger_price: float | None
+        own: str,
+        role: OrderRole,
+        kind: OrderKind,
+        side: OrderSide,
+        price: float | None,
+        trigger_price: float | None,
     ) -> OrderIntent:
-        decision = decision_id(identity, trade.instrument_id, ts_event, role)
         return OrderIntent(
-            decision_id=decision,
-            client_order_id=client_order_id(decision),
+            decision_id=own,
+            client_order_id=client_order_id(own),
             strategy=identity.strategy,
             instrument_id=trade.instrument_id,
             ts_event=ts_event,
@@ -91,18 +97,20 @@ def plan_orders(
             role=role,
         )
 
-    entry = intent(_role(trade, verdict), kind, side, price, None)
+    def protective(
+        role: OrderRole, kind: OrderKind, price: float | None, trigger_price: float | None
+    ) -> OrderIntent:
+        own = decision_id(identity, trade.instrument_id, ts_event, role)
+        return intent(own, role, kind, side.opposite, price, trigger_price)
+
+    entry = intent(decision, _role(trade, verdict), kind, side, price, None)
     stop, target = _protection(trade, instrument)
     if stop is None and target is None:
         return entry
     return Bracket(
         entry=entry,
-        stop=None
-        if stop is None
-        else intent(OrderRole.STOP, OrderKind.STOP_MARKET, side.opposite, None, stop),
-        target=None
-        if target is None
-        else intent(OrderRole.TARGET, OrderKind.LIMIT, side.opposite, target, None),
+        stop=None if stop is None else protective(OrderRole.STOP, OrderKind.STOP_MARKET, None, stop),
+        target=None if target is None else protective(OrderRole.TARGET, OrderKind.LIMIT, target, None),
     )
 
 
@@ -136,9 +144,9 @@ def skip_reason(
 
 def _protection_fault(trade: Trade, config: OrdersConfig, instrument: Instrument) -> OrderSkip | None:
     stop, target = _protection(trade, instrument)
-    direction = math.copysign(1.0, trade.quantity)
     if stop is None and config.require_stop:
         return OrderSkip.STOP_REQUIRED
+    direction = math.copysign(1.0, trade.quantity)
     if stop is not None and not (stop > 0.0 and (trade.price - stop) * direction > 0.0):
         return OrderSkip.STOP_PRICE
     if target is not None and not (target > 0.0 and (target - trade.price) * direction > 0.0):
@@ -147,7 +155,7 @@ def _protection_fault(trade: Trade, config: OrdersConfig, instrument: Instrument
 
 
 def _protection(trade: Trade, instrument: Instrument) -> tuple[float | None, float | None]:
-    if trade.reduces:
+    if trade.reduces or (trade.stop is None and trade.target is None):
         return None, None
     return (
         None if trade.stop is None else instrument.round_price(trade.stop),

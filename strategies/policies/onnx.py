@@ -109,10 +109,10 @@ class OnnxPolicy:
         """
         monotonic = self._monotonic
         started = monotonic() if monotonic is not None else 0.0
-        self._window[:] = observation.window
-        self._portfolio[:] = observation.portfolio
+        self._window[...] = observation.window
+        self._portfolio[...] = observation.portfolio
         if self._beliefs is not None:
-            self._beliefs[:] = observation.beliefs
+            self._beliefs[...] = observation.beliefs
         self._run(self._binding)
         if monotonic is not None and monotonic() - started > self._deadline_secs:
             self.deadline_misses += 1

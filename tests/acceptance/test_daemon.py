@@ -2,12 +2,11 @@
 
 import fcntl
 import os
-import resource
 import signal
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -188,50 +187,59 @@ def test_daemon_that_does_not_run_is_stopped_already(tmp_path: Path) -> None:
     assert (answer.code, answer.document()["was_running"]) == (0, False)
 
 
-def _limit_file_size() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-
-
-@pytest.fixture(params=["tmpfs", "rlimit"])
-def small_disk(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[tuple[Path, Callable[[], None] | None]]:
-    """State directory that takes little, and what the child has to do for it."""
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, of 400 MiB."""
     place = tmp_path / "small"
     place.mkdir()
-    if request.param == "rlimit":
-        yield place / "var", _limit_file_size
-        return
-    mount = ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    mount = ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("no right to mount a small disk; the limit on a file's size stands in for it")
+        pytest.skip("no right to mount a small disk, which only root may")
     try:
-        yield place / "var", None
+        yield place
     finally:
         subprocess.run(["/usr/bin/umount", "--lazy", str(place)], check=True)
 
 
+def fill_up(place: Path, leave: int) -> None:
+    """Take a disk's free space but for some bytes."""
+    free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
+    with (place / "ballast").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free - leave)
+
+
 @pytest.mark.parametrize("speed", ["max", "7200"])
-def test_daemon_whose_disk_is_full_ends_and_takes_no_more_risk(
-    host: Path, small_disk: tuple[Path, Callable[[], None] | None], speed: str
+def test_daemon_whose_disk_fills_up_ends_and_takes_no_more_risk(
+    host: Path, small_disk: Path, speed: str
 ) -> None:
-    state_dir, prepare = small_disk
-    with DaemonProcess(host, state_dir, "--speed", speed, prepare=prepare) as daemon:
+    with DaemonProcess(host, small_disk / "var", "--speed", speed) as daemon:
+        daemon.until(lambda: " BUY " in daemon.said)
+        fill_up(small_disk, 100_000)
         assert daemon.wait() == ExitCode.IO
         answer = daemon.ask("orders", "--all", "--json")
 
-    before, after = daemon.said.split("stopping: the session cannot be recorded", 1)
-    assert " BUY " in before
+    _, after = daemon.said.split("stopping: ", 1)
     # What was on its way when the disk refused may still fill, at one time; nothing is decided later.
     assert len({line[:19] for line in after.splitlines() if " BUY " in line}) <= 1
-    assert "stopped: the session cannot be recorded" in after
+    assert "cannot be recorded" in after
     assert (answer.code, answer.document() != []) == (0, True)
+
+
+def test_daemon_whose_disk_is_low_goes_on_and_takes_no_more_risk(host: Path, small_disk: Path) -> None:
+    with DaemonProcess(host, small_disk / "var", "--speed", BRISK) as daemon:
+        daemon.until(lambda: " BUY " in daemon.said)
+        fill_up(small_disk, 150 * 2**20)
+        daemon.until(lambda: daemon.ask("status", "--json").document()["trading_state"] == "REDUCING")
+        reason = daemon.ask("status", "--json").document()["reason"]
+        daemon.ask("stop")
+
+    assert "MiB left for" in reason
 
 
 def test_daemon_tells_of_a_disk_that_refuses_with_the_record_that_was_refused(tmp_path: Path) -> None:
     recorder = SessionRecorder(tmp_path, "one", {})
     faults: list[str] = []
-    tape = _Tapes(recorder, ConsoleTape(lambda _: None), lambda: faults.append(str(recorder.fault)))
+    tape = _Tapes(recorder, lambda: faults.append(str(recorder.fault)), [ConsoleTape(lambda _: None)])
     halt = HaltRecord(1, "one", "SKIPPED", "x", "y")
     tape.write(halt)
     assert faults == []

@@ -19,11 +19,12 @@ from tests.support.journals import open_journal
 def state_dir(tmp_path: Path) -> Path:
     key = load_or_create_key(LocalDisk(), tmp_path / JOURNAL_KEY)
     anchors = [FileAnchor(tmp_path / "anchors")]
-    journal, _ = open_journal(LocalDisk(), folder=tmp_path / JOURNAL, key=key, anchors=anchors)
+    started = 100 * 10**9
+    journal, _ = open_journal(LocalDisk(), folder=tmp_path / JOURNAL, key=key, anchors=anchors, ts_ns=started)
     for number in range(5):
         journal.append(Kind.INTENT, {"client_order_id": f"AR{number}"}, (100 + number) * 10**9)
         journal.append(Kind.NOTE, {"text": "x"}, (100 + number) * 10**9)
-    journal.close(200 * 10**9)
+    journal.close(150 * 10**9)
     return tmp_path
 
 

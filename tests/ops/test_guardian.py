@@ -1,6 +1,7 @@
 """The guardian on planted records and readings; nothing here runs for real but the beat at the end."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,14 +30,14 @@ class Watched:
         )
         self.beats = 0
 
-    def beat(self, wall_step_secs: float = 0.0, late_secs: float = 0.0, **changed: Any) -> None:
+    def beat(self, wall_step_secs: float = 0.0, late_secs: float = 0.0, **changed: object) -> None:
         """Take one reading a beat after the last."""
         self.beats += 1
         at = self.beats * BEAT
         self._late = getattr(self, "_late", 0.0) + late_secs
         self._step = getattr(self, "_step", 0.0) + wall_step_secs
         reading = Reading(at + self._late, round((at + self._late + self._step) * SECOND), 0)
-        self.guardian.check(reading._replace(**changed))
+        self.guardian.check(reading._replace(**changed))  # type: ignore[arg-type]
 
     def order(self, status: str, decision: str = "d", strategy: str = "one", **changed: Any) -> None:
         record = OrderRecord(
@@ -71,8 +72,8 @@ def test_guardian_halts_a_strategy_whose_orders_are_refused(refused: tuple[bool,
         it.order("REJECTED" if one else "FILLED")
 
     assert it.causes == ["reject_rate"] * trips
-    for one, is_enforced in it.imposed:
-        assert (one.scope, one.state, one.origin, is_enforced) == (ONE, HALTED, Origin.AUTOMATIC, False)
+    for held, is_enforced in it.imposed:
+        assert (held.scope, held.state, held.origin, is_enforced) == (ONE, HALTED, Origin.AUTOMATIC, False)
 
 
 def test_guardian_counts_denials_and_not_protective_exits_that_are_still_open() -> None:
@@ -196,7 +197,8 @@ def test_guardian_restricts_everything_on_a_fault_that_it_is_told_of(
 ) -> None:
     it = Watched()
 
-    it.beat(**{field: "it broke"})
+    told: dict[str, Any] = {field: "it broke"}
+    it.beat(**told)
 
     ((one, _),) = it.imposed
     assert (one.who, one.state, one.scope, one.reason) == (cause, state, EVERYTHING, f"{cause}: it broke")
@@ -224,7 +226,9 @@ def test_guardian_limits_that_are_none_never_trip() -> None:
 
 def test_watch_that_cannot_read_halts_and_goes_on() -> None:
     it = Watched()
-    readings = iter([ZeroDivisionError("no reading"), Reading(0.0, 0, 0, unreconciled="x")])
+    readings: Iterator[Exception | Reading] = iter(
+        [ZeroDivisionError("no reading"), Reading(0.0, 0, 0, unreconciled="x")]
+    )
 
     def read() -> Reading:
         found = next(readings)

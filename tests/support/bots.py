@@ -19,6 +19,14 @@ catalog = "{catalog}"
 {span}
 """
 
+PATIENT_DISK = """
+[journal]
+opening_deadline_ms = 30_000.0
+reducing_deadline_ms = 30_000.0
+segment_mib = 1
+"""
+"""At full speed many bars pass while a busy machine's disk takes one record; no order is late for that."""
+
 _LIMITS = """
 [allocation]
 max_step_change = 2.0
@@ -119,5 +127,6 @@ def write_bot(
     names = ", ".join(f'"{name}.toml"' for name in strategies)
     span = "" if end is None else f'end = "{end}"'
     path = directory / f"{kind}.toml"
-    path.write_text(HOST.format(kind=kind, strategies=names, catalog=catalog, span=span) + more)
+    patient = PATIENT_DISK if kind == "paper" else ""
+    path.write_text(HOST.format(kind=kind, strategies=names, catalog=catalog, span=span) + patient + more)
     return path

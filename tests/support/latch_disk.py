@@ -16,10 +16,11 @@ class RefusingDisk(LocalDisk):
         self.late_refusal: OSError | None = None
         """Raised once, after replacing: the content is there, its entry may not be durable."""
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: Path, offset: int = 0, size: int | None = None) -> bytes:
         if path not in self.files:
             raise FileNotFoundError(path)
-        return self.files[path]
+        content = self.files[path][offset:]
+        return content if size is None else content[:size]
 
     def replace(self, path: Path, content: bytes) -> None:
         self.writes += 1

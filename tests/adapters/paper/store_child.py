@@ -25,13 +25,14 @@ def main(path: Path, first: int) -> None:
     ts = venue.state.ts
     for number in count(first):
         name = f"N-{number}"
-        # Purchases and sales in turn fill at once; every third order rests, and is closed much later.
+        # Purchases and sales in turn fill at once; every third order rests, and fills some orders later.
         rests = number % 3 == 2
         side = Side.BUY if number % 2 else Side.SELL
         gateway.send(limit(name, Side.BUY, "0.002", "50.00") if rests else market(name, side, "0.002"))
-        ts += 1_000
-        gateway.on_quote(BTC, MarketQuote(ts, 100.0, 100.0, 1e6, 1e6))
-        gateway.settle(ts)
+        for price in (100.0, 50.0) if number % 7 == 6 else (100.0,):
+            ts += 1_000
+            gateway.on_quote(BTC, MarketQuote(ts, price, price, 1e6, 1e6))
+            gateway.settle(ts)
 
 
 def _acknowledge(events: list[VenueEvent]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,26 @@ def test_brackets_over_many_restarts_fill_as_in_one_life(tmp_path: Path, account
     assert len(whole) > 15
 
 
+def test_answer_to_a_resting_order_leaves_only_once_it_is_on_the_disk(tmp_path: Path) -> None:
+    happened = list[str]()
+
+    class Watched(VenueStore):
+        def save(self, venue: PaperVenue, *, lasting: bool = True) -> None:
+            super().save(venue, lasting=lasting)
+            happened.append(f"saved {len(self.fills_since(0))} {'lasting' if lasting else 'fleeting'}")
+
+    with closing(Watched(tmp_path / "v.sqlite")) as store:
+        gateway = PaperGateway(make_venue(archive=store), store)
+        gateway.connect(lambda events: happened.extend(str(event.kind) for event in events))
+        quote(gateway, 1_000, 100.0)
+        gateway.send(limit("L", Side.BUY, "1.000", "99.00"))
+        quote(gateway, 2_000, 100.0)
+        happened.clear()
+        gateway.on_quote(BTC, MarketQuote(3_000, 99.0, 99.0, 1e6, 1e6))
+
+    assert happened == ["saved 1 lasting", "FILLED"]
+
+
 def test_market_without_orders_waits_for_the_disk_never(tmp_path: Path) -> None:
     with closing(VenueStore(tmp_path / "v.sqlite")) as store:
         gateway = PaperGateway(make_venue(archive=store), store)
@@ -273,8 +294,11 @@ def _check_books(venue: PaperVenue, acknowledged: list[tuple[str, ...]]) -> None
         view = queries.order(fill.client_order_id)
         assert view is not None
         assert view.filled == fill.quantity
+    # Margin: realised profit and fees are all that moves the money, and what is open is worth its price.
+    paid = sum(fill.quantity * fill.price * (1 if fill.side == "BUY" else -1) for fill in fills)
+    open_cost = sum(position.quantity * position.average_price for position in queries.positions())
     fees = sum(fill.fee for fill in fills)
-    assert queries.balances()[0].total == 1_000 - fees
+    assert abs(queries.balances()[0].total - (1_000 - fees - paid + open_cost)) < Decimal("0.000001")
 
 
 # ---- damage
@@ -322,6 +346,11 @@ def test_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(StateError, match="expected a paper venue's memory of format 1"):
         VenueStore(path)
+
+
+def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="expected a file that can be opened"):
+        VenueStore(tmp_path)
 
 
 def test_log_without_its_file_is_refused(tmp_path: Path) -> None:

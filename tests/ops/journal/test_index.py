@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def _fill(own_id: str, trade_id: str, quantity: float) -> dict[str, object]:
     }  # fmt: skip
 
 
-_HISTORY = (
+_HISTORY: tuple[tuple[Kind, dict[str, Any]], ...] = (
     (Kind.DECISION, {"strategy": "trend", "ts_event": 60, "action": [0.5], "closes": [1.0]}),
     (Kind.INTENT, _intent("AR1")),
     (Kind.SUBMIT, _outcome("AR1", "SUBMITTED")),
@@ -195,10 +196,10 @@ def test_a_damaged_journal_is_refused_and_the_index_stays_as_it_was(tmp_path: Pa
     _write(tmp_path / "journal")
     index = _built(tmp_path)
     before = index.dump()
-    _write(tmp_path / "journal")
+    _write(tmp_path / "journal", segment_bytes=1 << 20)
     numbers = segment_numbers(LocalDisk(), tmp_path / "journal")
     path = segment_path(tmp_path / "journal", numbers[-1])
-    path.write_bytes(path.read_bytes().replace(b'"AR1"', b'"AR9"', 1))
+    path.write_bytes(path.read_bytes().replace(b'"AR2"', b'"AR9"', 1))
 
     with pytest.raises(BrokenChainError):
         index.update()

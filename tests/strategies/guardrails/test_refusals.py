@@ -131,6 +131,21 @@ def test_crossed_or_empty_book_is_refused_without_any_spread_limit(bid: float, a
         ({"trading_state": TradingState.REDUCING}, "reducing"),
         ({"trading_state": "ACTIV"}, "halted"),
         ({"trading_state": None}, "halted"),
+        ({"instrument_states": [TradingState.HALTED] + [TradingState.ACTIVE] * 2}, "halted"),
+        ({"instrument_states": [TradingState.REDUCING] + [TradingState.ACTIVE] * 2}, "reducing"),
+        ({"instrument_states": ["ACTIV"] * 3}, "halted"),
+        (
+            {"trading_state": TradingState.HALTED, "instrument_states": [TradingState.ACTIVE] * 3},
+            "halted",
+        ),
+        (
+            {"trading_state": TradingState.REDUCING, "instrument_states": [TradingState.HALTED] * 3},
+            "halted",
+        ),
+        (
+            {"trading_state": TradingState.REDUCING, "instrument_states": [TradingState.ACTIVE] * 3},
+            "reducing",
+        ),
         ({"reconciled": False}, "unreconciled"),
         ({"unknown_orders": frozenset({0})}, "unreconciled"),
         ({"unknown_orders": frozenset({1})}, "ok"),
@@ -352,3 +367,11 @@ def test_trade_of_an_instrument_that_is_not_where_it_says_is_refused(index: int,
 def _elsewhere(index: int, name: str) -> Any:
     asked = trade(1.0)
     return type(asked)(index=index, instrument_id=name, quantity=1.0, price=100.0)
+
+
+def test_trading_state_of_another_instrument_holds_nothing_back() -> None:
+    others = [TradingState.ACTIVE, TradingState.HALTED, TradingState.REDUCING]
+
+    verdict = desk().check(trade(1.0), instrument_states=others)
+
+    assert verdict.reason == "ok"

@@ -20,6 +20,7 @@ from strategies.orders import (
     OrderRole,
     OrderSide,
     OrderSkip,
+    decision_id,
     plan_orders,
     skip_reason,
 )
@@ -60,6 +61,9 @@ def _plan(
         config=config,
         instrument=_INSTRUMENT,
         identity=_IDENTITY,
+        decision=decision_id(
+            _IDENTITY, trade.instrument_id, 60, OrderRole.REDUCE if trade.reduces else OrderRole.OPEN
+        ),
         ts_event=60,
         bid=bid,
         ask=ask,

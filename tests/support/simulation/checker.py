@@ -86,7 +86,9 @@ def check(disk: SimDisk, folder: Path, venue: SimVenue, market: Market, operator
         return [f"the chain is broken in the end: {error}"]
     evidence = _Evidence(records, venue, market)
     rules = (_orders, _halts, _sessions, _endings, _fills, _holdings, _budgets)
-    return [what for rule in rules for what in (rule(evidence, operator) if rule is _halts else rule(evidence))]  # type: ignore[operator]
+    return [
+        what for rule in rules for what in (rule(evidence, operator) if rule is _halts else rule(evidence))
+    ]  # type: ignore[operator]
 
 
 def _orders(evidence: _Evidence) -> Iterator[str]:
@@ -160,7 +162,13 @@ def _holdings(evidence: _Evidence) -> Iterator[str]:
     lots, cash = [0] * len(INDEX), CASH
     known = {one.body["trade_id"] for one in evidence.records if one.kind is Kind.FILL}
     booked = [
-        (one.body["instrument_id"], one.body["side"], one.body["quantity"], one.body["price"], one.body["fee"])
+        (
+            one.body["instrument_id"],
+            one.body["side"],
+            one.body["quantity"],
+            one.body["price"],
+            one.body["fee"],
+        )
         for one in evidence.records
         if one.kind is Kind.FILL
     ]

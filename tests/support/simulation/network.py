@@ -85,6 +85,4 @@ class SimCourier:
     def cancel(self, client_order_id: str) -> None:
         self._moment("cancel")
         self._trace.note("bot: cancels %s", client_order_id[:8])
-        self._network.carry(
-            f"cancel {client_order_id[:8]}", lambda: self._venue.cancel(client_order_id)
-        )
+        self._network.carry(f"cancel {client_order_id[:8]}", lambda: self._venue.cancel(client_order_id))

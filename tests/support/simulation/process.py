@@ -246,6 +246,7 @@ class Process:
 
     def stop(self) -> None:
         """Stop in order."""
+        self._restrict("stopping")
         self._exit("stopped")
 
     # -- parts -------------------------------------------------------------------------------------
@@ -340,5 +341,3 @@ def _tell(door: OrderDoor, answer: Answer) -> None:
             fill = answer.fill
             quantity, price, fee = float(fill.quantity), float(fill.price), float(fill.fee)
             door.filled(Fill(own_id, fill.trade_id, ts_event, quantity, price, fee, "TAKER"))
-
-

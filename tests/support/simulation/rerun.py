@@ -19,9 +19,7 @@ def run_seed(
     return World(seed, make_process, crash_at=crash_at, keep=keep).run()
 
 
-def first_failure(
-    seeds: Iterable[int], make_process: Callable[[World], Process] = Process
-) -> Outcome | None:
+def first_failure(seeds: Iterable[int], make_process: Callable[[World], Process] = Process) -> Outcome | None:
     """The first run that breaks a promise; None where none does."""
     return next((one for seed in seeds if (one := run_seed(seed, make_process)).violations), None)
 

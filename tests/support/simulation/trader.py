@@ -29,7 +29,9 @@ from tests.support.simulation.market import INDEX, INSTRUMENTS
 
 CAPITAL = 10_000.0
 DAILY_NOTIONAL = 1_500.0
-LIMITS = GuardrailConfig(max_daily_notional_quote=DAILY_NOTIONAL, daily_loss_quote=None, state_drawdown_quote=None)
+LIMITS = GuardrailConfig(
+    max_daily_notional_quote=DAILY_NOTIONAL, daily_loss_quote=None, state_drawdown_quote=None
+)
 
 _BORROWED = vars(PolicyStrategy)
 """Its methods are called with a `Trader` in place of an engine's strategy."""
@@ -125,9 +127,7 @@ class Trader:
             return
         planned = self._plans(ts_event, closes)
         self.decisions += 1
-        self._tape.write(
-            DecisionRecord(ts_event, self.name, "", -1, (), tuple(closes), (), 1.0, (), ())
-        )
+        self._tape.write(DecisionRecord(ts_event, self.name, "", -1, (), tuple(closes), (), 1.0, (), ()))
         for one in planned:
             self.door.send(one)
 
@@ -169,11 +169,21 @@ class Trader:
         if dice > 0.7:
             return entry
         stop = self._intent(
-            index, ts_event, OrderRole.STOP, OrderSide.SELL, quantity, OrderKind.STOP_MARKET,
+            index,
+            ts_event,
+            OrderRole.STOP,
+            OrderSide.SELL,
+            quantity,
+            OrderKind.STOP_MARKET,
             trigger=round(close * 0.995, 2),
         )
         target = self._intent(
-            index, ts_event, OrderRole.TARGET, OrderSide.SELL, quantity, OrderKind.LIMIT,
+            index,
+            ts_event,
+            OrderRole.TARGET,
+            OrderSide.SELL,
+            quantity,
+            OrderKind.LIMIT,
             price=round(close * 1.004, 2),
         )
         return Bracket(entry, stop, target if dice < 0.5 else None)
@@ -202,5 +212,16 @@ class Trader:
         own_id = client_order_id(decision)
         is_reduction = role is not OrderRole.OPEN
         return OrderIntent(
-            decision, own_id, self.name, name, ts_event, side, quantity, kind, price, trigger, is_reduction, role
+            decision,
+            own_id,
+            self.name,
+            name,
+            ts_event,
+            side,
+            quantity,
+            kind,
+            price,
+            trigger,
+            is_reduction,
+            role,
         )

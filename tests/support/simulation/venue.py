@@ -220,7 +220,11 @@ class SimVenue:
     def on_price(self) -> None:
         """Fill what a new price reaches."""
         for order in list(self.orders.values()):
-            if order.status == "ACCEPTED" and order.intent.kind not in _ENTRY_KINDS and self._is_reached(order):
+            if (
+                order.status == "ACCEPTED"
+                and order.intent.kind not in _ENTRY_KINDS
+                and self._is_reached(order)
+            ):
                 self._fill(order, order.lots - order.filled)
 
     def _is_reached(self, order: VenueOrder) -> bool:

@@ -51,7 +51,9 @@ def draw_weather(rng: random.Random) -> Weather:
     is_stormy = rng.random() < 0.7
     has_bad_disk = rng.random() < 0.25
     midnight = 20_000 * 86_400
-    start = midnight - rng.randrange(60, 900) if rng.random() < 0.5 else midnight + rng.randrange(3600, 80_000)
+    start = (
+        midnight - rng.randrange(60, 900) if rng.random() < 0.5 else midnight + rng.randrange(3600, 80_000)
+    )
     bar_secs = rng.choice((20, 60))
     return Weather(
         bars=rng.randrange(3, 8),

@@ -153,7 +153,9 @@ class World:
         self._process.is_alive = False
         self._remember_durable()
         is_power = self.rng.random() < self.weather.power_loss
-        self.trace.note("CRASH at moment %d (%s)%s", self.moments.passed, where, ", power lost" if is_power else "")
+        self.trace.note(
+            "CRASH at moment %d (%s)%s", self.moments.passed, where, ", power lost" if is_power else ""
+        )
         if is_power:
             self.disk.lose_power()
         self._restart()

@@ -1,0 +1,168 @@
+"""What an operator's commands do where no daemon runs, or one that does not listen."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from bot.cli.app import main
+from bot.exit_codes import ExitCode
+from bot.state_dir import try_lock
+from ops.disk import LocalDisk
+from ops.guardian import GuardianLimits
+from ops.kill_switch import KILL_SWITCH
+from ops.latch import LATCH, TradingLatch, decode, encode
+from strategies.gate import TradingGate
+from strategies.guardrails import TradingState
+from strategies.restrictions import EVERYTHING, Origin, Restriction
+
+type Captured = pytest.CaptureFixture[str]
+SECOND = 1_000_000_000
+
+
+def run(state_dir: Path, *args: str) -> int:
+    return main([*args, "--reason", "why", "--state-dir", str(state_dir)])
+
+
+def next_start(state_dir: Path) -> TradingGate:
+    gate = TradingGate(armed=True)
+    TradingLatch(state_dir / LATCH, LocalDisk(), gate, record=lambda *_: None, now=lambda: 0).load()
+    return gate
+
+
+def test_kill_without_a_daemon_halts_the_next_start_and_says_so(tmp_path: Path, capsys: Captured) -> None:
+    assert run(tmp_path / "var", "kill") == ExitCode.OK
+
+    assert "no daemon was running; the next one starts HALTED" in capsys.readouterr().out
+    gate = next_start(tmp_path / "var")
+    assert (gate.state(), gate.reason()) == (TradingState.HALTED, "why")
+    assert gate.restrictions[0].who.startswith("cli ")
+
+
+def test_kill_without_a_daemon_answers_with_one_document(tmp_path: Path, capsys: Captured) -> None:
+    code = run(tmp_path, "kill", "--scope", "strategy:one", "--mode", "reduce-only", "--json")
+
+    answer = json.loads(capsys.readouterr().out)
+    assert (code, answer["was_running"], answer["durable"]) == (0, False, True)
+    assert next_start(tmp_path).state("one") is TradingState.REDUCING
+
+
+def test_kill_with_flatten_without_a_daemon_says_that_nothing_was_closed(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    assert run(tmp_path, "flatten") == ExitCode.UNAVAILABLE
+
+    assert "positions were NOT closed" in capsys.readouterr().out
+    assert next_start(tmp_path).state() is TradingState.HALTED
+
+
+def test_kill_with_a_scope_that_is_none_is_a_usage_error(tmp_path: Path, capsys: Captured) -> None:
+    assert run(tmp_path, "kill", "--scope", "everything") == ExitCode.USAGE
+
+    assert "expected the scope all" in capsys.readouterr().err
+    assert not (tmp_path / LATCH).exists()
+
+
+@pytest.mark.parametrize("command", [["kill"], ["resume", "--scope", "all"], ["pause", "one"], ["flatten"]])
+def test_command_without_a_reason_is_a_usage_error(tmp_path: Path, command: list[str]) -> None:
+    assert main([*command, "--state-dir", str(tmp_path)]) == ExitCode.USAGE
+    assert not (tmp_path / LATCH).exists()
+
+
+def test_kill_that_the_disk_refuses_is_an_error(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / LATCH).mkdir()  # no file can take its place
+
+    assert run(tmp_path, "kill") == ExitCode.IO
+    assert "not durable" in capsys.readouterr().err
+
+
+def test_kill_of_a_daemon_that_does_not_listen_leaves_the_file(tmp_path: Path, capsys: Captured) -> None:
+    lock = try_lock(tmp_path)
+    assert lock is not None
+
+    with lock:
+        code = run(tmp_path, "kill", "--mode", "flatten")
+
+    assert code == ExitCode.TEMPORARY
+    assert (tmp_path / KILL_SWITCH).read_text() == "flatten\n"
+    assert "kill -9" in capsys.readouterr().err
+    assert not (tmp_path / LATCH).exists()
+
+
+def test_resume_without_a_daemon_lifts_what_was_killed(tmp_path: Path, capsys: Captured) -> None:
+    run(tmp_path, "kill")
+    run(tmp_path, "kill", "--scope", "strategy:one")
+    capsys.readouterr()
+
+    assert run(tmp_path, "resume", "--scope", "all") == ExitCode.OK
+
+    assert "still held: strategy:one" in capsys.readouterr().out
+    gate = next_start(tmp_path)
+    assert (gate.state(), gate.state("one")) == (TradingState.ACTIVE, TradingState.HALTED)
+
+
+def test_resume_without_a_daemon_is_refused_while_the_kill_switch_is_there(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    run(tmp_path, "kill")
+    (tmp_path / KILL_SWITCH).touch()
+
+    assert run(tmp_path, "resume", "--scope", "all") == ExitCode.FINDINGS
+    assert "remove it, then resume" in capsys.readouterr().err
+    assert next_start(tmp_path).state() is TradingState.HALTED
+
+
+@pytest.mark.parametrize(("age_secs", "code"), [(10, ExitCode.TEMPORARY), (301, ExitCode.OK)])
+def test_resume_without_a_daemon_waits_for_an_automatic_restriction_to_cool_down(
+    tmp_path: Path, capsys: Captured, age_secs: int, code: ExitCode
+) -> None:
+    ts_ns = time.time_ns() - age_secs * SECOND
+    one = Restriction(EVERYTHING, TradingState.HALTED, "x", "journal", ts_ns, Origin.AUTOMATIC)
+    (tmp_path / LATCH).write_bytes(encode(1, [one]))
+
+    assert run(tmp_path, "resume", "--scope", "all", "--json") == code
+
+    answer = json.loads(capsys.readouterr().out)
+    assert ("error" in answer) == (code != ExitCode.OK)
+    assert bool(decode((tmp_path / LATCH).read_bytes())[1]) == (code != ExitCode.OK)
+
+
+def test_resume_after_damage_is_possible_and_leaves_a_sound_file(tmp_path: Path) -> None:
+    (tmp_path / LATCH).write_bytes(b"damaged")
+
+    assert run(tmp_path, "resume", "--scope", "all") == ExitCode.OK
+    assert decode((tmp_path / LATCH).read_bytes())[1] == ()
+    assert (tmp_path / f"{LATCH}.damaged").read_bytes() == b"damaged"
+
+
+def test_pause_and_unpause_work_without_a_daemon(tmp_path: Path) -> None:
+    assert run(tmp_path, "pause", "one") == ExitCode.OK
+    assert next_start(tmp_path).state("one") is TradingState.REDUCING
+
+    assert run(tmp_path, "resume", "--scope", "strategy:one") == ExitCode.OK
+    assert next_start(tmp_path).state("one") is TradingState.REDUCING
+
+    assert run(tmp_path, "unpause", "one") == ExitCode.OK
+    assert next_start(tmp_path).state("one") is TradingState.ACTIVE
+
+
+def test_drill_without_a_daemon_shows_and_files_the_plan(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["drill", "kill", "--state-dir", str(tmp_path), "--json"]) == ExitCode.OK
+
+    evidence = json.loads(capsys.readouterr().out)
+    assert (evidence["dry"], evidence["passed"], len(evidence["plan"])) == (True, None, 7)
+    assert json.loads(Path(evidence["file"]).read_text())["plan"] == evidence["plan"]
+    assert not (tmp_path / LATCH).exists()
+
+
+def test_guardian_section_has_the_defaults_of_the_guardian() -> None:
+    from bot.config import GuardianConfig
+    from ops.commands import ControlLimits
+
+    given = GuardianConfig().model_dump()
+    limits, patience = GuardianLimits(), ControlLimits()
+
+    ours = {name: getattr(limits, name) for name in GuardianLimits.__dataclass_fields__}
+    ours |= {name: getattr(patience, name) for name in ControlLimits.__dataclass_fields__}
+    assert given == ours
