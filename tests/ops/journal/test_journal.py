@@ -203,14 +203,28 @@ def test_a_body_that_cannot_be_stored_takes_no_number_and_breaks_nothing() -> No
 
 
 def test_after_closing_nothing_is_taken() -> None:
-    journal, _ = open_journal(MemoryDisk())
+    disk = MemoryDisk()
+    journal, _ = open_journal(disk)
     waiting = journal.append(Kind.STOP, {}, 1)
 
     assert journal.close(1)
     assert journal.close(1)
+    late = journal.append(Kind.NOTE, {}, 2)
     assert waiting.is_durable
-    with pytest.raises(ValueError, match="closed"):
-        journal.append(Kind.NOTE, {}, 2)
+    assert (late.seq, late.is_durable, late.fault and late.fault.errno) == (0, False, errno.ESHUTDOWN)
+    assert len(_records(disk)) == journal.seq
+    assert journal.fault is None
+
+
+def test_what_the_last_answer_of_the_disk_sets_off_leaves_no_record_and_raises_nothing() -> None:
+    disk = MemoryDisk()
+    journal, _ = open_journal(disk)
+    journal.append(Kind.INTENT, {}, 1).then(lambda _: late.append(journal.append(Kind.SUBMIT, {}, 2)))
+    late: list[Ticket] = []
+
+    assert journal.close(3)
+    assert [ticket.is_durable for ticket in late] == [False]
+    assert [record.kind for record in _records(disk)] == [Kind.CHECKPOINT, Kind.INTENT, Kind.CHECKPOINT]
 
 
 def test_checkpoints_come_at_start_after_a_thousand_records_after_a_minute_and_at_the_end() -> None:

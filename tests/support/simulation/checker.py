@@ -133,7 +133,8 @@ def _sessions(evidence: _Evidence) -> Iterator[str]:
                 yield f"record {record.seq} submits an opening before the books were compared"
             if body["reason"]:
                 yield f"record {record.seq} submits an opening that was not durable: {body['reason']}"
-            if body["client_order_id"] not in evidence.intents:
+            written = evidence.intents.get(body["client_order_id"])
+            if written is None or written[0] > record.seq:
                 yield f"record {record.seq} submits what was not written down before"
 
 

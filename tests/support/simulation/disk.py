@@ -158,6 +158,10 @@ class SimDisk:
             inode.content = bytearray(inode.durable)
             inode.pending.clear()
 
+    def would_keep(self, folder: Path, content: bytes) -> bool:
+        """Whether a loss of power just now would leave some content behind in a folder's files."""
+        return any(content in inode.durable for path, inode in self._durable.items() if path.parent == folder)
+
     def _torn(self, inode: _Inode) -> bytearray:
         image, changes, rng = bytearray(inode.durable), inode.pending, self._rng
         if not changes:

@@ -36,7 +36,12 @@ class Network:
 
 
 class SimCourier:
-    """Implements `strategies.delivery.Courier` for one process."""
+    """Implements `strategies.delivery.Courier` for one process.
+
+    Args:
+        moment: Called before and after each message leaves.
+        inspect: Sees what is about to leave.
+    """
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class SimCourier:
         schedule: Schedule,
         trace: Trace,
         moment: Callable[[str], None],
+        inspect: Callable[[tuple[OrderIntent, ...]], None],
     ) -> None:
         self.sent_ns: dict[str, int] = {}
         """When each order left."""
@@ -53,6 +59,7 @@ class SimCourier:
         self._schedule = schedule
         self._trace = trace
         self._moment = moment
+        self._inspect = inspect
         self._requests = 0
 
     def submit(self, planned: OrderIntent | Bracket) -> None:
@@ -65,6 +72,7 @@ class SimCourier:
     def carry(self, intents: tuple[OrderIntent, ...]) -> None:
         """Send orders as one request."""
         self._moment("send")
+        self._inspect(intents)
         self._requests += 1
         now_ns = self._schedule.now_ns
         request = Request(now_ns * 1_000 + self._requests, now_ns, intents)

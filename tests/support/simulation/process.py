@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ops.journal import BrokenChainError, Journal, Kind, Record, SigningKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from ops.journal import BrokenChainError, Journal, Kind, Record, SigningKey, VerifyKey
 from ops.journal_tape import JournalTape
 from ops.latch import LATCH, TradingLatch
 from ops.outbox import Outbox
@@ -33,10 +35,32 @@ if TYPE_CHECKING:
 
 STATE_DIR = Path("/var/argonaut")
 JOURNAL = STATE_DIR / "journal"
-KEY = SigningKey.from_seed(bytes(range(32)))
+
+
+class _RememberingKey(VerifyKey):
+    """Checks each signature once: every start reads the whole journal again."""
+
+    def __init__(self, public: Ed25519PublicKey) -> None:
+        super().__init__(public)
+        self._known: dict[tuple[bytes, bytes], bool] = {}
+
+    def is_signed(self, message: bytes, signature: bytes) -> bool:
+        known = self._known.get((message, signature))
+        if known is None:
+            known = self._known[message, signature] = super().is_signed(message, signature)
+        return known
+
+
+def make_key() -> SigningKey:
+    """The key that signs one run's journal."""
+    private = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    key = SigningKey(private)
+    key.verify_key = _RememberingKey(private.public_key())
+    return key
+
 
 _ASK_AGAIN_SECS = 5.0
-_AUDIT_SECS = 20.0
+_AUDIT_SECS = 25.0
 _FLATTEN_TRIES = 40
 
 
@@ -61,7 +85,7 @@ class Process:
         self.journal: Journal
         self.traders: list[Trader] = []
         self.courier = SimCourier(
-            world.network, world.venue, world.schedule, world.trace, world.moments.pass_by
+            world.network, world.venue, world.schedule, world.trace, world.moments.pass_by, world.inspect
         )
 
     # -- start -------------------------------------------------------------------------------------
@@ -75,7 +99,7 @@ class Process:
             self.journal = Journal.open(
                 world.disk,
                 JOURNAL,
-                KEY,
+                world.key,
                 self.writer,
                 ts_ns=self._now(),
                 on_fault=self._on_fault,
@@ -222,6 +246,7 @@ class Process:
 
     def stop(self) -> None:
         """Stop in order."""
+        self._restrict("stopping")
         self._exit("stopped")
 
     # -- parts -------------------------------------------------------------------------------------

@@ -146,6 +146,7 @@ class SimVenue:
         self._weather = weather
         self._schedule = schedule
         self._market = market
+        self._ended: dict[str, SeenOrder] = {}
 
     # -- requests ----------------------------------------------------------------------------------
 
@@ -186,27 +187,33 @@ class SimVenue:
 
     def view(self) -> View:
         """Everything as it is now."""
-        names = [name for name in self.orders if self._rng.random() < self._weather.unanswered]
+        odds = 0.0 if self.is_well else self._weather.unanswered
+        names = [name for name in self.orders if self._rng.random() < odds] if odds else []
         return View(
             ts_ns=self._schedule.now_ns,
-            orders={
-                name: SeenOrder(
-                    client_order_id=name,
-                    instrument_id=one.instrument_id,
-                    status=one.status,
-                    side=one.side,
-                    quantity=one.quantity,
-                    filled=Decimal(one.filled) / 1000,
-                    reason=one.reason,
-                    ts_last=one.ts_last,
-                )
-                for name, one in self.orders.items()
-            },
+            orders={name: self._seen(name, one) for name, one in self.orders.items()},
             executions=tuple(self.fills),
             positions={name: self.books.lots[index] / 1000 for name, index in INDEX.items()},
             cash=self.books.cash,
-            unanswered=frozenset() if self.is_well else frozenset(names),
+            unanswered=frozenset(names),
         )
+
+    def _seen(self, name: str, one: VenueOrder) -> SeenOrder:
+        if name in self._ended:
+            return self._ended[name]
+        seen = SeenOrder(
+            client_order_id=name,
+            instrument_id=one.instrument_id,
+            status=one.status,
+            side=one.side,
+            quantity=one.quantity,
+            filled=Decimal(one.filled) / 1000,
+            reason=one.reason,
+            ts_last=one.ts_last,
+        )
+        if not one.is_open:
+            self._ended[name] = seen
+        return seen
 
     # -- the market --------------------------------------------------------------------------------
 
@@ -242,7 +249,7 @@ class SimVenue:
             if order.intent.kind is OrderKind.LIMIT_IOC:
                 self._end(order, "CANCELED", "the rest was not there")
             else:
-                self._schedule.after(self._rng.uniform(0.01, 30.0), "match", lambda: self._match(order))
+                self._schedule.after(self._rng.uniform(0.01, 12.0), "match", lambda: self._match(order))
 
     def _fill(self, order: VenueOrder, lots: int) -> None:
         intent = order.intent

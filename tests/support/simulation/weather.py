@@ -56,7 +56,7 @@ def draw_weather(rng: random.Random) -> Weather:
     )
     bar_secs = rng.choice((20, 60))
     return Weather(
-        bars=rng.randrange(6, 13),
+        bars=rng.randrange(3, 8),
         bar_secs=bar_secs,
         start_ns=(start - start % bar_secs) * 1_000_000_000,
         strategies=rng.choice((1, 1, 2)),

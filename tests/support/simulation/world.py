@@ -5,19 +5,23 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
+from strategies.orders import OrderIntent, OrderRole
 from tests.support.simulation.checker import check
 from tests.support.simulation.disk import SimDisk
 from tests.support.simulation.market import READINGS_A_BAR, Market
 from tests.support.simulation.network import Network
-from tests.support.simulation.process import JOURNAL, Process
+from tests.support.simulation.process import JOURNAL, Process, make_key
 from tests.support.simulation.schedule import SECOND_NS, Crash, Moments, Schedule, Trace
 from tests.support.simulation.venue import Answer, SimVenue
 from tests.support.simulation.weather import draw_weather
 
-_QUIET_SECS = 90
+_QUIET_SECS = 70
 """Long enough for every order to end, and for the bot to ask about it twice."""
 
-_CALM_BARS = 3
+_CALM_BARS = 2
+
+_FEED_NS = 50_000_000
+"""From the close of a bar to the bot."""
 
 
 class Operator:
@@ -86,6 +90,7 @@ class World:
         self.venue = SimVenue(self.rng, weather, self.schedule, self.market)
         self.venue.tell = self._tell
         self.operator = Operator()
+        self.key = make_key()
         self.violations: list[str] = []
         self.lives = 0
         self.durable_seq = 0
@@ -103,7 +108,9 @@ class World:
         for number in range(1, (weather.bars + _CALM_BARS) * READINGS_A_BAR):
             self.schedule.at(start_ns + number * self.market.step_ns, "price", self.venue.on_price)
         for _ in range(weather.kills):
-            self._plan_kill(start_ns + rng.randrange(length_ns))
+            bar_ns = start_ns + rng.randrange(1, weather.bars + 1) * weather.bar_secs * SECOND_NS
+            just_after_ns = bar_ns + _FEED_NS + rng.randrange(300_000_000)
+            self._plan_kill(just_after_ns if rng.random() < 0.5 else start_ns + rng.randrange(length_ns))
         self._live_until(start_ns + length_ns)
         self._calm_down()
         self._live_until(start_ns + length_ns + (_CALM_BARS * weather.bar_secs + _QUIET_SECS) * SECOND_NS)
@@ -119,6 +126,12 @@ class World:
         """A promise is broken; the run ends here."""
         self.trace.note("VIOLATION: %s", what)
         self.violations.append(what)
+
+    def inspect(self, intents: tuple[OrderIntent, ...]) -> None:
+        """See that an opening is on the disk when it leaves, not only when nothing happens to follow."""
+        own_id = intents[0].client_order_id
+        if intents[0].role is OrderRole.OPEN and not self.disk.would_keep(JOURNAL, own_id.encode()):
+            self.violate(f"order {own_id[:8]} leaves before its intent is durable")
 
     def on_exit(self) -> None:
         """The process ended by itself."""
@@ -165,12 +178,10 @@ class World:
             self._die(str(crash))
 
     def _plan_bar(self, ts_event: int) -> None:
-        delay_ns = 50_000_000
-
         def close() -> None:
             self._process.on_bar(ts_event)
 
-        self.schedule.at(ts_event + delay_ns, "bar", close)
+        self.schedule.at(ts_event + _FEED_NS, "bar", close)
 
     def _plan_kill(self, ts_ns: int) -> None:
         rng = self.rng
