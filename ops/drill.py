@@ -100,9 +100,10 @@ class KillDrill:
         return is_ready, found.strip()
 
     def _kill(self) -> tuple[bool, str]:
-        self._before = self._decisions()
-        self._known = self._orders(open_only=False).keys()
         answer = self._ask("/v1/kill", {"scope": "all", "mode": "halt", "who": WHO, "reason": "drill"})
+        # Only now: what is sent between a look and the kill is none of the kill's.
+        self._known = self._orders(open_only=False).keys()
+        self._before = self._decisions()
         detail = f"durable in {answer['latch_ms']} ms, {answer['cancels_sent']} cancels sent"
         return bool(answer["durable"] and answer["changed"]), detail
 

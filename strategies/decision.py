@@ -257,9 +257,11 @@ class DecisionPipeline:
         return fit_to_cash(trades, self._spendable(conditions), self.instruments)
 
     def _spendable(self, conditions: Conditions) -> float:
-        ledger = self.stages.ledger
-        working = sum(
-            quantity * close for quantity, close in zip(conditions.working_buys, self._closes, strict=False)
+        ledger, buys = self.stages.ledger, conditions.working_buys
+        working = (
+            sum([quantity * close for quantity, close in zip(buys, self._closes, strict=False)])
+            if buys
+            else 0.0
         )
         return ledger.cash - working - self.config.sizing.cash_buffer_frac * ledger.equity
 

@@ -151,11 +151,10 @@ class PanelHub(DataActor):
 
     def _begin(self, ts_event: int) -> None:
         self._pending_ts = ts_event
-        self._missing = sum(
-            count
-            for (interval_ns, phase_ns), count in self._due.items()
-            if (ts_event - phase_ns) % interval_ns == 0
-        )
+        self._missing = 0
+        for (interval_ns, phase_ns), count in self._due.items():
+            if (ts_event - phase_ns) % interval_ns == 0:
+                self._missing += count
         if self._missing > 1 and self._timeout_ns is not None:
             # One alert, which the next time replaces: a closure for each would cost more than the panel.
             self._expires_ns = self.clock.timestamp_ns() + self._timeout_ns

@@ -4,7 +4,6 @@ Flow: trades → **cash** → guardrails.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from strategies.market import Instrument
 from strategies.sizing.lots import decimal_float, lots_quantity, whole_lots
@@ -43,7 +42,7 @@ def fit_to_cash(
             )
             if quantity <= 0.0 or quantity < minimum:
                 continue
-            trade = replace(trade, quantity=quantity)  # noqa: PLW2901 - the smaller one takes its place
+            trade = trade._replace(quantity=quantity)  # noqa: PLW2901 - the smaller one takes its place
         spendable -= cost
         fitted.append(trade)
     return tuple(fitted)

@@ -34,6 +34,7 @@ def lots_quantity(lots: int, lot_size: Decimal) -> float:
     return lots * numerator / denominator
 
 
+@cache
 def fewest_lots(quantity: Decimal, lot_size: Decimal) -> int:
     """The least number of whole lots that are at least a quantity.
 

@@ -5,17 +5,16 @@ Flow: closes → **moments** → sizer.
 
 import math
 from collections import deque
-from collections.abc import Sequence
 
 import numpy as np
 
-from strategies.market import Floats
+from strategies.market import Floats, Vector
 
 MIN_RETURNS = 20
 """Returns before an estimate counts: the relative error of a volatility is then about one in six."""
 
 _FEW = 3
-"""Up to so many instruments a loop over numbers is faster than numpy's calls, and gives the same bits."""
+"""Up to so many instruments loops over numbers are faster than numpy's calls, and give the same bits."""
 
 
 class ReturnMoments:
@@ -29,28 +28,17 @@ class ReturnMoments:
         alpha: Weight of the newest return, in the long run.
     """
 
-    __slots__ = (
-        "_change",
-        "_decay",
-        "_factors",
-        "_flat",
-        "_forgotten",
-        "_mean",
-        "_moments",
-        "_second",
-        "count",
-    )
+    __slots__ = ("_change", "_decay", "_factors", "_few", "_forgotten", "_moments", "count")
 
     def __init__(self, num_instruments: int, alpha: float) -> None:
         self._decay = 1.0 - alpha
         self._forgotten = 1.0
-        # The mean is the moment with a factor of one, so one update serves both.
-        self._factors: Floats = np.ones((num_instruments + 1, 1))
-        self._moments: Floats = np.zeros((num_instruments + 1, num_instruments))
-        self._change: Floats = np.zeros((num_instruments + 1, num_instruments))
-        self._flat = memoryview(self._moments.reshape(-1))
-        self._mean = self._moments[0]
-        self._second = self._moments[1:]
+        # The mean is the moment with a factor of one, so one update serves both: N + 1 rows of N.
+        shape = (num_instruments + 1, num_instruments)
+        self._few: list[float] | None = [0.0] * (shape[0] * shape[1]) if num_instruments <= _FEW else None
+        self._factors: Floats = np.ones((shape[0], 1))
+        self._moments: Floats = np.zeros(shape)
+        self._change: Floats = np.zeros(shape)
         self.count = 0
 
     @property
@@ -58,17 +46,21 @@ class ReturnMoments:
         """Whether enough returns have been seen."""
         return self.count >= MIN_RETURNS
 
-    def update(self, returns: Floats | Sequence[float]) -> None:
+    def update(self, returns: Vector) -> None:
         """Take the returns of one bar.
 
         Args:
-            returns: Shape (N,), fractions; a list is fastest.
+            returns: N fractions.
         """
         self.count += 1
         self._forgotten *= self._decay
         gain = (1.0 - self._decay) / (1.0 - self._forgotten)
-        if len(returns) <= _FEW:
-            self._move(returns, gain)
+        if self._few is not None:
+            products = [factor * value for factor in (1.0, *returns) for value in returns]
+            self._few = [
+                moment + (product - moment) * gain
+                for moment, product in zip(self._few, products, strict=True)
+            ]
             return
         change = self._change
         self._factors[1:, 0] = returns
@@ -77,36 +69,32 @@ class ReturnMoments:
         np.multiply(change, gain, change)
         np.add(self._moments, change, self._moments)
 
-    def portfolio(self, weights: list[float]) -> tuple[float, float]:
+    def portfolio(self, weights: Vector) -> tuple[float, float]:
         """Mean and second moment of the return that fixed weights would have had, per bar.
 
         Args:
             weights: N signed fractions of equity.
         """
-        w = np.array(weights)
-        return float(w.dot(self._mean)), self.second_moment(weights)
+        if self._few is None:
+            return float(np.dot(weights, self._moments[0])), self.second_moment(weights)
+        mean = 0.0
+        for weight, moment in zip(weights, self._few, strict=False):
+            mean += weight * moment
+        return mean, self.second_moment(weights)
 
-    def second_moment(self, weights: list[float]) -> float:
+    def second_moment(self, weights: Vector) -> float:
         """The second moment alone; see `portfolio`."""
-        count = len(weights)
-        if count > _FEW:
+        moments, count = self._few, len(weights)
+        if moments is None:
             w = np.array(weights)
-            return float(w.dot(self._second).dot(w))
-        moments, total = self._flat, 0.0
+            return float(w.dot(self._moments[1:]).dot(w))
+        total = 0.0
         for column, weight in enumerate(weights, start=count):
-            row = 0.0
-            for at, factor in enumerate(weights):
-                row += factor * moments[column + at * count]
-            total += row * weight
+            across = 0.0
+            for row, factor in enumerate(weights):
+                across += factor * moments[row * count + column]
+            total += across * weight
         return total
-
-    def _move(self, returns: Floats | Sequence[float], gain: float) -> None:
-        moments, at = self._flat, 0
-        for factor in (1.0, *returns):
-            for value in returns:
-                moment = moments[at]
-                moments[at] = moment + (factor * value - moment) * gain
-                at += 1
 
 
 class ReturnWindow:
@@ -127,8 +115,8 @@ class ReturnWindow:
         """Whether the window is full."""
         return len(self._returns[0]) == self._returns[0].maxlen
 
-    def update(self, returns: Floats | Sequence[float]) -> None:
-        """Take the returns of one bar, shape (N,)."""
+    def update(self, returns: Vector) -> None:
+        """Take the N returns of one bar."""
         for window, value in zip(self._returns, returns, strict=True):
             window.append(value)
 

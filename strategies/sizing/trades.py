@@ -5,19 +5,18 @@ Flow: sizer → **trades** → guardrails.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from strategies.market import Instrument, Vector
 from strategies.sizing.lots import decimal_float, fewest_lots, lots_quantity, whole_lots
 from strategies.sizing.sizer import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Trade:
+class Trade(NamedTuple):
     """One change of one position, in one direction."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides a method of tuples that nothing here needs
     """Position of the instrument in the configuration."""
     instrument_id: str
     quantity: float
@@ -69,15 +68,17 @@ def plan_trades(
             # A reduction is no more than the position already; the free balance bounds it further.
             free = math.inf if free_base is None else free_base[index]
             reducing, opening = max(reducing, -_free_lots(free, held, lot_size)), max(opening, 0)
-        if reducing and (instrument.shortable or _is_sendable(reducing, price, instrument)):
+        if reducing:
             quantity = lots_quantity(reducing, lot_size)
-            reductions.append(
-                Trade(index, instrument_id, quantity, price, reduces=True, closes=reducing == -held)
-            )
-        if opening and _is_sendable(opening, price, instrument):
+            if instrument.shortable or _is_sendable(reducing, quantity, price, instrument):
+                reductions.append(
+                    Trade(index, instrument_id, quantity, price, reduces=True, closes=reducing == -held)
+                )
+        if opening:
             quantity = lots_quantity(opening, lot_size)
-            stop, profit = _level(target.stops, index), _level(target.targets, index)
-            openings.append(Trade(index, instrument_id, quantity, price, stop=stop, target=profit))
+            if _is_sendable(opening, quantity, price, instrument):
+                stop, profit = _level(target.stops, index), _level(target.targets, index)
+                openings.append(Trade(index, instrument_id, quantity, price, stop=stop, target=profit))
     return (*reductions, *openings)
 
 
@@ -94,11 +95,10 @@ def _free_lots(free: float, held: int, lot_size: Decimal) -> int:
     return max(whole_lots(free, lot_size), 0) if math.isfinite(free) else abs(held)
 
 
-def _is_sendable(lots: int, price: float, instrument: Instrument) -> bool:
-    count, lot_size = abs(lots), instrument.lot_size
-    if count < fewest_lots(instrument.min_quantity, lot_size):
+def _is_sendable(lots: int, quantity: float, price: float, instrument: Instrument) -> bool:
+    if abs(lots) < fewest_lots(instrument.min_quantity, instrument.lot_size):
         return False
-    return lots_quantity(count, lot_size) * price >= decimal_float(instrument.min_notional)
+    return abs(quantity) * price >= decimal_float(instrument.min_notional)
 
 
 def _level(levels: Vector | None, index: int) -> float | None:

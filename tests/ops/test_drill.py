@@ -48,6 +48,7 @@ class FakeDaemon:
         }
 
     def _kill(self) -> dict[str, Any]:
+        self.orders["AR9"] = "OPEN"  # sent just before the kill came
         self.restrictions.append(Restriction(EVERYTHING, TradingState.HALTED, "drill", "drill", 1))
         return {
             "durable": self.fault != "not durable",

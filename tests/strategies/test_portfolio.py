@@ -62,6 +62,23 @@ def test_ledger_small_lots_leave_no_dust() -> None:
     assert ledger.positions == [0.0]
 
 
+def test_ledger_weights_follow_fills_closes_and_charges() -> None:
+    ledger = Ledger([_instrument()], 1000.0)
+
+    seen = [ledger.weights()]
+    ledger.apply_fill(0, 5.0, 100.0, 0.0)
+    seen.append(ledger.weights())
+    ledger.mark([200.0])
+    seen.append(ledger.weights())
+    ledger.charge(500.0)
+    seen.append(ledger.weights())
+    ledger.mark([0.0])
+
+    # 500 of 1,000; 1,000 of 1,500; 1,000 of 1,000; and nothing once equity is gone.
+    assert seen == [(0.0,), (0.5,), (pytest.approx(2 / 3),), (1.0,)]
+    assert ledger.weights() == (0.0,)
+
+
 def test_ledger_drawdown_counts_from_the_peak() -> None:
     ledger = Ledger([_instrument()], 1000.0)
     ledger.apply_fill(0, 10.0, 100.0, 0.0)

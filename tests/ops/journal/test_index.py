@@ -94,7 +94,10 @@ def test_an_execution_told_twice_is_counted_once(tmp_path: Path) -> None:
     _write(tmp_path / "journal")
     index = _built(tmp_path)
 
-    assert [fill["trade_id"] for fill in index.fills(strategy="trend")] == ["T2", "T1"]
+    assert [(fill["trade_id"], fill["seq"]) for fill in index.fills(strategy="trend")] == [
+        ("T2", 7),
+        ("T1", 5),
+    ]
     assert index.fills(since_ns=63) == []
     index.close()
 

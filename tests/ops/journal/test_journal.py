@@ -161,6 +161,27 @@ def test_a_disk_that_fills_up_within_a_write_is_cut_back_to_what_was_durable() -
     assert again.seq >= good.seq
 
 
+def test_what_a_failed_write_left_behind_is_cut_off_again() -> None:
+    disk = MemoryDisk()
+    journal, writer = open_journal(disk)
+    journal.append(Kind.NOTE, {}, 1)
+    writer.step()
+    durable = bytes(disk.files[segment_path(FOLDER, 1)]).rstrip(b"\0")
+    disk.write_limit = 50
+    pieces: list[int] = []
+
+    def fail_later(offset: int, content: bytes) -> None:
+        pieces.append(offset)
+        if len(pieces) == 3:
+            raise OSError(errno.ENOSPC, "planted")
+
+    disk.on_write = fail_later
+    journal.append(Kind.NOTE, {"text": "x" * 500}, 2)
+    writer.step()
+
+    assert bytes(disk.files[segment_path(FOLDER, 1)]) == durable
+
+
 def test_no_room_for_a_first_segment_refuses_to_open() -> None:
     with pytest.raises(OSError, match="no space left"):
         open_journal(MemoryDisk(free=100))

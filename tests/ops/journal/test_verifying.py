@@ -1,5 +1,6 @@
 """What verification, anchors and proofs show, and what they do not let through."""
 
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from ops.journal import FileAnchor, Kind, LogAnchor
+from ops.journal import BrokenChainError, FileAnchor, Kind, LogAnchor
 from ops.journal.anchors import AnchoredHead, read_anchors
+from ops.journal.chain import Chain
+from ops.journal.checkpoints import signed_message
+from ops.journal.records import GENESIS, encode_body
 from ops.journal.segments import segment_path
 from ops.journal.verifying import Proof, check_proof, prove, verify
 from strategies.errors import AuditError, ConfigError
@@ -78,6 +82,38 @@ def test_only_what_is_durable_is_anchored(tmp_path: Path) -> None:
 
     assert before == 1
     assert [head.seq for head in read_anchors(tmp_path / "anchors")] == [1, 3]
+
+
+def test_what_the_disk_refused_is_not_anchored(tmp_path: Path) -> None:
+    disk = MemoryDisk()
+    journal, writer = open_journal(disk, anchors=[FileAnchor(tmp_path / "anchors")])
+
+    def refuse() -> None:
+        raise OSError(errno.EIO, "planted")
+
+    disk.on_sync = refuse
+    journal.append(Kind.NOTE, {}, 1)
+    journal.tick(61 * 10**9)
+    writer.step()
+
+    assert journal.fault is not None
+    assert [head.seq for head in read_anchors(tmp_path / "anchors")] == [1]
+
+
+def test_a_checkpoint_with_another_root_is_found_though_its_key_is_right() -> None:
+    root = "00" * 32
+    body = {
+        "seq": 0,
+        "head": GENESIS.hex(),
+        "root": root,
+        "key": KEY.verify_key.fingerprint,
+        "signature": KEY.sign(signed_message(0, GENESIS.hex(), root)).hex(),
+    }
+    line = Chain().extend(Kind.CHECKPOINT, encode_body(body), 1)
+    disk = MemoryDisk(files={segment_path(FOLDER, 1): bytearray(line)})
+
+    with pytest.raises(BrokenChainError, match="Merkle root"):
+        verify(disk, FOLDER, KEY.verify_key)
 
 
 def test_an_anchor_that_cannot_be_published_is_counted_and_stops_nothing(tmp_path: Path) -> None:

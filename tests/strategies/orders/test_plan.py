@@ -1,7 +1,7 @@
 """From approved trades to orders: kinds, prices, brackets, and what is not sent."""
 
 import math
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 
 import pytest
@@ -186,6 +186,16 @@ def test_plan_orders_flip_has_two_different_ids() -> None:
 
     assert close.decision_id != opening.decision_id
     assert close.client_order_id != opening.client_order_id
+
+
+def test_plan_orders_entry_carries_the_id_that_was_checked() -> None:
+    opening = decision_id(_IDENTITY, "BTCUSDT.SIM", 60, OrderRole.OPEN)
+    bracket = _bracket(_plan(replace(_OPEN, stop=95.0)))
+
+    assert bracket.entry.decision_id == opening
+    assert bracket.stop is not None
+    assert bracket.stop.decision_id == decision_id(_IDENTITY, "BTCUSDT.SIM", 60, OrderRole.STOP)
+    assert _order(_plan(_CLOSE)).decision_id == decision_id(_IDENTITY, "BTCUSDT.SIM", 60, OrderRole.REDUCE)
 
 
 def test_plan_orders_same_decision_is_the_same_order() -> None:
