@@ -32,9 +32,7 @@ class Operator(Protocol):
 class _Evidence:
     """Both ledgers, side by side."""
 
-    def __init__(
-        self, records: list[Record], venue: SimVenue, market: Market, operator: Operator
-    ) -> None:
+    def __init__(self, records: list[Record], venue: SimVenue, market: Market, operator: Operator) -> None:
         self.records = records
         self.venue = venue
         self.market = market
