@@ -31,5 +31,8 @@ lint: setup
 bench: setup ## Measure speed and memory; rewrites the table in benchmarks/README.md.
 	@exec $(BIN)/python -m benchmarks
 
-soak: setup ## Run the paper daemon for long at high speed and check that nothing grows.
+SEEDS := 50000
+
+soak: setup ## Run SEEDS simulated bad days, then the paper daemon for long at high speed: nothing breaks, nothing grows.
+	@$(BIN)/python -m benchmarks.simulation --seeds $(SEEDS)
 	@exec $(BIN)/python -m benchmarks.soak

@@ -88,7 +88,7 @@ def test_tests_are_no_package() -> None:
 
 
 def test_test_folders_mirror_the_packages() -> None:
-    beside = {"acceptance", "architecture", "parity", "support"}
+    beside = {"acceptance", "architecture", "parity", "simulation", "support"}
 
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - {"__pycache__"}
 

@@ -32,10 +32,11 @@ class Operator(Protocol):
 class _Evidence:
     """Both ledgers, side by side."""
 
-    def __init__(self, records: list[Record], venue: SimVenue, market: Market) -> None:
+    def __init__(self, records: list[Record], venue: SimVenue, market: Market, operator: Operator) -> None:
         self.records = records
         self.venue = venue
         self.market = market
+        self.operator = operator
         self.intents: dict[str, tuple[int, OrderIntent]] = {}
         """Number of the record, and the order, by client order id."""
         self.lost: set[str] = set()
@@ -84,11 +85,9 @@ def check(disk: SimDisk, folder: Path, venue: SimVenue, market: Market, operator
         read_chain(disk, folder, None, visit)
     except BrokenChainError as error:
         return [f"the chain is broken in the end: {error}"]
-    evidence = _Evidence(records, venue, market)
+    evidence = _Evidence(records, venue, market, operator)
     rules = (_orders, _halts, _sessions, _endings, _fills, _holdings, _budgets)
-    return [
-        what for rule in rules for what in (rule(evidence, operator) if rule is _halts else rule(evidence))
-    ]  # type: ignore[operator]
+    return [what for rule in rules for what in rule(evidence)]
 
 
 def _orders(evidence: _Evidence) -> Iterator[str]:
@@ -103,9 +102,9 @@ def _orders(evidence: _Evidence) -> Iterator[str]:
             yield f"order {name[:8]} is at the venue, and nobody wrote it down"
 
 
-def _halts(evidence: _Evidence, operator: Operator) -> Iterator[str]:
+def _halts(evidence: _Evidence) -> Iterator[str]:
     for name, order in evidence.venue.orders.items():
-        if order.intent.role is OrderRole.OPEN and operator.is_halted(order.first_sent_ns):
+        if order.intent.role is OrderRole.OPEN and evidence.operator.is_halted(order.first_sent_ns):
             yield f"order {name[:8]} opened after a halt was confirmed"
     is_halted = False
     for record in evidence.records:
@@ -183,7 +182,7 @@ def _holdings(evidence: _Evidence) -> Iterator[str]:
         cash -= sign * quantity * price + fee
     books = evidence.venue.books
     if lots != books.lots or abs(cash - books.cash) > 1e-6:
-        yield f"the journal adds up to {lots} lots and {cash:.6f}, the venue to {books.lots} and {books.cash:.6f}"
+        yield f"the journal says {lots} lots and {cash:.6f}, the venue {books.lots} and {books.cash:.6f}"
 
 
 def _budgets(evidence: _Evidence) -> Iterator[str]:

@@ -197,7 +197,7 @@ class Process:
         for trader in self.traders:
             if trader.door.knows(own_id):
                 self._world.trace.note("bot: hears %s of %s", answer.what, own_id[:8])
-                self._contained(trader, lambda: _tell(trader.door, answer))
+                self._contained(trader, partial(_tell, trader.door, answer))
                 return
 
     def _audit(self) -> None:

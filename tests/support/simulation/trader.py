@@ -142,7 +142,7 @@ class Trader:
                 continue
             held = self.ledger.positions[index]
             one: OrderIntent | Bracket | None = None
-            if held == 0.0 and roll < 0.6 or held > 0.0 and roll < 0.15:
+            if roll < (0.6 if held == 0.0 else 0.15) and held >= 0.0:
                 quantity = max(0.001, round(size / closes[index], 3))
                 if index not in unknown and self._may_open(quantity * closes[index]):
                     one = self._opening(index, ts_event, quantity, closes[index], dice)

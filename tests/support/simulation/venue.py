@@ -245,7 +245,7 @@ class SimVenue:
             self._end(order, "CANCELED", "its price was not there")
             return
         self._fill(order, self._rng.randrange(1, left) if is_part else left)
-        if order.is_open and is_part:
+        if is_part and order.status == "PARTIALLY_FILLED":
             if order.intent.kind is OrderKind.LIMIT_IOC:
                 self._end(order, "CANCELED", "the rest was not there")
             else:
