@@ -23,7 +23,7 @@ _KINDS: dict[type, Kind] = {
     VerdictRecord: Kind.VERDICT,
     OrderRecord: Kind.OUTCOME,
     FillRecord: Kind.FILL,
-    HaltRecord: Kind.LATCH,
+    HaltRecord: Kind.NOTE,
 }
 
 
@@ -48,7 +48,5 @@ class JournalTape:
         kind = _KINDS[type(record)]
         if isinstance(record, OrderRecord) and record.status == "SUBMITTED":
             kind = Kind.SUBMIT
-        elif isinstance(record, HaltRecord) and record.state == "SKIPPED":
-            kind = Kind.NOTE
         body: dict[str, Any] = record._asdict()
         self._journal.append(kind, body, self._now_ns())
