@@ -15,7 +15,7 @@ from bot.market_data import bar_type
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
 from strategies.delivery import IntentLog
-from strategies.errors import ConfigError
+from strategies.errors import ConfigError, SafetyError
 from strategies.features import FeaturePipeline
 from strategies.gate import TradingGate
 from strategies.guardrails import AccountGuard, AccountLimits, GuardrailChain, RiskBook
@@ -224,8 +224,18 @@ class BorrowMeter:
         return {"last_ts": self._last_ts, "total": self.total}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Take over what `snapshot` gave."""
-        self._last_ts, self.total = int(snapshot["last_ts"]), float(snapshot["total"])
+        """Take over what `snapshot` gave.
+
+        Raises:
+            SafetyError: If it is damaged. The state is unchanged.
+        """
+        try:
+            last_ts, total = int(snapshot["last_ts"]), float(snapshot["total"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise SafetyError(
+                f"expected the borrow fees as they were written down, found {dict(snapshot)!r} ({error!r})"
+            ) from error
+        self._last_ts, self.total = last_ts, total
 
 
 def _before_decisions(

@@ -6,10 +6,10 @@ A state is written after every bar. Between two states lie the few records of on
 it was at the crash once its state is restored and those records are gone through again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ops.journal import Kind, Record
 from strategies.delivery import Fill, intent_from
@@ -19,7 +19,10 @@ from strategies.orders import OrderIntent
 CLOSED = frozenset({"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED", "ABANDONED"})
 """Statuses after which nothing more is expected of an order."""
 
+_DROPPED = frozenset({"DENIED", "EXPIRED"})
+"""Statuses that the door gives an order that it does not let go; it counts as no answer of the venue."""
 _REMEMBERED = 20_000
+_DAY_NS = 86_400 * 10**9
 
 
 @dataclass(slots=True)
@@ -31,6 +34,8 @@ class OrderMemory:
     """INTENT until it was handed over; then the last status recorded."""
     filled: float = 0.0
     """Base units."""
+    was_submitted: bool = False
+    """Whether it was recorded that it left."""
 
     @property
     def is_closed(self) -> bool:
@@ -45,11 +50,13 @@ class StrategyMemory:
     state: Mapping[str, Any] | None = None
     """Newest snapshot; None where none was ever written."""
     since: list[Record] = field(default_factory=list)
-    """Intents, outcomes and executions after it, in order."""
+    """Decisions, intents, outcomes and executions after it, in order."""
     orders: dict[str, OrderMemory] = field(default_factory=dict)
     """By client order id: all that are not closed, and the newest of the others."""
-    trade_ids: dict[str, None] = field(default_factory=dict)
-    """Newest executions."""
+    executions: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Times of the newest executions, UTC nanoseconds, by client order id and trade id."""
+    forgotten_until: int = 0
+    """Time of the newest execution that is not among them any more."""
     last_fill_ts: int = 0
     """Time of the newest execution, UTC nanoseconds."""
 
@@ -63,8 +70,8 @@ class Door(Protocol):
     def recount(self, intent: OrderIntent) -> None:
         """Count and know an order that was written down after the state."""
 
-    def mark_booked(self, trade_id: str) -> None:
-        """An execution of this name is in the ledger already."""
+    def mark_booked(self, client_order_id: str, trade_id: str, ts_event: int) -> None:
+        """An execution is in the ledger already."""
 
     def knows(self, client_order_id: str) -> bool:
         """Whether an order of that name is or was ours."""
@@ -75,8 +82,11 @@ class Door(Protocol):
     def ended(self, client_order_id: str, ts_event: int, status: str, reason: str = "") -> None:
         """The order is done."""
 
+    def drop(self, client_order_id: str) -> None:
+        """The order never left."""
+
     def silenced(self) -> AbstractContextManager[None]:
-        """Record nothing meanwhile."""
+        """Record and refuse nothing meanwhile."""
 
 
 class Restorable(Protocol):
@@ -90,8 +100,11 @@ class Restorable(Protocol):
     def door(self) -> Door:
         """Everything that it has sent."""
 
-    def restore(self, snapshot: Mapping[str, Any], seen: list[str]) -> None:
+    def restore(self, snapshot: Mapping[str, Any], intents: Mapping[str, OrderIntent]) -> None:
         """Take over a state."""
+
+    def relive(self, ts_event: int, closes: Sequence[float], regime_state: int | None) -> None:
+        """Mark the books at a bar that was decided on after the state."""
 
 
 class Recall:
@@ -113,6 +126,7 @@ class Recall:
         """Newest record, wall clock, UTC nanoseconds."""
         self._takers: dict[Kind, Callable[[Record], None]] = {
             Kind.STATE: self._take_state,
+            Kind.DECISION: self._take_decision,
             Kind.INTENT: self._take_intents,
             Kind.SUBMIT: self._take_outcome,
             Kind.OUTCOME: self._take_outcome,
@@ -141,6 +155,22 @@ class Recall:
                 f"{error!r}; it was written by another version, nothing was started"
             ) from error
 
+    @property
+    def fills_since_ns(self) -> int:
+        """Time from which the venue must be asked for executions, UTC nanoseconds.
+
+        A day before the newest execution and the oldest order without an end, whichever is earlier, so that
+        nothing is missed; but after what is not remembered any more, so that nothing is booked twice.
+        """
+        memories = self.strategies.values()
+        begun = [
+            order.intent.ts_event for one in memories for order in one.orders.values() if not order.is_closed
+        ]
+        newest = max((one.last_fill_ts for one in memories), default=0)
+        forgotten = max((one.forgotten_until for one in memories), default=0)
+        earliest = min([newest, *begun] if newest else begun, default=0) - _DAY_NS
+        return max(earliest, forgotten + 1 if forgotten else 0, 0)
+
     def _of(self, strategy: str) -> StrategyMemory:
         return self.strategies.setdefault(strategy, StrategyMemory())
 
@@ -151,13 +181,16 @@ class Recall:
         memory = self._of(record.body["strategy"])
         memory.state, memory.since = record.body["state"], []
 
+    def _take_decision(self, record: Record) -> None:
+        self._of(record.body["strategy"]).since.append(record)
+
     def _take_intents(self, record: Record) -> None:
         memory = self._of(record.body["strategy"])
         memory.since.append(record)
         for fields in record.body["intents"]:
             intent = intent_from(fields)
             memory.orders[intent.client_order_id] = OrderMemory(intent)
-        _forget_oldest(memory.orders)
+            _forget_oldest(memory.orders)
 
     def _take_outcome(self, record: Record) -> None:
         memory = self._of(record.body["strategy"])
@@ -165,15 +198,18 @@ class Recall:
         order = memory.orders.get(record.body["client_order_id"])
         if order is not None and not order.is_closed:
             order.status = record.body["status"]
+            order.was_submitted |= record.kind is Kind.SUBMIT
 
     def _take_fill(self, record: Record) -> None:
         memory = self._of(record.body["strategy"])
         memory.since.append(record)
-        memory.trade_ids[record.body["trade_id"]] = None
-        if len(memory.trade_ids) > _REMEMBERED:
-            del memory.trade_ids[next(iter(memory.trade_ids))]
-        memory.last_fill_ts = max(memory.last_fill_ts, record.body["ts_event"])
-        order = memory.orders.get(record.body["client_order_id"])
+        own_id, ts_event = record.body["client_order_id"], record.body["ts_event"]
+        memory.executions[own_id, record.body["trade_id"]] = ts_event
+        if len(memory.executions) > _REMEMBERED:
+            oldest = memory.executions.pop(next(iter(memory.executions)))
+            memory.forgotten_until = max(memory.forgotten_until, oldest)
+        memory.last_fill_ts = max(memory.last_fill_ts, ts_event)
+        order = memory.orders.get(own_id)
         if order is not None:
             order.filled += record.body["quantity"]
 
@@ -199,22 +235,55 @@ def restore(strategy: Restorable, memory: StrategyMemory) -> None:
     """
     door = strategy.door
     if memory.state is not None:
-        strategy.restore(memory.state, [order.intent.decision_id for order in memory.orders.values()])
-    booked_later = {one.body["trade_id"] for one in memory.since if one.kind is Kind.FILL}
-    for trade_id in memory.trade_ids:
-        if trade_id not in booked_later:
-            door.mark_booked(trade_id)
+        intents = {own_id: order.intent for own_id, order in memory.orders.items()}
+        strategy.restore(memory.state, intents)
+    later = _since(memory)
+    for own_id, order in memory.orders.items():
+        # An order that has ended may still be filled: the door must know it before it lives through that.
+        if own_id not in later.intents and not door.knows(own_id):
+            filled = order.filled - later.filled.get(own_id, 0.0)
+            door.resume(order.intent, filled=filled, is_working=not order.is_closed)
+    for (own_id, trade_id), ts_event in memory.executions.items():
+        if (own_id, trade_id) not in later.executions:
+            door.mark_booked(own_id, trade_id, ts_event)
     with door.silenced():
         for record in memory.since:
-            _live_through(door, record)
-    for own_id, order in memory.orders.items():
-        if not door.knows(own_id):
-            door.resume(order.intent, filled=order.filled, is_working=not order.is_closed)
+            _live_through(strategy, memory, record)
 
 
-def _live_through(door: Door, record: Record) -> None:
-    body = record.body
-    if record.kind is Kind.INTENT:
+class _Since(NamedTuple):
+    """What the records after the newest state are about."""
+
+    intents: frozenset[str]
+    executions: frozenset[tuple[str, str]]
+    filled: Mapping[str, float]
+    """Base units by client order id."""
+
+
+def _since(memory: StrategyMemory) -> _Since:
+    fills = [one.body for one in memory.since if one.kind is Kind.FILL]
+    filled: dict[str, float] = {}
+    for body in fills:
+        own_id = body["client_order_id"]
+        filled[own_id] = filled.get(own_id, 0.0) + body["quantity"]
+    return _Since(
+        frozenset(
+            fields["client_order_id"]
+            for one in memory.since
+            if one.kind is Kind.INTENT
+            for fields in one.body["intents"]
+        ),
+        frozenset((body["client_order_id"], body["trade_id"]) for body in fills),
+        filled,
+    )
+
+
+def _live_through(strategy: Restorable, memory: StrategyMemory, record: Record) -> None:
+    door, body = strategy.door, record.body
+    if record.kind is Kind.DECISION:
+        regime_state = body["regime_state"]
+        strategy.relive(body["ts_event"], body["closes"], None if regime_state < 0 else regime_state)
+    elif record.kind is Kind.INTENT:
         for fields in body["intents"]:
             door.recount(intent_from(fields))
     elif record.kind is Kind.FILL:
@@ -229,8 +298,12 @@ def _live_through(door: Door, record: Record) -> None:
                 liquidity=body["liquidity"],
             )
         )
-    elif body["status"] in CLOSED and body["status"] != "FILLED":
-        door.ended(body["client_order_id"], body["ts_event"], body["status"], body["reason"])
+    elif body["status"] in CLOSED:
+        order = memory.orders.get(body["client_order_id"])
+        if body["status"] in _DROPPED and order is not None and not order.was_submitted:
+            door.drop(body["client_order_id"])
+        else:
+            door.ended(body["client_order_id"], body["ts_event"], body["status"], body["reason"])
 
 
 def _forget_oldest(orders: dict[str, OrderMemory]) -> None:

@@ -4,25 +4,31 @@ Flow: recall, venue → **reconciliation** → READY, or HALTED with a report.
 
     1 executions   the venue's that we have not booked are booked, once, to the strategy that sent the order
     2 orders       of each order without an end the venue is asked: it works, it ended, or it never arrived.
-                   What never arrived is given up, not sent again: the price has moved since the decision
+                   What never arrived is given up, not sent again: the price has moved since the decision.
+                   What works though our books say that it ended, or though nobody remembers it, halts
     3 holdings     what the account holds must be what was there beside ours, plus what our books say
     4 cash         likewise
 
 Orders and executions of others are shown and never touched.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
 from ops.recall import CLOSED
-from strategies.delivery import Fill
+from strategies.delivery import Fill, WorkingOrder
 from strategies.door import OrderDoor
 from strategies.errors import SafetyError, TransientError
+from strategies.orders import CLIENT_ORDER_ID_LENGTH, CLIENT_ORDER_ID_PREFIX
 
-_TOLERANCE = 1e-6
+_CASH_FRAC = 1e-6
 """Largest difference in cash, as a fraction of what is expected, that arithmetic explains."""
+
+_DUST = 1e-9
+"""Base units below every venue's lot."""
 
 
 class VenueOrder(Protocol):
@@ -38,6 +44,8 @@ class VenueOrder(Protocol):
     def side(self) -> str: ...
     @property
     def quantity(self) -> Decimal: ...
+    @property
+    def filled(self) -> Decimal: ...
     @property
     def reason(self) -> str: ...
     @property
@@ -133,6 +141,7 @@ class Report:
             "booked": self.booked,
             "working": self.working,
             "ended": self.ended,
+            "waiting": self.waiting,
             "abandoned": self.abandoned,
             "unknown": self.unknown,
             "foreign_orders": self.foreign_orders,
@@ -160,11 +169,10 @@ def settle_orders(doors: Iterable[OrderDoor], venue: VenueView, *, since_ns: int
     _book_fills(doors, venue.fills(since_ns), report)
     for door in doors:
         for order in door.working():
-            _settle_order(door, order.intent.client_order_id, venue, report, is_final=is_final)
-    known = [order for order in venue.open_orders() if _door_of(doors, order.client_order_id) is None]
-    report.foreign_orders = [
-        f"{order.client_order_id}: {order.side} {order.quantity:f} {order.instrument_id}" for order in known
-    ]
+            if order.is_sent:  # otherwise it is on its way to the disk, and the venue cannot have it
+                _settle_order(door, order, venue, report, is_final=is_final)
+    for found in venue.open_orders():
+        _place_open_order(doors, found, report)
     return report
 
 
@@ -175,21 +183,27 @@ def compare_holdings(ours: Holdings, venue: Holdings, baseline: Holdings | None,
         ours: What the strategies' books add up to.
         venue: What the account holds.
         baseline: What it held beside ours when that was last agreed on; None the first time, and then
-            whatever is there beside ours is taken to be somebody else's.
+            whatever is there beside ours is taken to be somebody else's, as long as it is not a debt.
         report: Of `settle_orders`; executions of others found there explain no difference.
     """
     if baseline is None:
         baseline = _difference(venue, ours)
+        if baseline.cash < -_CASH_FRAC * max(1.0, abs(ours.cash)):
+            report.unexplained.append(
+                f"cash: our strategies count on {ours.cash:.8f}, the account holds {venue.cash:.8f}; lower "
+                "their capital_quote to what is there, or fund the account"
+            )
     report.baseline = baseline
     for name in sorted({*ours.positions, *venue.positions, *baseline.positions}):
-        expected = ours.positions.get(name, 0.0) + baseline.positions.get(name, 0.0)
-        found = venue.positions.get(name, 0.0)
-        if abs(found - expected) > _TOLERANCE * max(1e-3, abs(expected)):
+        own, others = ours.positions.get(name, 0.0), baseline.positions.get(name, 0.0)
+        expected, found = own + others, venue.positions.get(name, 0.0)
+        if not _agree(expected, found, scale=max(abs(own), abs(others))):
             report.unexplained.append(
                 f"{name}: our books expect {expected:.12g} in the account, the venue says {found:.12g}"
             )
     expected = ours.cash + baseline.cash
-    if abs(venue.cash - expected) > _TOLERANCE * max(1.0, abs(expected)):
+    difference = abs(venue.cash - expected)
+    if not (math.isfinite(difference) and difference <= _CASH_FRAC * max(1.0, abs(expected))):
         report.unexplained.append(
             f"cash: our books expect {expected:.8f} in the account, the venue says {venue.cash:.8f}"
         )
@@ -212,7 +226,7 @@ def _book_fills(doors: Sequence[OrderDoor], fills: Iterable[VenueFill], report: 
                 f"{fill.instrument_id} at {fill.price:f}"
             )
             continue
-        if door.has_booked(fill.trade_id):
+        if door.has_booked(fill.client_order_id, fill.trade_id):
             continue
         try:
             door.filled(
@@ -232,7 +246,10 @@ def _book_fills(doors: Sequence[OrderDoor], fills: Iterable[VenueFill], report: 
             report.booked.append(fill.trade_id)
 
 
-def _settle_order(door: OrderDoor, own_id: str, venue: VenueView, report: Report, *, is_final: bool) -> None:
+def _settle_order(
+    door: OrderDoor, order: WorkingOrder, venue: VenueView, report: Report, *, is_final: bool
+) -> None:
+    own_id = order.intent.client_order_id
     try:
         found = venue.order(own_id)
     except TransientError:
@@ -245,17 +262,44 @@ def _settle_order(door: OrderDoor, own_id: str, venue: VenueView, report: Report
     elif found is None:
         report.abandoned.append(own_id)
         door.ended(own_id, door.last_bar_ts, "ABANDONED", "the venue never had it; its decision is stale")
-    elif str(found.status) in CLOSED:
-        report.ended[own_id] = str(found.status)
-        if str(found.status) == "FILLED":
-            report.unexplained.append(
-                f"{own_id}: the venue says it is filled, but its executions do not add up to that"
-            )
-        door.ended(own_id, found.ts_last, str(found.status), found.reason)
+    else:
+        _follow(door, order, found, report)
+
+
+def _follow(door: OrderDoor, order: WorkingOrder, found: VenueOrder, report: Report) -> None:
+    """Bring an order to where the venue has it, once every execution that it tells of is booked."""
+    own_id, status = order.intent.client_order_id, str(found.status)
+    if not _agree(order.filled, float(found.filled)):
+        report.unexplained.append(
+            f"{own_id}: the venue says {status} with {found.filled:f} of {found.quantity:f} filled, its "
+            f"executions add up to {order.filled:.12g}"
+        )
+    door.updated(own_id, float(found.quantity))
+    if status in CLOSED:
+        report.ended[own_id] = status
+        door.ended(own_id, found.ts_last, status, found.reason)
     else:
         report.working.append(own_id)
         door.unknown.pop(own_id, None)
-        door.updated(own_id, float(found.quantity))
+
+
+def _place_open_order(doors: Sequence[OrderDoor], found: VenueOrder, report: Report) -> None:
+    """Name an order that the venue works: ours, somebody else's, or one that should not be there."""
+    own_id = found.client_order_id
+    what = f"{own_id}: {found.side} {found.quantity:f} {found.instrument_id}"
+    door = _door_of(doors, own_id)
+    if door is not None:
+        if not door.is_working(own_id):
+            report.unexplained.append(
+                f"{what} works at the venue, our books say that it ended; cancel it at the venue"
+            )
+    elif own_id.startswith(CLIENT_ORDER_ID_PREFIX) and len(own_id) == CLIENT_ORDER_ID_LENGTH:
+        report.unexplained.append(
+            f"{what} works at the venue under a name of ours, but no strategy that runs has sent it; run the "
+            "strategy that did, or cancel it at the venue"
+        )
+    else:
+        report.foreign_orders.append(what)
 
 
 def _door_of(doors: Sequence[OrderDoor], client_order_id: str) -> OrderDoor | None:
@@ -270,3 +314,9 @@ def _difference(one: Holdings, other: Holdings) -> Holdings:
         if abs(difference := one.positions.get(name, 0.0) - other.positions.get(name, 0.0)) > 1e-12
     }
     return Holdings(positions, one.cash - other.cash)
+
+
+def _agree(one: float, other: float, scale: float = 0.0) -> bool:
+    """Whether two quantities differ by no more than sums of floats of this size do."""
+    difference = abs(one - other)
+    return math.isfinite(difference) and difference <= max(_DUST, 1e-12 * scale)

@@ -3,12 +3,14 @@
 Flow: orders → **delivery** → door.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from strategies.errors import SafetyError
 from strategies.orders import Bracket, OrderIntent, OrderKind, OrderRole, OrderSide
+from strategies.tape import FillRecord, OrderRecord
 
 
 class Written(StrEnum):
@@ -67,6 +69,14 @@ class Fill(NamedTuple):
     liquidity: str
     """MAKER or TAKER."""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from every other execution.
+
+        A venue's trade ids repeat from market to market, and both orders of a trade with oneself share one.
+        """
+        return self.client_order_id, self.trade_id
+
 
 class WorkingOrder:
     """An order that is not done."""
@@ -98,3 +108,59 @@ def intent_from(fields: Mapping[str, Any]) -> OrderIntent:
         raise SafetyError(
             f"expected an order intent as it was written down, found {dict(fields)!r} ({error})"
         ) from error
+
+
+def intents_of(planned: OrderIntent | Bracket) -> tuple[OrderIntent, ...]:
+    """A single order, or a bracket's two or three, entry first."""
+    if isinstance(planned, OrderIntent):
+        return (planned,)
+    return tuple(one for one in (planned.entry, planned.stop, planned.target) if one is not None)
+
+
+def require_execution(fill: Fill) -> None:
+    """See that something was traded.
+
+    Raises:
+        SafetyError: If quantity or price is not a number above 0, or the fee none.
+    """
+    if not (0.0 < fill.quantity < math.inf and 0.0 < fill.price < math.inf and math.isfinite(fill.fee)):
+        raise SafetyError(
+            f"{fill.client_order_id}: expected an execution with a quantity and a price above 0, and a fee, "
+            f"found {fill.quantity:g} at {fill.price:g}, fee {fill.fee:g} (trade {fill.trade_id}); nothing "
+            "was booked"
+        )
+
+
+def order_record(intent: OrderIntent, ts_event: int, status: str, reason: str) -> OrderRecord:
+    """What the tape is told of an order at one moment of its life."""
+    return OrderRecord(
+        ts_event=ts_event,
+        strategy=intent.strategy,
+        instrument_id=intent.instrument_id,
+        decision_id=intent.decision_id,
+        client_order_id=intent.client_order_id,
+        side=str(intent.side),
+        quantity=intent.quantity,
+        kind=str(intent.kind),
+        role=str(intent.role),
+        price=math.nan if intent.price is None else intent.price,
+        trigger_price=math.nan if intent.trigger_price is None else intent.trigger_price,
+        status=status,
+        reason=reason,
+    )
+
+
+def fill_record(intent: OrderIntent, fill: Fill) -> FillRecord:
+    """What the tape is told of an execution."""
+    return FillRecord(
+        ts_event=fill.ts_event,
+        strategy=intent.strategy,
+        instrument_id=intent.instrument_id,
+        client_order_id=fill.client_order_id,
+        trade_id=fill.trade_id,
+        side=str(intent.side),
+        quantity=fill.quantity,
+        price=fill.price,
+        fee=fill.fee,
+        liquidity=fill.liquidity,
+    )

@@ -14,16 +14,25 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from strategies.delivery import Courier, Fill, IntentLog, WorkingOrder, Written
+from strategies.delivery import (
+    Courier,
+    Fill,
+    IntentLog,
+    WorkingOrder,
+    Written,
+    fill_record,
+    intents_of,
+    order_record,
+    require_execution,
+)
 from strategies.errors import SafetyError
 from strategies.gate import TradingGate
 from strategies.guardrails import RiskBook, TradingState
 from strategies.market import Instrument
 from strategies.orders import Bracket, OrderIntent, OrderRole
 from strategies.portfolio import Ledger
-from strategies.tape import FillRecord, MemoryTape, OrderRecord, TapeSink
+from strategies.tape import MemoryTape, TapeSink
 
-_NAN = float("nan")
 _PROTECTION = (OrderRole.STOP, OrderRole.TARGET)
 _REMEMBERED = 20_000
 """Ended orders, and trades, that are still known: a late or repeated answer is told from a foreign one."""
@@ -66,7 +75,8 @@ class OrderDoor:
         self._courier = courier
         self._working: dict[str, WorkingOrder] = {}
         self._ended: dict[str, WorkingOrder] = {}
-        self._trade_ids: dict[str, None] = {}
+        self._booked: dict[tuple[str, str], None] = {}
+        self._is_silent = False
         self.unknown: dict[str, int] = {}
         """Orders of unknown outcome, with the position of their instrument."""
         self.last_fill_ts = 0
@@ -82,7 +92,7 @@ class OrderDoor:
         Raises:
             SafetyError: If an order of that name was sent before, or it makes no sense. Nothing is sent.
         """
-        intents = _intents(planned)
+        intents = intents_of(planned)
         for intent in intents:
             if self.knows(intent.client_order_id) or self._book.has_seen(intent.decision_id):
                 raise SafetyError(
@@ -93,7 +103,13 @@ class OrderDoor:
             self._count(intent)
         for intent in intents:
             self._working[intent.client_order_id] = WorkingOrder(intent)
-        self._log.record(intents, lambda written: self._proceed(planned, written))
+        try:
+            self._log.record(intents, lambda written: self._proceed(planned, written))
+        except BaseException:
+            for intent in intents:
+                if not self._working[intent.client_order_id].is_sent:
+                    self._forget(intent.client_order_id)  # nobody will ever say that it is durable
+            raise
 
     def cancel_entries(self, instrument_ids: Collection[str] | None = None) -> None:
         """Ask for the end of every order that is not a protective stop or target.
@@ -135,8 +151,10 @@ class OrderDoor:
             self._book.on_order_sent(intent.ts_event, index, side, notional, intent.decision_id)
 
     def _proceed(self, planned: OrderIntent | Bracket, written: Written) -> None:
-        intents = _intents(planned)
+        intents = intents_of(planned)
         first = intents[0]
+        if first.client_order_id not in self._working:
+            return  # it was given up in the meantime
         reason = self._objection(first, written)
         if reason:
             status = "EXPIRED" if written is Written.EXPIRED else "DENIED"
@@ -214,10 +232,10 @@ class OrderDoor:
     # -- after a restart ---------------------------------------------------------------------------
 
     def snapshot(self) -> list[dict[str, Any]]:
-        """The orders that are not done, as plain JSON values."""
+        """The orders that are not done, as plain JSON values; their intents were written down before."""
         return [
-            {"intent": order.intent._asdict(), "filled": order.filled, "is_sent": order.is_sent}
-            for order in self._working.values()
+            {"client_order_id": own_id, "quantity": order.intent.quantity, "filled": order.filled}
+            for own_id, order in self._working.items()
         ]
 
     def resume(self, intent: OrderIntent, *, filled: float, is_working: bool) -> None:
@@ -227,36 +245,51 @@ class OrderDoor:
             intent: As it was written down.
             filled: Base units booked so far.
             is_working: Whether the venue still has it.
+
+        Raises:
+            SafetyError: If it is of an instrument that is not the strategy's; nothing has changed.
         """
+        decimals = self._decimals[self._index_of(intent)]
         order = WorkingOrder(intent)
-        order.filled, order.is_sent = filled, True
+        order.filled, order.is_sent = round(filled, decimals), True
         if is_working:
             self._working[intent.client_order_id] = order
         else:
             _note_newest(self._ended, intent.client_order_id, order)
 
     def recount(self, intent: OrderIntent) -> None:
-        """Know an order that was written down after the state, and count it as it was counted then."""
+        """Know an order that was written down after the state, and count it; may raise as `resume`."""
+        self._index_of(intent)
         self._count(intent)
         self._working[intent.client_order_id] = WorkingOrder(intent)
         self._working[intent.client_order_id].is_sent = True
 
+    def drop(self, client_order_id: str) -> None:
+        """The order never left, and the venue had no say in it."""
+        if client_order_id in self._working:
+            self._forget(client_order_id)
+
     @contextlib.contextmanager
     def silenced(self) -> Iterator[None]:
-        """Record nothing while the block runs: it goes through what was recorded before."""
-        tape, self._tape = self._tape, MemoryTape()
+        """Record and refuse nothing while the block runs: it goes through what was recorded before."""
+        tape, self._tape, self._is_silent = self._tape, MemoryTape(), True
         try:
             yield
         finally:
-            self._tape = tape
+            self._tape, self._is_silent = tape, False
 
-    def mark_booked(self, trade_id: str) -> None:
-        """An execution of this name is in the ledger already."""
-        _note_newest(self._trade_ids, trade_id, None)
+    def mark_booked(self, client_order_id: str, trade_id: str, ts_event: int) -> None:
+        """An execution is in the ledger already.
 
-    def has_booked(self, trade_id: str) -> bool:
-        """Whether an execution of this name is in the ledger."""
-        return trade_id in self._trade_ids
+        Args:
+            ts_event: Its time, UTC nanoseconds.
+        """
+        _note_newest(self._booked, (client_order_id, trade_id), None)
+        self.last_fill_ts = max(self.last_fill_ts, ts_event)
+
+    def has_booked(self, client_order_id: str, trade_id: str) -> bool:
+        """Whether an execution is in the ledger."""
+        return (client_order_id, trade_id) in self._booked
 
     def mark_unknown(self, client_order_id: str) -> None:
         """Nobody knows what became of an order: its instrument takes on no risk until an answer comes."""
@@ -299,7 +332,7 @@ class OrderDoor:
             SafetyError: If it is of an order that was never ours, or no execution at all: then nothing is
                 booked; or if it exceeds the order: then it is booked, for the venue did it.
         """
-        if fill.trade_id in self._trade_ids:
+        if fill.key in self._booked:
             return
         own_id = fill.client_order_id
         order = self._working.get(own_id) or self._ended.get(own_id)
@@ -308,13 +341,9 @@ class OrderDoor:
                 f"expected executions of this strategy's orders, found {fill.quantity:g} at {fill.price:g} "
                 f"of {own_id}, which it never sent; nothing was booked, `argonaut reconcile` shows the rest"
             )
-        if not (fill.quantity > 0.0 and 0.0 < fill.price < float("inf")):
-            raise SafetyError(
-                f"{own_id}: expected an execution with a quantity and a price above 0, found "
-                f"{fill.quantity:g} at {fill.price:g} (trade {fill.trade_id}); nothing was booked"
-            )
+        require_execution(fill)
         self._book_fill(order, fill)
-        if order.filled > order.intent.quantity:
+        if order.filled > order.intent.quantity and not self._is_silent:
             raise SafetyError(
                 f"{own_id}: expected at most {order.intent.quantity:g} to be filled, found {order.filled:g}; "
                 "it is booked, for the venue did it, and the strategy halts"
@@ -325,30 +354,16 @@ class OrderDoor:
         index = self._index[intent.instrument_id]
         signed = fill.quantity if intent.side == "BUY" else -fill.quantity
         self._ledger.apply_fill(index, signed, fill.price, fill.fee)
-        _note_newest(self._trade_ids, fill.trade_id, None)
+        _note_newest(self._booked, fill.key, None)
         self.unknown.pop(fill.client_order_id, None)
         self.last_fill_ts = max(self.last_fill_ts, fill.ts_event)
-        self._tape.write(self._fill_record(intent, fill))
+        self._tape.write(fill_record(intent, fill))
         order.filled = round(order.filled + fill.quantity, self._decimals[index])
         if fill.client_order_id in self._working:
             done = order.filled >= intent.quantity
             self._record(intent, fill.ts_event, "FILLED" if done else "PARTIALLY_FILLED", "")
             if done:
                 self._finish(fill.client_order_id, rejected=False)
-
-    def _fill_record(self, intent: OrderIntent, fill: Fill) -> FillRecord:
-        return FillRecord(
-            ts_event=fill.ts_event,
-            strategy=self._strategy,
-            instrument_id=intent.instrument_id,
-            client_order_id=fill.client_order_id,
-            trade_id=fill.trade_id,
-            side=str(intent.side),
-            quantity=fill.quantity,
-            price=fill.price,
-            fee=fill.fee,
-            liquidity=fill.liquidity,
-        )
 
     def _note(self, client_order_id: str, ts_event: int, status: str, reason: str) -> None:
         order = self._working.get(client_order_id)
@@ -360,36 +375,24 @@ class OrderDoor:
             self._forget(client_order_id)
             self._book.on_outcome(rejected)
 
+    def _index_of(self, intent: OrderIntent) -> int:
+        index = self._index.get(intent.instrument_id)
+        if index is None:
+            raise SafetyError(
+                f"{intent.client_order_id}: expected an order of {list(self._index)}, found one of "
+                f"{intent.instrument_id}; name the instrument in strategy {self._strategy} again until the "
+                "order is done and nothing is held"
+            )
+        return index
+
     def _forget(self, client_order_id: str) -> None:
         _note_newest(self._ended, client_order_id, self._working.pop(client_order_id))
 
     def _record(self, intent: OrderIntent, ts_event: int, status: str, reason: str) -> None:
-        self._tape.write(
-            OrderRecord(
-                ts_event=ts_event,
-                strategy=self._strategy,
-                instrument_id=intent.instrument_id,
-                decision_id=intent.decision_id,
-                client_order_id=intent.client_order_id,
-                side=str(intent.side),
-                quantity=intent.quantity,
-                kind=str(intent.kind),
-                role=str(intent.role),
-                price=_NAN if intent.price is None else intent.price,
-                trigger_price=_NAN if intent.trigger_price is None else intent.trigger_price,
-                status=status,
-                reason=reason,
-            )
-        )
+        self._tape.write(order_record(intent, ts_event, status, reason))
 
 
-def _intents(planned: OrderIntent | Bracket) -> tuple[OrderIntent, ...]:
-    if isinstance(planned, OrderIntent):
-        return (planned,)
-    return tuple(one for one in (planned.entry, planned.stop, planned.target) if one is not None)
-
-
-def _note_newest[T](known: dict[str, T], name: str, value: T) -> None:
+def _note_newest[K, T](known: dict[K, T], name: K, value: T) -> None:
     known[name] = value
     if len(known) > _REMEMBERED:
         del known[next(iter(known))]

@@ -9,59 +9,24 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from nautilus_trader.model import ClientOrderId, OrderFilled, StrategyId
+from nautilus_trader.model import ClientOrderId, OrderFilled
 from nautilus_trader.trading import Strategy
-from nautilus_trader.trading import StrategyConfig as NautilusStrategyConfig
 
-from strategies.decision import Conditions, DecisionPipeline
-from strategies.delivery import Fill, IntentLog, Unwritten, intent_from
+from strategies.decision import Conditions
+from strategies.delivery import Fill, IntentLog, Written
 from strategies.door import OrderDoor
+from strategies.engine_config import PolicyStrategyConfig
 from strategies.engine_orders import EngineOrders
 from strategies.errors import DataError, SafetyError
-from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
 from strategies.guards import contained, guarded
 from strategies.market import Panel
 from strategies.orders import Bracket, OrderIntent
-from strategies.tape import EquityRecord, HaltRecord, TapeSink
+from strategies.tape import EquityRecord, HaltRecord
+
+__all__ = ["PolicyStrategy", "PolicyStrategyConfig"]
 
 SNAPSHOT_VERSION = 1
-
-
-class PolicyStrategyConfig(NautilusStrategyConfig):
-    """Carries the strategy's parts through the engine's one-argument constructor."""
-
-    def __new__(cls, number: int, **_: object) -> "PolicyStrategyConfig":
-        tag = f"{number:03d}"
-        # The engine's config is built in __new__, but its stub declares an __init__.
-        make: Any = super().__new__
-        new: PolicyStrategyConfig = make(
-            cls, strategy_id=StrategyId(f"ARGO-{tag}"), order_id_tag=tag, manage_contingent_orders=False
-        )
-        return new
-
-    def __init__(
-        self,
-        number: int,
-        *,
-        pipeline: DecisionPipeline,
-        bar_types: tuple[str, ...],
-        gate: TradingGate,
-        tape: TapeSink,
-        free_base: Callable[[str], float] | None = None,
-        spread_bps: float = 0.0,
-        now: Callable[[], int] | None = None,
-        log: IntentLog | None = None,
-    ) -> None:
-        self.number = number
-        self.pipeline = pipeline
-        self.bar_types = bar_types
-        self.gate = gate
-        self.tape = tape
-        self.free_base = free_base
-        self.spread_bps = spread_bps
-        self.now = now
-        self.log = Unwritten() if log is None else log
 
 
 class _EngineCourier:
@@ -90,6 +55,17 @@ class _EngineCourier:
                 strategy.pipeline.instruments, strategy.trader_id, strategy.strategy_id
             )
         return self._orders
+
+
+class _ContainedLog:
+    """Halts the strategy where an order cannot be sent once the disk has answered; the engine has no part."""
+
+    def __init__(self, log: IntentLog, strategy: "PolicyStrategy") -> None:
+        self._log = log
+        self._strategy = strategy
+
+    def record(self, intents: Sequence[OrderIntent], then: Callable[[Written], None], /) -> None:
+        self._log.record(intents, lambda written: self._strategy.on_written(then, written))
 
 
 class PolicyStrategy(Strategy):
@@ -128,7 +104,7 @@ class PolicyStrategy(Strategy):
             book=pipeline.stages.book,
             gate=config.gate,
             tape=config.tape,
-            log=config.log,
+            log=_ContainedLog(config.log, self),
             courier=_EngineCourier(self),
         )
 
@@ -141,6 +117,7 @@ class PolicyStrategy(Strategy):
         del book["seen"], book["seen_yesterday"]
         return {
             "version": SNAPSHOT_VERSION,
+            "instruments": list(self._index),
             "ts_event": self.last_ts_event,
             "decisions": self.decisions,
             "ledger": stages.ledger.snapshot(),
@@ -148,39 +125,72 @@ class PolicyStrategy(Strategy):
             "working": self.door.snapshot(),
         }
 
-    def restore(self, snapshot: Mapping[str, Any], seen: Sequence[str]) -> None:
+    def restore(self, snapshot: Mapping[str, Any], intents: Mapping[str, OrderIntent]) -> None:
         """Take over what `snapshot` gave; before the first bar.
 
         Args:
             snapshot: The newest one.
-            seen: Decisions of which an order was ever written down; none is sent again.
+            intents: Orders that were ever written down, by client order id; none of their decisions is sent
+                again.
 
         Raises:
-            SafetyError: If it is damaged or of another version; the strategy must not trade.
+            SafetyError: If it is damaged, of another version or of other instruments; the strategy must not
+                trade, and its books are unchanged.
         """
+        ledger, book = self.pipeline.stages.ledger, self.pipeline.stages.book
+        seen = [intent.decision_id for intent in intents.values()]
+        before = ledger.snapshot()
         try:
-            found = snapshot["version"]
-            if found != SNAPSHOT_VERSION:
-                raise ValueError(f"expected version {SNAPSHOT_VERSION}, found {found}")
+            _require("version", snapshot["version"], SNAPSHOT_VERSION)
+            _require("instruments", snapshot["instruments"], list(self._index))
             last_ts_event, decisions = int(snapshot["ts_event"]), int(snapshot["decisions"])
-            working = [(intent_from(one["intent"]), float(one["filled"])) for one in snapshot["working"]]
-            book = {**snapshot["book"], "seen": list(seen), "seen_yesterday": []}
-            ledger = snapshot["ledger"]
-        except (KeyError, TypeError, ValueError) as error:
+            working = [
+                (
+                    intents[one["client_order_id"]]._replace(quantity=float(one["quantity"])),
+                    float(one["filled"]),
+                )
+                for one in snapshot["working"]
+            ]
+            ledger.restore(snapshot["ledger"])
+            book.restore({**snapshot["book"], "seen": seen, "seen_yesterday": []})
+        except (KeyError, TypeError, ValueError, SafetyError) as error:
+            ledger.restore(before)
             raise SafetyError(
-                f"strategy {self.name}: expected its state as it was written down, found a damaged one "
-                f"({error!r}); it must not trade from it"
+                f"strategy {self.name}: expected its state as it was written down, found one that it cannot "
+                f"go on from: {error if isinstance(error, SafetyError) else repr(error)}; it must not trade"
             ) from error
-        self.pipeline.stages.ledger.restore(ledger)
-        self.pipeline.stages.book.restore(book)
-        self.last_ts_event, self.decisions = last_ts_event, decisions
-        self._lived_until = last_ts_event
+        self.decisions = decisions
+        self._live_until(last_ts_event)
         for intent, filled in working:
             self.door.resume(intent, filled=filled, is_working=True)
 
+    def relive(self, ts_event: int, closes: Sequence[float], regime_state: int | None) -> None:
+        """Mark the books at a bar that was decided on after the newest snapshot.
+
+        Args:
+            ts_event: Close time of the bar, UTC nanoseconds.
+            closes: One per instrument, as the decision was recorded with them.
+            regime_state: Likewise.
+
+        Raises:
+            SafetyError: If it is of another number of instruments; nothing has changed.
+        """
+        if len(closes) != len(self._index):
+            raise SafetyError(
+                f"strategy {self.name}: expected decisions on {len(self._index)} instruments, found one on "
+                f"{len(closes)}; run it with the instruments that it had until nothing is held"
+            )
+        self._ledger.mark(closes)
+        self.pipeline.stages.book.mark(ts_event, self._ledger.equity, regime_state)
+        self.decisions += 1
+        self._live_until(ts_event)
+
+    def _live_until(self, ts_event: int) -> None:
+        self.last_ts_event = self._lived_until = self.door.last_bar_ts = ts_event
+
     def decide_only_after(self, ts_event: int) -> None:
         """Take in the bars up to a time without deciding on them: the venue has moved on since."""
-        self._decides_after = ts_event
+        self._decides_after = max(self._decides_after, ts_event)
 
     # -- decisions ---------------------------------------------------------------------------------
 
@@ -188,12 +198,15 @@ class PolicyStrategy(Strategy):
     def observe(self, panel: Panel) -> None:
         """Take in the bars of one close time; called by the hub, before any strategy decides."""
         self._may_decide = False
-        self.door.last_bar_ts = panel.ts_event
+        is_new = panel.ts_event > self._lived_until
+        if is_new:
+            self.door.last_bar_ts = panel.ts_event
         if self.failure is not None:
-            self._mark_what_is_held(panel)
+            if is_new:
+                self._mark_what_is_held(panel)
             return
         try:
-            if panel.ts_event <= self._lived_until:
+            if not is_new:
                 self.pipeline.warm_up(panel)
                 return
             self._may_decide = self.pipeline.observe(panel) and panel.ts_event > self._decides_after
@@ -304,6 +317,11 @@ class PolicyStrategy(Strategy):
     # -- what came of its orders -------------------------------------------------------------------
 
     @contained
+    def on_written(self, then: Callable[[Written], None], written: Written) -> None:
+        """An intent's fate is known: its order leaves or is dropped."""
+        then(written)
+
+    @contained
     def on_order_filled(self, event: OrderFilled) -> None:
         """Book an execution."""
         self.door.filled(
@@ -371,5 +389,6 @@ class PolicyStrategy(Strategy):
         )
 
 
-def _among(intent: OrderIntent, instrument_ids: Collection[str] | None) -> bool:
-    return instrument_ids is None or intent.instrument_id in instrument_ids
+def _require(what: str, found: Any, expected: Any) -> None:
+    if found != expected:
+        raise ValueError(f"{what}: expected {expected}, found {found}")

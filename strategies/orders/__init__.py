@@ -6,11 +6,19 @@ Flow: guardrails → **orders** → decision → the door.
 the decision, so that a re-run, a restart or a retry names the same order by the same name.
 """
 
-from strategies.orders.identity import Identity, client_order_id, decision_id
+from strategies.orders.identity import (
+    CLIENT_ORDER_ID_LENGTH,
+    CLIENT_ORDER_ID_PREFIX,
+    Identity,
+    client_order_id,
+    decision_id,
+)
 from strategies.orders.intents import Bracket, OrderIntent, OrderKind, OrderRole, OrderSide
 from strategies.orders.plan import OrderSkip, plan_orders, skip_reason
 
 __all__ = [
+    "CLIENT_ORDER_ID_LENGTH",
+    "CLIENT_ORDER_ID_PREFIX",
     "Bracket",
     "Identity",
     "OrderIntent",

@@ -13,7 +13,7 @@ from strategies.orders.intents import OrderRole
 CLIENT_ORDER_ID_PREFIX = "AR"
 """By this our orders are known among those of other programs on the account."""
 
-_CLIENT_ORDER_ID_LENGTH = 32
+CLIENT_ORDER_ID_LENGTH = 32
 _FORMAT = b"argonaut.decision.1"
 
 
@@ -57,7 +57,7 @@ def client_order_id(decision: str) -> str:
     Args:
         decision: A decision id.
     """
-    return CLIENT_ORDER_ID_PREFIX + decision[: _CLIENT_ORDER_ID_LENGTH - len(CLIENT_ORDER_ID_PREFIX)]
+    return CLIENT_ORDER_ID_PREFIX + decision[: CLIENT_ORDER_ID_LENGTH - len(CLIENT_ORDER_ID_PREFIX)]
 
 
 @lru_cache(maxsize=4096)

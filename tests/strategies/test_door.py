@@ -1,8 +1,8 @@
 """The door with a disk, a venue and a courier that do what the test says."""
 
+import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -26,8 +26,11 @@ class SlowDisk:
 
     def __init__(self) -> None:
         self.waiting: list[Callable[[Written], None]] = []
+        self.refuses: Exception | None = None
 
     def record(self, _intents: Sequence[OrderIntent], then: Callable[[Written], None], /) -> None:
+        if self.refuses is not None:
+            raise self.refuses
         self.waiting.append(then)
 
     def answer(self, written: Written) -> None:
@@ -245,7 +248,7 @@ def test_fill_that_comes_twice_is_booked_once() -> None:
 def test_fill_that_an_earlier_process_booked_is_not_booked_again() -> None:
     bench = Bench()
     bench.door.resume(intent(), filled=2.0, is_working=False)
-    bench.door.mark_booked("T1")
+    bench.door.mark_booked("AR1", "T1", MINUTE)
 
     bench.door.filled(fill())
 
@@ -263,7 +266,8 @@ def test_fill_of_an_order_that_was_never_ours_is_refused_and_not_booked() -> Non
 
 
 @pytest.mark.parametrize(
-    ("quantity", "price"), [(0.0, 100.0), (-1.0, 100.0), (1.0, 0.0), (1.0, float("nan"))]
+    ("quantity", "price"),
+    [(0.0, 100.0), (-1.0, 100.0), (float("inf"), 100.0), (1.0, 0.0), (1.0, float("nan"))],
 )
 def test_fill_that_is_no_execution_is_refused_and_not_booked(quantity: float, price: float) -> None:
     bench = Bench()
@@ -274,6 +278,18 @@ def test_fill_that_is_no_execution_is_refused_and_not_booked(quantity: float, pr
         bench.door.filled(fill(quantity=quantity, price=price))
 
     assert bench.ledger.positions == [0.0]
+
+
+def test_fill_whose_fee_is_no_number_is_refused_and_not_booked() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.disk.answer(Written.DURABLE)
+
+    with pytest.raises(SafetyError, match="fee nan"):
+        bench.door.filled(fill()._replace(fee=float("nan")))
+
+    assert bench.ledger.cash == 10_000.0
+    assert not bench.door.has_booked("AR1", "T1")
 
 
 def test_fill_beyond_the_order_is_booked_and_reported() -> None:
@@ -321,14 +337,87 @@ def test_instrument_of_an_unknown_order_is_unknown_until_the_venue_answers() -> 
 
 
 def test_order_is_the_same_after_it_was_written_down_and_read() -> None:
-    bench = Bench()
-    bench.door.send(intent(OrderRole.STOP))
-    written: list[dict[str, Any]] = bench.door.snapshot()
+    stop = intent(OrderRole.STOP)
 
-    read = intent_from(written[0]["intent"])
+    read = intent_from(json.loads(json.dumps(stop._asdict())))
 
-    assert read == intent(OrderRole.STOP)
+    assert read == stop
     assert isinstance(read.role, OrderRole)
+
+
+def test_snapshot_holds_what_is_filled_and_the_size_that_the_venue_made_it() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.disk.answer(Written.DURABLE)
+    bench.door.filled(fill(quantity=0.5))
+    bench.door.updated("AR1", 1.5)
+
+    written = bench.door.snapshot()
+
+    assert written == [{"client_order_id": "AR1", "quantity": 1.5, "filled": 0.5}]
+
+
+def test_same_trade_id_on_two_orders_is_two_executions() -> None:
+    bench = Bench()
+    bought(bench)
+    bench.door.send(intent(OrderRole.CLOSE, "AR2"))
+    bench.disk.answer(Written.DURABLE)
+
+    bench.door.filled(fill("AR2", trade_id="T1"))
+
+    assert bench.ledger.positions == [0.0]
+    assert len(bench.tape.fills) == 2
+
+
+def test_order_given_up_before_the_disk_answers_never_leaves() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.door.ended("AR1", MINUTE, "ABANDONED")
+
+    bench.disk.answer(Written.DURABLE)
+
+    assert bench.courier.sent == []
+    assert bench.statuses("AR1") == ["ABANDONED"]
+
+
+def test_order_that_the_log_does_not_take_leaves_nothing_behind() -> None:
+    bench = Bench()
+    bench.disk.refuses = ValueError("too long")
+
+    with pytest.raises(ValueError, match="too long"):
+        bench.door.send(intent())
+
+    assert bench.door.is_flat
+    assert bench.door.knows("AR1")
+
+
+@pytest.mark.parametrize("enter", ["resume", "recount"])
+def test_order_of_an_instrument_that_was_removed_is_refused_with_what_to_do(enter: str) -> None:
+    bench = Bench()
+    other = intent()._replace(instrument_id="GONE.DEMO")
+
+    with pytest.raises(SafetyError, match="name the instrument in strategy one again"):
+        if enter == "resume":
+            bench.door.resume(other, filled=0.0, is_working=True)
+        else:
+            bench.door.recount(other)
+
+    assert bench.door.working() == ()
+    assert bench.book.daily_notional == 0.0
+
+
+def test_silent_door_books_what_exceeds_an_order_without_complaint_and_complains_again_after() -> None:
+    bench = Bench()
+    bench.door.resume(intent(), filled=0.0, is_working=True)
+    recorded = len(bench.tape.fills)
+
+    with bench.door.silenced():
+        bench.door.filled(fill(quantity=3.0))
+
+    assert bench.ledger.positions == [3.0]
+    assert len(bench.tape.fills) == recorded
+    with pytest.raises(SafetyError, match="at most 2"):
+        bench.door.filled(fill(quantity=1.0, trade_id="T2"))
 
 
 def test_damaged_intent_is_refused() -> None:

@@ -1,0 +1,48 @@
+"""What a strategy is made of, in the form in which the engine hands it to the strategy's constructor."""
+
+from collections.abc import Callable
+from typing import Any
+
+from nautilus_trader.model import StrategyId
+from nautilus_trader.trading import StrategyConfig as NautilusStrategyConfig
+
+from strategies.decision import DecisionPipeline
+from strategies.delivery import IntentLog, Unwritten
+from strategies.gate import TradingGate
+from strategies.tape import TapeSink
+
+
+class PolicyStrategyConfig(NautilusStrategyConfig):
+    """Carries the strategy's parts through the engine's one-argument constructor."""
+
+    def __new__(cls, number: int, **_: object) -> "PolicyStrategyConfig":
+        tag = f"{number:03d}"
+        # The engine's config is built in __new__, but its stub declares an __init__.
+        make: Any = super().__new__
+        new: PolicyStrategyConfig = make(
+            cls, strategy_id=StrategyId(f"ARGO-{tag}"), order_id_tag=tag, manage_contingent_orders=False
+        )
+        return new
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        pipeline: DecisionPipeline,
+        bar_types: tuple[str, ...],
+        gate: TradingGate,
+        tape: TapeSink,
+        free_base: Callable[[str], float] | None = None,
+        spread_bps: float = 0.0,
+        now: Callable[[], int] | None = None,
+        log: IntentLog | None = None,
+    ) -> None:
+        self.number = number
+        self.pipeline = pipeline
+        self.bar_types = bar_types
+        self.gate = gate
+        self.tape = tape
+        self.free_base = free_base
+        self.spread_bps = spread_bps
+        self.now = now
+        self.log = Unwritten() if log is None else log
