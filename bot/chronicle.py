@@ -194,7 +194,7 @@ class Chronicle:
             wired.account.restore(dict(self.recall.account["account"]))
             wired.borrow.restore(self.recall.account["borrow"])
         doors = [strategy.door for strategy in wired.strategies]
-        report = settle_orders(doors, account.view, since_ns=0, is_final=True)
+        report = settle_orders(doors, account.view, since_ns=self.recall.fills_since_ns, is_final=True)
         self._name_leavers(wired.strategies, report)
         compare_holdings(
             self._our_holdings(), account.holdings(), baseline_from(self.recall.baseline), report

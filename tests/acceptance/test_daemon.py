@@ -202,10 +202,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill_up(place: Path, leave: int) -> None:
-    """Take a disk's free space but for some bytes."""
-    free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
+    """Take a disk's free space but for some bytes, while somebody else writes to it, too."""
     with (place / "ballast").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free - leave)
+        while (free := os.statvfs(place).f_bavail * os.statvfs(place).f_frsize) > leave:
+            file.write(bytes(min(2**20, free - leave)))
+            file.flush()
 
 
 @pytest.mark.parametrize("speed", ["max", "7200"])

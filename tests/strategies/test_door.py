@@ -395,12 +395,13 @@ def test_order_that_the_log_does_not_take_leaves_nothing_behind() -> None:
 def test_order_of_an_instrument_that_was_removed_is_refused_with_what_to_do(enter: str) -> None:
     bench = Bench()
     other = intent()._replace(instrument_id="GONE.DEMO")
+    enter_by = {
+        "resume": lambda: bench.door.resume(other, filled=0.0, is_working=True),
+        "recount": lambda: bench.door.recount(other),
+    }
 
     with pytest.raises(SafetyError, match="name the instrument in strategy one again"):
-        if enter == "resume":
-            bench.door.resume(other, filled=0.0, is_working=True)
-        else:
-            bench.door.recount(other)
+        enter_by[enter]()
 
     assert bench.door.working() == ()
     assert bench.book.daily_notional == 0.0
