@@ -20,6 +20,7 @@ from typing import Any
 
 import uvicorn
 
+from adapters.errors import StateWriteError
 from bot.chronicle import Chronicle
 from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
@@ -251,7 +252,12 @@ class Daemon:
         self._recorder.close()
         end = {"exit_code": int(self._exit_code), "reason": self._stop_reason, "holdings": self._holdings}
         self._chronicle.close(end)
-        self._paper.close()
+        try:
+            self._paper.close()
+        except StateWriteError as error:
+            # All that the venue has answered is on the disk; only the market's time may lie behind.
+            self._exit_code = self._exit_code or ExitCode.IO
+            self._say(str(error))
         self._held_dir.release()
         # Last of all: who waits for it may start the next daemon at once.
         write_end(self._recorder.directory, end)
