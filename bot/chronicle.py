@@ -28,6 +28,7 @@ from ops.reconciliation import (
     Report,
     VenueView,
     baseline_from,
+    beside,
     compare_holdings,
     settle_orders,
 )
@@ -212,7 +213,8 @@ class Chronicle:
         if self._account is None:
             raise SafetyError("expected a daemon that has compared its books, found one that is starting")
         report = Report()
-        compare_holdings(self._our_holdings(), self._account.holdings(), None, report)
+        ours, venue = self._our_holdings(), self._account.holdings()
+        compare_holdings(ours, venue, beside(ours, venue), report)
         self._put(Kind.CONTROL, {"command": "accept", "who": who, "reason": reason})
         self._file(report)
         return report
@@ -225,10 +227,9 @@ class Chronicle:
         """Orders and positions of strategies that the configuration no longer names."""
         running = {strategy.name for strategy in strategies}
         for name, memory in self.recall.strategies.items():
-            if name in running or memory.state is None:
+            if name in running:
                 continue
-            held = [quantity for quantity in memory.state["ledger"]["positions"] if quantity]
-            works = [own_id for own_id, order in memory.orders.items() if not order.is_closed]
+            held, works = memory.positions(), memory.open_orders()
             if held or works:
                 report.unexplained.append(
                     f"strategy {name} is not in the configuration any more, but holds {held or 'nothing'} "

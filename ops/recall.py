@@ -60,6 +60,23 @@ class StrategyMemory:
     last_fill_ts: int = 0
     """Time of the newest execution, UTC nanoseconds."""
 
+    def open_orders(self) -> list[str]:
+        """Names of the orders that more is expected of."""
+        return [own_id for own_id, order in self.orders.items() if not order.is_closed]
+
+    def positions(self) -> dict[str, float]:
+        """What the strategy holds, signed base units by instrument, for one that does not run any more."""
+        held: dict[str, float] = {}
+        if self.state is not None:
+            ledger = self.state["ledger"]
+            held = dict(zip(self.state["instruments"], ledger["positions"], strict=True))
+        for record in self.since:
+            if record.kind is Kind.FILL:
+                name, quantity = record.body["instrument_id"], record.body["quantity"]
+                signed = quantity if record.body["side"] == "BUY" else -quantity
+                held[name] = round(held.get(name, 0.0) + signed, 12)
+        return {name: quantity for name, quantity in held.items() if quantity}
+
 
 class Door(Protocol):
     """A strategy's door, as recall needs it."""

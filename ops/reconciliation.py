@@ -136,7 +136,8 @@ class Report:
         return not self.unexplained
 
     def as_json(self) -> dict[str, Any]:
-        """What is recorded, and what ``argonaut reconcile`` shows."""
+        """What is recorded, and what ``argonaut reconcile`` shows; a baseline only where it was agreed on."""
+        baseline = {"baseline": self.baseline.as_json()} if self.is_clean else {}
         return {
             "booked": self.booked,
             "working": self.working,
@@ -147,7 +148,7 @@ class Report:
             "foreign_orders": self.foreign_orders,
             "foreign_fills": self.foreign_fills,
             "unexplained": self.unexplained,
-            "baseline": self.baseline.as_json(),
+            **baseline,
         }
 
 
@@ -187,7 +188,7 @@ def compare_holdings(ours: Holdings, venue: Holdings, baseline: Holdings | None,
         report: Of `settle_orders`; executions of others found there explain no difference.
     """
     if baseline is None:
-        baseline = _difference(venue, ours)
+        baseline = beside(ours, venue)
         if baseline.cash < -_CASH_FRAC * max(1.0, abs(ours.cash)):
             report.unexplained.append(
                 f"cash: our strategies count on {ours.cash:.8f}, the account holds {venue.cash:.8f}; lower "
@@ -207,6 +208,16 @@ def compare_holdings(ours: Holdings, venue: Holdings, baseline: Holdings | None,
         report.unexplained.append(
             f"cash: our books expect {expected:.8f} in the account, the venue says {venue.cash:.8f}"
         )
+
+
+def beside(ours: Holdings, venue: Holdings) -> Holdings:
+    """What an account holds beside ours; as a baseline it takes every difference as somebody else's."""
+    positions = {
+        name: others
+        for name in sorted({*ours.positions, *venue.positions})
+        if abs(others := venue.positions.get(name, 0.0) - ours.positions.get(name, 0.0)) > _DUST
+    }
+    return Holdings(positions, venue.cash - ours.cash)
 
 
 def baseline_from(stored: Mapping[str, Any] | None) -> Holdings | None:
@@ -304,16 +315,6 @@ def _place_open_order(doors: Sequence[OrderDoor], found: VenueOrder, report: Rep
 
 def _door_of(doors: Sequence[OrderDoor], client_order_id: str) -> OrderDoor | None:
     return next((door for door in doors if door.knows(client_order_id)), None)
-
-
-def _difference(one: Holdings, other: Holdings) -> Holdings:
-    names = {*one.positions, *other.positions}
-    positions = {
-        name: difference
-        for name in sorted(names)
-        if abs(difference := one.positions.get(name, 0.0) - other.positions.get(name, 0.0)) > 1e-12
-    }
-    return Holdings(positions, one.cash - other.cash)
 
 
 def _agree(one: float, other: float, scale: float = 0.0) -> bool:

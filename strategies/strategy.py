@@ -141,8 +141,7 @@ class PolicyStrategy(Strategy):
         seen = [intent.decision_id for intent in intents.values()]
         before = ledger.snapshot()
         try:
-            _require("version", snapshot["version"], SNAPSHOT_VERSION)
-            _require("instruments", snapshot["instruments"], list(self._index))
+            self._require_ours(snapshot["version"], snapshot["instruments"])
             last_ts_event, decisions = int(snapshot["ts_event"]), int(snapshot["decisions"])
             working = [
                 (
@@ -184,6 +183,15 @@ class PolicyStrategy(Strategy):
         self.pipeline.stages.book.mark(ts_event, self._ledger.equity, regime_state)
         self.decisions += 1
         self._live_until(ts_event)
+
+    def _require_ours(self, version: int, instruments: list[str]) -> None:
+        if version != SNAPSHOT_VERSION:
+            raise ValueError(f"expected version {SNAPSHOT_VERSION}, found {version}")
+        if instruments != list(self._index):
+            raise SafetyError(
+                f"expected instruments {list(self._index)}, found {instruments}; name those again, in this "
+                "order, and once nothing is held give the strategy with the new ones another name"
+            )
 
     def _live_until(self, ts_event: int) -> None:
         self.last_ts_event = self._lived_until = self.door.last_bar_ts = ts_event
@@ -387,8 +395,3 @@ class PolicyStrategy(Strategy):
                 ledger.drawdown,
             )
         )
-
-
-def _require(what: str, found: Any, expected: Any) -> None:
-    if found != expected:
-        raise ValueError(f"{what}: expected {expected}, found {found}")
