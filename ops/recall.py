@@ -34,8 +34,8 @@ class OrderMemory:
     """INTENT until it was handed over; then the last status recorded."""
     filled: float = 0.0
     """Base units."""
-    was_submitted: bool = False
-    """Whether it was recorded that it left."""
+    is_sent: bool = False
+    """Whether it left, or was taken to have left because the process that held it ended."""
 
     @property
     def is_closed(self) -> bool:
@@ -215,7 +215,7 @@ class Recall:
         order = memory.orders.get(record.body["client_order_id"])
         if order is not None and not order.is_closed:
             order.status = record.body["status"]
-            order.was_submitted |= record.kind is Kind.SUBMIT
+            order.is_sent |= record.kind is Kind.SUBMIT
 
     def _take_fill(self, record: Record) -> None:
         memory = self._of(record.body["strategy"])
@@ -239,6 +239,9 @@ class Recall:
 
     def _take_start(self, record: Record) -> None:
         self.session, self.ended_in_order = record.body, False
+        for memory in self.strategies.values():
+            for own_id in memory.open_orders():
+                memory.orders[own_id].is_sent = True
 
     def _take_stop(self, _record: Record) -> None:
         self.ended_in_order = True
@@ -317,7 +320,7 @@ def _live_through(strategy: Restorable, memory: StrategyMemory, record: Record) 
         )
     elif body["status"] in CLOSED:
         order = memory.orders.get(body["client_order_id"])
-        if body["status"] in _DROPPED and order is not None and not order.was_submitted:
+        if body["status"] in _DROPPED and order is not None and not order.is_sent:
             door.drop(body["client_order_id"])
         else:
             door.ended(body["client_order_id"], body["ts_event"], body["status"], body["reason"])
