@@ -209,6 +209,7 @@ def test_ledger_goes_on_from_its_snapshot_as_if_there_had_been_none(
 
         assert parted.snapshot() == written == whole.snapshot()
         assert parted.weights() == whole.weights()
+        assert parted.rolling_volatility == whole.rolling_volatility
 
 
 def _through_json(snapshot: dict[str, Any]) -> dict[str, Any]:

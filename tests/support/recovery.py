@@ -257,7 +257,7 @@ def likeness(strategy: PolicyStrategy, *, is_mid_bar: bool = False) -> Likeness:
     for name in ("seen", "seen_yesterday", *(["reserved"] if is_mid_bar else [])):
         del book[name]
     return Likeness(
-        json.dumps(stages.ledger.snapshot()),
+        json.dumps({name: getattr(stages.ledger, name) for name in Ledger.__slots__ if name != "_weights"}),
         json.dumps(book),
         tuple((order.intent, order.filled) for order in door.working()),
         tuple(sorted((own_id, order.filled) for own_id, order in door._ended.items())),
