@@ -113,6 +113,24 @@ def test_order_that_the_door_dropped_is_no_rejection_after_a_restart_either() ->
     assert bench.strategy.door.working() == ()
 
 
+def test_order_whose_leaving_a_crash_forgot_counts_the_venues_answer_in_every_later_process() -> None:
+    bench = Bench(MemoryDisk())
+    bench.bar(QUIET)
+    bench.bar(QUIET, (0.4, 0.4))
+    bench.writer.step()
+    assert isinstance(bench.disk, MemoryDisk)
+    bench.disk.crash()
+    bench.begin()
+    bench.strategy.door.ended(
+        bench.strategy.door.working()[0].intent.client_order_id, bench.now_ns, "EXPIRED", "said the venue"
+    )
+    outcomes = bench.strategy.pipeline.stages.book.snapshot()["outcomes"]
+
+    crash(bench)
+
+    assert bench.strategy.pipeline.stages.book.snapshot()["outcomes"] == outcomes == [False]
+
+
 def test_bar_whose_orders_were_written_down_without_its_state_is_not_decided_on_again() -> None:
     bench = Bench(MemoryDisk())
     bench.bar(QUIET)

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strategies.config import RegimeConfig, StrategyConfig
 from strategies.decision import Conditions, DecisionPipeline, Stages
@@ -412,3 +414,53 @@ def test_decision_latch_is_told_on_the_bar_that_latched_it_alone() -> None:
         told.append(pipeline.latched)
 
     assert told == [None, None, "daily_loss", None]
+
+
+_CLOSE = st.one_of(st.none(), st.sampled_from([0.0, math.nan]), *[st.floats(40.0, 60.0)] * 6)
+"""Mostly a price; sometimes no bar, sometimes a bar that is none."""
+
+
+@given(closes=st.lists(st.tuples(_CLOSE, _CLOSE), min_size=WARM + 2, max_size=4 * WARM), data=st.data())
+def test_decision_after_a_warm_up_is_that_of_a_pipeline_that_saw_every_bar(
+    closes: list[tuple[float | None, float | None]], data: st.DataObject
+) -> None:
+    lived = data.draw(st.integers(0, len(closes) - 1))
+    sizing = {"volatility_target": {"enabled": True}, "kelly": {"enabled": True}}
+    whole, parted = (make_pipeline(weights(0.25, 0.33333), regime=REGIME, sizing=sizing) for _ in range(2))
+
+    for number, row in enumerate((CLOSES, *closes), start=1):
+        ready, fault = _taken(whole.observe, panel(number, row))
+        take = parted.warm_up if number <= lived else parted.observe
+        again, fault_again = _taken(take, panel(number, row))
+
+        assert fault_again == fault
+        assert (parted.belief, parted.closes) == (whole.belief, whole.closes)
+        if number > lived:
+            assert again == ready
+            # Nothing was ever bought, so what a restart remembers of the books is how they began.
+            parted.stages.ledger.restore(whole.stages.ledger.snapshot())
+            if ready:
+                assert _decided(parted, number) == _decided(whole, number)
+
+
+def test_decision_warm_up_leaves_book_and_ledger_as_they_were() -> None:
+    pipeline = make_pipeline(weights(0.5, 0.5))
+    pipeline.stages.ledger.apply_fill(0, 1.0, 100.0, 0.0)
+    ledger, book = pipeline.stages.ledger.snapshot(), pipeline.stages.book.snapshot()
+
+    for number in range(1, WARM + 1):
+        pipeline.warm_up(panel(number, (100.0 + number, 50.0)))
+
+    assert (pipeline.stages.ledger.snapshot(), pipeline.stages.book.snapshot()) == (ledger, book)
+
+
+def _taken(take: Callable[[Panel], bool | None], bars: Panel) -> tuple[bool | None, str]:
+    try:
+        return take(bars), ""
+    except DataError as error:
+        return None, str(error)
+
+
+def _decided(pipeline: DecisionPipeline, number: int) -> bytes:
+    decision = pipeline.decide(conditions(now_ns=START + number * MINUTE))
+    return canonical_bytes(decision.record) + repr(decision.orders).encode()

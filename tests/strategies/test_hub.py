@@ -256,6 +256,48 @@ def test_hub_all_observe_before_the_first_decides_in_configuration_order() -> No
     assert readings == [(MINUTE, 3)]
 
 
+def test_hub_says_that_a_bar_time_is_over_once_when_the_last_strategy_has_decided() -> None:
+    journal: Journal = []
+    ends: list[tuple[int, int]] = []
+    hub = make_hub(
+        *(Listener(name, journal) for name in ("one", "two")),
+        after_decisions=lambda ts_event: ends.append((ts_event, len(decisions(journal)))),
+    )
+
+    for minute in (1, 2):
+        hub.on_bar(bar(A, minute))
+        hub.on_bar(bar(B, minute))
+    hub.on_bar(bar(A, 3))
+    hub.flush(3 * MINUTE)
+
+    assert ends == [(MINUTE, 2), (2 * MINUTE, 4), (3 * MINUTE, 6)]
+
+
+def test_hub_bar_time_is_over_though_a_strategy_broke_in_it() -> None:
+    ends: list[int] = []
+    hub = make_hub(Listener("one", [], breaks="decide"), after_decisions=ends.append)
+
+    hub.on_bar(bar(A, 1))
+    hub.on_bar(bar(B, 1))
+
+    assert ends == [MINUTE]
+
+
+def test_hub_state_that_cannot_be_written_stops_every_strategy() -> None:
+    journal: Journal = []
+
+    def refuse(_ts_event: int) -> None:
+        raise ValueError("too long")
+
+    hub = make_hub(*(Listener(name, journal) for name in ("one", "two")), after_decisions=refuse)
+
+    hub.on_bar(bar(A, 1))
+    hub.on_bar(bar(B, 1))
+
+    assert isinstance(hub.failure, ValueError)
+    assert [(name, kind) for name, kind, _ in journal[-2:]] == [("one", "contain"), ("two", "contain")]
+
+
 def test_hub_strategies_of_other_instruments_still_decide_in_configuration_order() -> None:
     journal: Journal = []
     hub = make_hub(Listener("slow", journal, B, C), Listener("quick", journal, A))

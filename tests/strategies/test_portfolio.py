@@ -1,11 +1,15 @@
 """The ledger against hand calculations, and its identity under any sequence of fills."""
 
+import json
+import math
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strategies.errors import SafetyError
 from strategies.market import Instrument
 from strategies.portfolio import Ledger
 
@@ -144,3 +148,47 @@ def test_ledger_equity_is_capital_plus_profit_minus_fees(
         ledger.capital + ledger.realised + ledger.unrealised - ledger.fees, abs=1e-6
     )
     assert ledger.positions[0] == round(sum(lots for lots, _, _ in fills) / 1000.0, 3)
+
+
+def _traded() -> Ledger:
+    ledger = Ledger([_instrument(), _instrument()], 1000.0)
+    ledger.apply_fill(0, 0.3, 100.1, 0.2)
+    ledger.mark([110.7, 50.0])
+    ledger.apply_fill(0, -0.1, 111.3, 0.1)
+    return ledger
+
+
+def test_ledger_snapshot_is_the_same_ledger_after_json_and_back_to_the_bit() -> None:
+    ledger, other = _traded(), Ledger([_instrument(), _instrument()], 5.0)
+    assert other.weights() == (0.0, 0.0)
+
+    other.restore(json.loads(json.dumps(ledger.snapshot())))
+
+    assert {name: getattr(other, name) for name in Ledger.__slots__ if name != "_weights"} == {
+        name: getattr(ledger, name) for name in Ledger.__slots__ if name != "_weights"
+    }
+    assert other.weights() == ledger.weights()
+
+
+@pytest.mark.parametrize("name", sorted(_traded().snapshot()))
+@pytest.mark.parametrize("damage", [KeyError, None, math.nan, math.inf, "x", [1.0], [None, None]])
+def test_ledger_damaged_snapshot_is_refused_and_changes_nothing(name: str, damage: Any) -> None:
+    ledger = _traded()
+    before = ledger.snapshot()
+    snapshot = Ledger([_instrument(), _instrument()], 5.0).snapshot()
+    if damage is KeyError:
+        del snapshot[name]
+    else:
+        snapshot[name] = damage
+
+    with pytest.raises(SafetyError, match="what is held is unknown"):
+        ledger.restore(snapshot)
+
+    assert ledger.snapshot() == before
+
+
+def test_ledger_snapshot_of_fewer_instruments_is_refused() -> None:
+    ledger = _traded()
+
+    with pytest.raises(SafetyError, match="a book of 2 instruments"):
+        ledger.restore(Ledger([_instrument()], 1000.0).snapshot())

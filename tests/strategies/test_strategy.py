@@ -1,20 +1,32 @@
 """The door without an engine: what it sends is written down, and the venue's answers are made by hand."""
 
+import json
+from collections.abc import Callable
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ops.journal.records import encode_body
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
-from strategies.errors import DataError
+from strategies.delivery import Written
+from strategies.errors import DataError, SafetyError
 from strategies.features import FeaturePipeline
 from strategies.gate import TradingGate
-from strategies.guardrails import GuardrailChain, RiskBook
+from strategies.guardrails import GuardrailChain, RiskBook, TradingState
 from strategies.market import BarRow, Instrument, Panel
 from strategies.observation import ObservationBuilder
-from strategies.orders import Bracket, Identity, OrderIntent, OrderKind, OrderRole, OrderSide
+from strategies.orders import (
+    Bracket,
+    Identity,
+    OrderIntent,
+    OrderKind,
+    OrderRole,
+    OrderSide,
+    client_order_id,
+)
 from strategies.policies import Action
 from strategies.portfolio import Ledger
 from strategies.sizing import Sizer
@@ -225,3 +237,94 @@ def test_door_policy_that_breaks_halts_the_strategy(door: Door) -> None:
 
     assert isinstance(door.failure, ZeroDivisionError)
     assert door.skipped_panels == 0
+
+
+def test_door_order_that_cannot_be_sent_once_the_disk_answers_halts_the_strategy(door: Door) -> None:
+    def refuse(_planned: OrderIntent | Bracket) -> None:
+        raise ZeroDivisionError("the engine would not take it")
+
+    answers: list[Callable[[Written], None]] = []
+    door.door._log._log = SimpleNamespace(  # type: ignore[attr-defined]
+        record=lambda _, then: answers.append(then)
+    )
+    door.door._courier.submit = refuse  # type: ignore[method-assign]
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE)
+    door.flatten()
+
+    answers[0](Written.DURABLE)
+
+    assert isinstance(door.failure, ZeroDivisionError)
+    assert door._gate.state("one") is TradingState.HALTED
+
+
+def test_door_bar_that_an_earlier_process_saw_marks_nothing_not_even_where_the_strategy_is_halted(
+    door: Door,
+) -> None:
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE)
+    door.relive(3 * MINUTE, (90.0,), None)
+    before = door.pipeline.stages.ledger.snapshot()
+
+    door.observe(panel(2, close=10.0))
+    door.contain("somewhere", ValueError("x"))
+    door.observe(panel(3, close=10.0))
+    after = door.pipeline.stages.ledger.snapshot()
+    door.observe(panel(4, close=80.0))
+
+    assert after == before
+    assert door.pipeline.stages.ledger.closes == [80.0]
+    assert door.door.last_bar_ts == 4 * MINUTE
+
+
+def test_door_bar_up_to_the_time_at_which_the_venue_stands_is_seen_and_not_decided_on(door: Door) -> None:
+    door.decide_only_after(3 * MINUTE)
+    door.decide_only_after(2 * MINUTE)
+
+    for number in (2, 3):
+        door.observe(panel(number))
+        door.decide()
+    seen = (door.last_ts_event, door.failure)
+    door.observe(panel(4))
+    door.decide()
+
+    assert seen == (3 * MINUTE, None)
+    assert isinstance(door.failure, ZeroDivisionError)
+
+
+def test_door_decision_on_another_number_of_instruments_is_refused(door: Door) -> None:
+    before = door.snapshot()
+
+    with pytest.raises(SafetyError, match="decisions on 1 instruments, found one on 2"):
+        door.relive(2 * MINUTE, (100.0, 50.0), None)
+
+    assert door.snapshot() == before
+
+
+def test_door_snapshot_comes_back_through_json_and_fits_a_record_with_three_hundred_orders(
+    door: Door,
+) -> None:
+    intents = {}
+    for number in range(300):
+        own_id = client_order_id(f"{number:064x}"[::-1])
+        intent = OrderIntent(
+            own_id,
+            own_id,
+            "one",
+            NAME,
+            MINUTE,
+            OrderSide.SELL,
+            0.1 + number,
+            OrderKind.STOP_MARKET,
+            None,
+            90.0,
+            True,
+            OrderRole.STOP,
+        )
+        intents[own_id] = intent
+        door.door.resume(intent, filled=0.1, is_working=True)
+    written = door.snapshot()
+    for own_id in intents:
+        door.door.ended(own_id, MINUTE, "CANCELED")
+
+    door.restore(json.loads(encode_body(written)), intents)
+
+    assert door.snapshot() == written
