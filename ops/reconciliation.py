@@ -12,7 +12,6 @@ Flow: recall, venue → **reconciliation** → READY, or HALTED with a report.
 Orders and executions of others are shown and never touched.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -203,8 +202,8 @@ def compare_holdings(ours: Holdings, venue: Holdings, baseline: Holdings | None,
                 f"{name}: our books expect {expected:.12g} in the account, the venue says {found:.12g}"
             )
     expected = ours.cash + baseline.cash
-    difference = abs(venue.cash - expected)
-    if not (math.isfinite(difference) and difference <= _CASH_FRAC * max(1.0, abs(expected))):
+    # Asked for agreement, not for a difference: what is no number agrees with nothing.
+    if not abs(venue.cash - expected) <= _CASH_FRAC * max(1.0, abs(expected)):
         report.unexplained.append(
             f"cash: our books expect {expected:.8f} in the account, the venue says {venue.cash:.8f}"
         )
@@ -319,5 +318,4 @@ def _door_of(doors: Sequence[OrderDoor], client_order_id: str) -> OrderDoor | No
 
 def _agree(one: float, other: float, scale: float = 0.0) -> bool:
     """Whether two quantities differ by no more than sums of floats of this size do."""
-    difference = abs(one - other)
-    return math.isfinite(difference) and difference <= max(_DUST, 1e-12 * scale)
+    return abs(one - other) <= max(_DUST, 1e-12 * scale)

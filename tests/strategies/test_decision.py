@@ -416,7 +416,7 @@ def test_decision_latch_is_told_on_the_bar_that_latched_it_alone() -> None:
     assert told == [None, None, "daily_loss", None]
 
 
-_CLOSE = st.one_of(st.none(), st.sampled_from([0.0, math.nan]), *[st.floats(40.0, 60.0)] * 6)
+_CLOSE = st.one_of(st.none(), st.sampled_from([0.0, math.nan]), *[st.floats(49.95, 50.05)] * 6)
 """Mostly a price; sometimes no bar, sometimes a bar that is none."""
 
 
@@ -425,10 +425,10 @@ def test_decision_after_a_warm_up_is_that_of_a_pipeline_that_saw_every_bar(
     closes: list[tuple[float | None, float | None]], data: st.DataObject
 ) -> None:
     lived = data.draw(st.integers(0, len(closes) - 1))
-    sizing = {"volatility_target": {"enabled": True}, "kelly": {"enabled": True}}
+    sizing = {"volatility_target": {"enabled": True, "halflife_bars": 5}}
     whole, parted = (make_pipeline(weights(0.25, 0.33333), regime=REGIME, sizing=sizing) for _ in range(2))
 
-    for number, row in enumerate((CLOSES, *closes), start=1):
+    for number, row in enumerate(((50.0, 50.0), *closes), start=1):
         ready, fault = _taken(whole.observe, panel(number, row))
         take = parted.warm_up if number <= lived else parted.observe
         again, fault_again = _taken(take, panel(number, row))

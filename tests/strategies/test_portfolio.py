@@ -171,7 +171,9 @@ def test_ledger_snapshot_is_the_same_ledger_after_json_and_back_to_the_bit() -> 
 
 
 @pytest.mark.parametrize("name", sorted(_traded().snapshot()))
-@pytest.mark.parametrize("damage", [KeyError, None, math.nan, math.inf, "x", [1.0], [None, None]])
+@pytest.mark.parametrize(
+    "damage", [KeyError, None, math.nan, math.inf, "x", [1.0], [None, None], [1.0, math.nan]]
+)
 def test_ledger_damaged_snapshot_is_refused_and_changes_nothing(name: str, damage: Any) -> None:
     ledger = _traded()
     before = ledger.snapshot()
