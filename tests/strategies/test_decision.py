@@ -420,7 +420,7 @@ _CLOSE = st.one_of(st.none(), st.sampled_from([0.0, math.nan]), *[st.floats(49.9
 """Mostly a price; sometimes no bar, sometimes a bar that is none."""
 
 
-@given(closes=st.lists(st.tuples(_CLOSE, _CLOSE), min_size=WARM + 2, max_size=4 * WARM), data=st.data())
+@given(closes=st.lists(st.tuples(_CLOSE, _CLOSE), min_size=30, max_size=50), data=st.data())
 def test_decision_after_a_warm_up_is_that_of_a_pipeline_that_saw_every_bar(
     closes: list[tuple[float | None, float | None]], data: st.DataObject
 ) -> None:
