@@ -171,11 +171,7 @@ def make_paper_node(
         ),
     )
     execution.admit = admission(gate, owner_of(wired.strategies))
-    claims.claimants = {
-        str(one.strategy_id): one.set_external_order_instrument_ids for one in wired.strategies
-    }
-    strategy = wired.strategies[0]
-    fence.send = lambda params: strategy.query_account(execution.account_id, params=params)
+    _connect(execution, fence, claims, wired)
     replay.settle = _barrier(wired, replay.status, fence, chronicle)
     _set_times(replay, playback.first_ns, _warmup_ns(host, wired), _longest_bar_ns(host))
     ends = (playback.first_ns, playback.last_ns)
@@ -190,6 +186,17 @@ def open_store(state_dir: Path) -> VenueStore:
         StateError: If it is damaged, or in use by another process.
     """
     return VenueStore(state_dir / _VENUE_FILE)
+
+
+def _connect(
+    execution: PaperExecutionClientConfig, fence: CommandFence, claims: OrderClaims, wired: Wired
+) -> None:
+    """Let the client reach the strategies, which exist only now."""
+    strategy = wired.strategies[0]
+    claims.claimants = {
+        str(one.strategy_id): one.set_external_order_instrument_ids for one in wired.strategies
+    }
+    fence.send = lambda params: strategy.query_account(execution.account_id, params=params)
 
 
 def _set_times(replay: ReplayConfig, first_ns: int, warmup_ns: int, longest_bar_ns: int) -> None:

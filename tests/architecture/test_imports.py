@@ -21,6 +21,7 @@ PURE = {
     "array",
     "bisect",
     "collections",
+    "contextlib",
     "dataclasses",
     "decimal",
     "enum",
@@ -41,7 +42,7 @@ PURE = {
 }
 """What a stage may import: no clock, randomness, environment, I/O, logging, threads or engine."""
 
-ENGINE_SIDE = {"engine_orders", "gate", "guards", "hub", "strategy"}
+ENGINE_SIDE = {"engine_config", "engine_orders", "gate", "guards", "hub", "strategy"}
 """Modules of `strategies` that speak to the engine; the rest are stages."""
 
 EXCEPTIONS = {
