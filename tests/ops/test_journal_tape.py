@@ -79,7 +79,8 @@ def test_reading_of_equity_is_left_out() -> None:
 
 
 def test_record_is_read_back_to_the_bit_and_what_is_no_number_as_null() -> None:
-    disk, read = MemoryDisk(), []
+    disk = MemoryDisk()
+    read: list[Any] = []
     journal, writer = open_journal(disk)
     tape = JournalTape(journal, lambda: NOW)
     for record in (DECISION, order("CANCELED"), FILL):

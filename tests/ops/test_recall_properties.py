@@ -213,7 +213,8 @@ def test_ledger_goes_on_from_its_snapshot_as_if_there_had_been_none(
 
 
 def _through_json(snapshot: dict[str, Any]) -> dict[str, Any]:
-    disk, read = MemoryDisk(), []
+    disk = MemoryDisk()
+    read: list[Record] = []
     journal, writer = open_journal(disk)
     journal.append(Kind.STATE, {"account": 1, "state": snapshot}, 0)
     writer.step()

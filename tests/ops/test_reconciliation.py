@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -258,7 +259,7 @@ def test_execution_beyond_the_order_is_booked_and_halts(case: Case) -> None:
 
 @pytest.mark.parametrize("parts", [{"price": Decimal(0)}, {"quantity": Decimal(0)}, {"fee": Decimal("NaN")}])
 def test_execution_that_is_none_is_not_booked_and_halts_and_the_next_is_booked(
-    case: Case, parts: dict[str, Decimal]
+    case: Case, parts: dict[str, Any]
 ) -> None:
     broken = replace(Execution(case.alpha, "V1"), **parts)
     case.says(Order(case.alpha, filled=Decimal(1)), broken, Execution(case.alpha, "V2"))

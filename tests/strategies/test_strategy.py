@@ -239,15 +239,16 @@ def test_door_policy_that_breaks_halts_the_strategy(door: Door) -> None:
     assert door.skipped_panels == 0
 
 
-def test_door_order_that_cannot_be_sent_once_the_disk_answers_halts_the_strategy(door: Door) -> None:
+def test_door_order_that_cannot_be_sent_once_the_disk_answers_halts_the_strategy(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_planned: OrderIntent | Bracket) -> None:
         raise ZeroDivisionError("the engine would not take it")
 
     answers: list[Callable[[Written], None]] = []
-    door.door._log._log = SimpleNamespace(  # type: ignore[attr-defined]
-        record=lambda _, then: answers.append(then)
-    )
-    door.door._courier.submit = refuse  # type: ignore[method-assign]
+    slow = SimpleNamespace(record=lambda _, then: answers.append(then))
+    monkeypatch.setattr(door.door._log, "_log", slow)
+    monkeypatch.setattr(door.door._courier, "submit", refuse)
     fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE)
     door.flatten()
 
