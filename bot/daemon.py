@@ -188,10 +188,10 @@ class Daemon:
                 self._end("the trading node ended by itself", ExitCode.INTERNAL)
             elif (fault := self._paper.wired.hub.failure) is not None:
                 self._end(f"the panel hub failed: {type(fault).__name__}: {fault}", ExitCode.INTERNAL)
+            elif self._disk_fault:
+                self._end_unrecorded()
             elif replay.is_dead:
                 self._end(f"the feed gave up: {replay.failure}", ExitCode.TEMPORARY)
-            elif self._recorder.fault is not None or self._chronicle.fault:
-                self._end_unrecorded()
             elif replay.is_finished and self.host.settings.replay.at_end == "stop":
                 self._end("the data ended", ExitCode.OK)
             with contextlib.suppress(TimeoutError):
@@ -217,9 +217,14 @@ class Daemon:
     def _on_signal(self, number: int) -> None:
         self._end(f"signal {signal.Signals(number).name}", ExitCode.OK)
 
+    @property
+    def _disk_fault(self) -> str:
+        """What the disk did not take: of the session, the journal or the paper venue; empty mostly."""
+        fault = self._recorder.fault or self._chronicle.fault or self._paper.gateway.fault
+        return str(fault or "")
+
     def _end_unrecorded(self) -> None:
-        fault = self._recorder.fault or self._chronicle.fault
-        self._end(f"the session cannot be recorded: {fault}", ExitCode.IO)
+        self._end(f"the session cannot be recorded: {self._disk_fault}", ExitCode.IO)
 
     def _end(self, reason: str, code: ExitCode) -> None:
         if not self._stop.is_set():
@@ -274,8 +279,11 @@ class Daemon:
                 return
             if self._flatten and all(strategy.is_flat for strategy in strategies):
                 return
+            if self._paper.gateway.fault is not None:
+                return  # a venue that cannot write answers nothing more
             if self._paper.replay.is_finished or self._paper.replay.is_dead:
-                self._paper.gateway.settle_all()
+                with contextlib.suppress(StateWriteError):  # the gateway keeps it
+                    self._paper.gateway.settle_all()
             await asyncio.sleep(_FLAT_POLL_SECS)
 
     def _report_end(self) -> None:

@@ -10,6 +10,7 @@ behind; after a restart the same market data are played again from there, and no
 from collections.abc import Callable
 from typing import Protocol
 
+from adapters.errors import StateWriteError
 from adapters.paper.book import MarketBar, MarketQuote
 from adapters.paper.orders import Fill, Order, VenueEvent
 from adapters.paper.state import Command
@@ -46,6 +47,8 @@ class PaperGateway:
         self._behind = 0
         self.answers = 0
         """How many messages have gone out to the listener."""
+        self.fault: StateWriteError | None = None
+        """The newest refusal of the disk; None while it takes what is written."""
 
     def connect(self, listener: Listener, resync: Callable[[], None] | None = None) -> None:
         """Send answers to a listener from now on.
@@ -113,7 +116,7 @@ class PaperGateway:
             self.save()
         self._publish()
         if self._memory is not None and self._behind >= _MOST_BEHIND:
-            self._memory.save(self.venue, lasting=False)
+            self._write(self._memory, lasting=False)
             self._behind = 0
 
     def settle_all(self) -> None:
@@ -128,10 +131,18 @@ class PaperGateway:
             StateWriteError: If the disk refuses; nothing has left the venue.
         """
         if self._memory is not None:
-            self._memory.save(self.venue)
+            self._write(self._memory, lasting=True)
         self._saved_revision = self.venue.account_revision
         self._unsaved_commands = False
         self._behind = 0
+
+    def _write(self, memory: Memory, *, lasting: bool) -> None:
+        try:
+            memory.save(self.venue, lasting=lasting)
+        except StateWriteError as error:
+            self.fault = error
+            raise
+        self.fault = None
 
     # ---- answers
 

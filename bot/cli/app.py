@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.exceptions import TyperException
 
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, StateWriteError
 from bot.cli.console import emit_json, emit_text, note
 from bot.exit_codes import ExitCode, exit_code_of
 from strategies.errors import ArgonautError
@@ -124,7 +124,7 @@ def _exit_code(error: Exception) -> ExitCode:
     if isinstance(error, ArgonautError):
         return exit_code_of(error)
     if isinstance(error, AdapterError):
-        return ExitCode.DATA
+        return ExitCode.IO if isinstance(error, StateWriteError) else ExitCode.DATA
     return ExitCode.IO if isinstance(error, OSError) else ExitCode.INTERNAL
 
 
