@@ -318,7 +318,8 @@ class DecisionPipeline:
 
     def _guardrail_context(self, conditions: Conditions, confidence: float) -> GuardrailContext:
         ledger = self.stages.ledger
-        half_spread = conditions.spread_bps / 2e4
+        half_spread, closes = conditions.spread_bps / 2e4, self._closes
+        below, above = 1.0 - half_spread, 1.0 + half_spread
         return GuardrailContext(
             ts_event=self._ts_event,
             now_ns=conditions.now_ns,
@@ -329,9 +330,9 @@ class DecisionPipeline:
             equity=ledger.equity,
             cash=ledger.cash,
             positions=ledger.positions,
-            closes=self._closes,
-            bid=[close * (1.0 - half_spread) for close in self._closes],
-            ask=[close * (1.0 + half_spread) for close in self._closes],
+            closes=closes,
+            bid=[close * below for close in closes],
+            ask=[close * above for close in closes],
             bar_volumes=self._volumes,
             last_bar_ts=self._last_bar_ts,
             confidence=confidence,

@@ -15,6 +15,7 @@ CLIENT_ORDER_ID_PREFIX = "AR"
 
 CLIENT_ORDER_ID_LENGTH = 32
 _FORMAT = b"argonaut.decision.1"
+_pack_time = struct.Struct("<q").pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def decision_id(identity: Identity, instrument_id: str, ts_event: int, role: Ord
     """
     intent = OrderRole.REDUCE if role is OrderRole.CLOSE else role
     who = _who(identity.strategy, identity.policy_id, identity.config_sha256, instrument_id, intent)
-    return hashlib.sha256(who + struct.pack("<q", ts_event)).hexdigest()
+    return hashlib.sha256(who + _pack_time(ts_event)).hexdigest()
 
 
 def client_order_id(decision: str) -> str:

@@ -97,16 +97,17 @@ def plan_orders(
             role=role,
         )
 
+    entry = intent(decision, _role(trade, verdict), kind, side, price, None)
+    stop, target = _protection(trade, instrument)
+    if stop is None and target is None:
+        return entry
+
     def protective(
         role: OrderRole, kind: OrderKind, price: float | None, trigger_price: float | None
     ) -> OrderIntent:
         own = decision_id(identity, trade.instrument_id, ts_event, role)
         return intent(own, role, kind, side.opposite, price, trigger_price)
 
-    entry = intent(decision, _role(trade, verdict), kind, side, price, None)
-    stop, target = _protection(trade, instrument)
-    if stop is None and target is None:
-        return entry
     return Bracket(
         entry=entry,
         stop=None if stop is None else protective(OrderRole.STOP, OrderKind.STOP_MARKET, None, stop),
