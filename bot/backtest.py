@@ -22,6 +22,7 @@ from adapters.playback import STRETCH_ROWS
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.config import AccountType as AccountKind
 from bot.config import HostConfig
+from bot.deferred_pandas import defer_pandas
 from bot.engine_costs import CostMeter, EngineFees
 from bot.market_data import latency_ns, make_playback
 from strategies.errors import ConfigError, DataError, SafetyError
@@ -126,6 +127,7 @@ def run_engine(
 
 
 def _make_engine(host: HostConfig, venue: Venue, currency: Currency, fees: EngineFees) -> BacktestEngine:
+    defer_pandas()
     engine = BacktestEngine(
         BacktestEngineConfig(
             trader_id=TraderId("ARGONAUT-001"),

@@ -38,6 +38,7 @@ from bot.admission import admission
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.chronicle import Account, Chronicle
 from bot.config import AccountType, HostConfig
+from bot.deferred_pandas import defer_pandas
 from bot.desks import owner_of
 from bot.engine_costs import CostMeter
 from bot.market_data import bar_types_of, latency_ns, make_playback
@@ -272,6 +273,7 @@ def _make_node(
     )
     for one in recovering:
         builder = builder.add_exec_client(f"{name}-{one.owner}", RecoveryClientFactory, one)
+    defer_pandas()
     return builder.build()
 
 
