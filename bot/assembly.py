@@ -88,9 +88,7 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
     Raises:
         ConfigError: If a strategy cannot be built; the host is unchanged.
     """
-    strategies = tuple(
-        _build_strategy(number, one, surroundings) for number, one in enumerate(loaded, start=1)
-    )
+    strategies = tuple(_build_strategy(one, surroundings) for one in loaded)
     ledgers = [strategy.pipeline.stages.ledger for strategy in strategies]
     borrow = BorrowMeter(surroundings.borrow_cost, ledgers)
     hub = PanelHub(
@@ -258,7 +256,7 @@ def _before_decisions(
     return read
 
 
-def _build_strategy(number: int, loaded: LoadedStrategy, surroundings: Surroundings) -> PolicyStrategy:
+def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> PolicyStrategy:
     config = loaded.config
     missing = [name for name in config.instruments if name not in surroundings.instruments]
     if missing:
@@ -275,7 +273,6 @@ def _build_strategy(number: int, loaded: LoadedStrategy, surroundings: Surroundi
     )
     return PolicyStrategy(
         PolicyStrategyConfig(
-            number,
             pipeline=pipeline,
             bar_types=tuple(bar_type(name, config.interval) for name in config.instruments),
             gate=surroundings.gate,

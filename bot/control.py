@@ -47,6 +47,7 @@ class Control:
         config, speed = host.settings.guardian, host.settings.replay.speed
         self._speed = None if speed == "max" else speed
         self._say = say
+        self._record = record
         self._readings: Readings | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.gate = TradingGate(armed=True, now=time.time_ns)
@@ -78,8 +79,13 @@ class Control:
             ConfigError: If the kill switch cannot be watched: then its file would go unnoticed.
         """
         self.latch.load()
-        if remembered is not None and remembered["serial"] > self.latch.serial:
-            self.latch.adopt(map(from_fields, remembered["holding"]))
+        known = 0 if remembered is None else remembered["serial"]
+        if remembered is not None and known > self.latch.serial:
+            self.latch.adopt(known, map(from_fields, remembered["holding"]))
+        elif self.latch.serial > known:  # a command changed it while no daemon ran
+            held = [as_fields(one) for one in self.latch.restrictions]
+            found = {"action": "found", "serial": self.latch.serial, "durable": True, "holding": held}
+            self._record("latch", found)
         for one in self.latch.restrictions:
             self._say(f"{one.scope} is {one.state.value} since before this start: {one.reason} ({one.who})")
         try:

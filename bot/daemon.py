@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,10 @@ from bot.exit_codes import ExitCode
 from bot.operator_view import OperatorView
 from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
-from bot.state_dir import SOCKET
 from ops.api.app import make_app
 from ops.disk import LocalDisk, Room, room
-from ops.session import SessionRecorder, write_end
-from ops.state_dir import Purpose, StateDir, take_state_dir
+from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
+from ops.state_lock import SOCKET
 from strategies.errors import ConfigError
 from strategies.guardrails import TradingState
 from strategies.tape import Record, TapeSink
@@ -49,17 +48,21 @@ class Daemon:
 
     Args:
         host: What to run.
-        state_dir: Where sessions, logs, the lock and the socket lie.
+        state_dir: Where the journal, logs, the lock and the socket lie.
         say: Takes lines for a person.
+        adopt_state: Take over a state directory of another machine or purpose, on the operator's word.
     """
 
-    def __init__(self, host: HostConfig, state_dir: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, host: HostConfig, state_dir: Path, say: Callable[[str], None], *, adopt_state: bool = False
+    ) -> None:
         self.host = host
         self.state = "STARTING"
         self._state_dir = state_dir
-        self._sessions_dir = state_dir / "sessions"
+        self._adopt_state = adopt_state
         self._say = say
         self._started_at = datetime.now(UTC)
+        self._session = f"{self._started_at:%Y%m%dT%H%M%S}Z-{os.getpid()}"
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._flatten = host.settings.daemon.on_stop is OnStop.FLATTEN
@@ -67,7 +70,6 @@ class Daemon:
         self._control = Control(host, state_dir, record=self._note_control, say=say)
         self._held_dir: StateDir
         self._paper: PaperNode
-        self._recorder: SessionRecorder
         self._exit_code = ExitCode.OK
         self._next_look = 0.0
         self._holdings: dict[str, dict[str, float]] = {}
@@ -95,12 +97,17 @@ class Daemon:
             self._state_dir, self.host.settings.journal, loop, lambda _: self._end_unrecorded()
         )
         self._chronicle.begin(self._pins())
+        try:
+            await self._bring_up(loop)
+        except BaseException as error:
+            self._chronicle.close(self._ending(f"did not start: {type(error).__name__}: {error}"))
+            raise
+
+    async def _bring_up(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.add_signal_handler(signal.SIGUSR1, self._control.on_kill_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # one that came before is answered now
         self._control.open(self._chronicle.recall.latch)
-        session_id = f"{self._started_at:%Y%m%dT%H%M%S}Z-{os.getpid()}"
-        self._recorder = SessionRecorder(self._sessions_dir, session_id, self._pins())
-        others = (self._chronicle.tape, self._control.guardian, ConsoleTape(self._say))
-        tape = _Tapes(self._recorder, self._end_unrecorded, others)
+        tape = _Tapes(self._chronicle.tape, self._control.guardian, ConsoleTape(self._say))
         log_dir = self._state_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self._paper = make_paper_node(
@@ -113,6 +120,7 @@ class Daemon:
             monotonic=time.perf_counter,
         )
         self._bring_back()
+        await self._chronicle.written()  # what the comparison found must not be found a second time
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
         socket = self._state_dir / SOCKET
@@ -132,10 +140,10 @@ class Daemon:
         self.state = "READY"
         self._paper.started.set()
         elapsed = (datetime.now(UTC) - self._started_at).total_seconds()
-        _LOG.info("ready", extra={"session": session_id, "seconds": round(elapsed, 3)})
+        _LOG.info("ready", extra={"session": self._session, "seconds": round(elapsed, 3)})
         self._say(
             f"READY after {elapsed:.1f} s: {', '.join(one.config.name for one in self.host.strategies)} "
-            f"on {self.host.settings.venue.name} (paper), session {session_id}"
+            f"on {self.host.settings.venue.name} (paper), session {self._session}"
         )
 
     def _take_state_dir(self) -> StateDir:
@@ -146,6 +154,7 @@ class Daemon:
             LocalDisk(),
             config=str(self.host.path),
             created=self._started_at.isoformat(),
+            adopt=self._adopt_state,
         )
         (self._state_dir / SOCKET).unlink(missing_ok=True)
         return held
@@ -153,6 +162,8 @@ class Daemon:
     def _bring_back(self) -> None:
         paper = self._paper
         report = self._chronicle.bring_back(paper.wired, paper.account, paper.resume_ns)
+        for line in self._chronicle.notes:
+            self._say(line)
         for line in report.unexplained:
             self._say(f"NOT RECONCILED: {line}")
         if not report.is_clean:
@@ -179,10 +190,9 @@ class Daemon:
     # -- main loop ---------------------------------------------------------------------------------
 
     async def main_loop(self) -> None:
-        """Wait for whatever ends the run, and keep the session's record on its way to the disk."""
+        """Wait for whatever ends the run."""
         replay = self._paper.replay
         while not self._stop.is_set():
-            self._recorder.flush()
             self._look_after_disk()
             if self._node.done():
                 self._end("the trading node ended by itself", ExitCode.INTERNAL)
@@ -219,9 +229,8 @@ class Daemon:
 
     @property
     def _disk_fault(self) -> str:
-        """What the disk did not take: of the session, the journal or the paper venue; empty mostly."""
-        fault = self._recorder.fault or self._chronicle.fault or self._paper.gateway.fault
-        return str(fault or "")
+        """What the disk did not take, of the journal or of the paper venue; empty mostly."""
+        return str(self._chronicle.fault or self._paper.gateway.fault or "")
 
     def _end_unrecorded(self) -> None:
         self._end(f"the session cannot be recorded: {self._disk_fault}", ExitCode.IO)
@@ -254,18 +263,14 @@ class Daemon:
         await self._serving
         self.state = "STOPPED"
         self._report_end()
-        self._recorder.close()
-        end = {"exit_code": int(self._exit_code), "reason": self._stop_reason, "holdings": self._holdings}
-        self._chronicle.close(end)
         try:
             self._paper.close()
         except StateWriteError as error:
             # All that the venue has answered is on the disk; only the market's time may lie behind.
             self._exit_code = self._exit_code or ExitCode.IO
             self._say(str(error))
+        self._chronicle.close(self._ending(self._stop_reason) | {"exit_code": int(self._exit_code)})
         self._held_dir.release()
-        # Last of all: who waits for it may start the next daemon at once.
-        write_end(self._recorder.directory, end)
 
     async def _wait_for_orders(self, deadline: float) -> None:
         """Wait until what was cancelled is gone and, when flattening, until every strategy is flat."""
@@ -307,7 +312,10 @@ class Daemon:
             if strategy.failure is not None:
                 self._exit_code = self._exit_code or ExitCode.FINDINGS
                 self._say(f"{strategy.name} was halted: {self._control.gate.reason(strategy.name)}")
-        self._say(f"stopped: {self._stop_reason}; records in {self._recorder.directory}")
+        self._say(f"stopped: {self._stop_reason}; records in {self._state_dir / JOURNAL}")
+
+    def _ending(self, reason: str) -> dict[str, Any]:
+        return {"session": self._session, "exit_code": None, "reason": reason, "holdings": self._holdings}
 
     def _note_control(self, kind: str, fields: dict[str, Any]) -> None:
         _LOG.warning("%s", kind, extra={"fields": fields})
@@ -318,7 +326,8 @@ class Daemon:
             self.host,
             self._state_dir,
             self._started_at,
-            recorder=self._recorder,
+            session=self._session,
+            chronicle=self._chronicle,
             paper=self._paper,
             control=self._control,
             state=lambda: self.state,
@@ -327,6 +336,7 @@ class Daemon:
 
     def _pins(self) -> dict[str, Any]:
         return {
+            "session": self._session,
             "config": str(self.host.path),
             "config_sha256": self.host.sha256,
             "code_sha256": code_sha256(),
@@ -336,21 +346,14 @@ class Daemon:
 
 
 class _Tapes:
-    """Writes each record to the session, then shows it to whoever else looks at records."""
+    """Gives each record to all who look at records, in order: the journal is first."""
 
-    def __init__(
-        self, recorder: SessionRecorder, on_fault: Callable[[], None], others: Sequence[TapeSink]
-    ) -> None:
-        self._recorder = recorder
-        self._others = tuple(others)
-        self._on_fault = on_fault
+    def __init__(self, *sinks: TapeSink) -> None:
+        self._sinks = sinks
 
     def write(self, record: Record) -> None:
-        self._recorder.write(record)
-        if self._recorder.fault is not None:
-            self._on_fault()  # at once: at full speed much is decided before the main loop looks
-        for other in self._others:
-            other.write(record)
+        for sink in self._sinks:
+            sink.write(record)
 
 
 class _Server(uvicorn.Server):

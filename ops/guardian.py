@@ -60,9 +60,16 @@ LOSSES = frozenset({Cause.DAILY_LOSS, Cause.DRAWDOWN, Cause.STATE_DRAWDOWN})
 """Enforced by the strategies' own books while the process lives."""
 
 _HALTING = frozenset(
-    {Cause.REJECT_RATE, Cause.ORDER_RATE, Cause.REPEATED_EXECUTION, Cause.JOURNAL, Cause.GUARDIAN}
+    {
+        Cause.REJECT_RATE,
+        Cause.ORDER_RATE,
+        Cause.REPEATED_EXECUTION,
+        Cause.JOURNAL,
+        Cause.UNRECONCILED,
+        Cause.GUARDIAN,
+    }
 )
-"""Something is wrong with our own orders or records; the other causes let positions shrink as decided."""
+"""Something is wrong with our own orders, books or records; others let positions shrink as decided."""
 
 
 @dataclass(frozen=True, slots=True)

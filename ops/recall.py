@@ -77,6 +77,23 @@ class StrategyMemory:
                 held[name] = round(held.get(name, 0.0) + signed, 12)
         return {name: quantity for name, quantity in held.items() if quantity}
 
+    def cash_left(self, *, is_cash: bool) -> float | None:
+        """What a strategy that does not run any more leaves in the account, quote currency.
+
+        Args:
+            is_cash: Whether a purchase takes its whole value from the balance.
+
+        Returns:
+            None where it holds something, has an order open, or traded after its newest state.
+        """
+        if self.state is None or self.positions() or self.open_orders():
+            return None
+        if any(record.kind is Kind.FILL for record in self.since):
+            return None
+        ledger = self.state["ledger"]
+        left = ledger["cash"] if is_cash else ledger["capital"] + ledger["realised"] - ledger["fees"]
+        return float(left)
+
 
 class Door(Protocol):
     """A strategy's door, as recall needs it."""
@@ -233,6 +250,8 @@ class Recall:
     def _take_reconcile(self, record: Record) -> None:
         if "baseline" in record.body:
             self.baseline = record.body["baseline"]
+        for name in record.body.get("forgotten", ()):
+            self.strategies.pop(name, None)
 
     def _take_latch(self, record: Record) -> None:
         self.latch = record.body

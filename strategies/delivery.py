@@ -12,6 +12,9 @@ from strategies.errors import SafetyError
 from strategies.orders import Bracket, OrderIntent, OrderKind, OrderRole, OrderSide
 from strategies.tape import FillRecord, OrderRecord
 
+REMEMBERED = 20_000
+"""Ended orders, and trades, that are still known: a late or repeated answer is told from a foreign one."""
+
 
 class Written(StrEnum):
     """What became of writing an intent down."""
@@ -164,3 +167,10 @@ def fill_record(intent: OrderIntent, fill: Fill) -> FillRecord:
         fee=fill.fee,
         liquidity=fill.liquidity,
     )
+
+
+def note_newest[K, T](known: dict[K, T], name: K, value: T) -> None:
+    """Remember something, and forget the oldest where there are more than `REMEMBERED`."""
+    known[name] = value
+    if len(known) > REMEMBERED:
+        del known[next(iter(known))]

@@ -24,7 +24,7 @@ from adapters.paper.snapshot import fill_of, order_of, plain_of, restore, snapsh
 from adapters.paper.venue import PaperVenue
 
 _APPLICATION_ID = 0x41524756
-_FORMAT = 1
+_FORMAT = 2
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_FORMAT};

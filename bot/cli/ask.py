@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bot.state_dir import SOCKET
-from ops.commands import RefusedError
+from ops.refusals import RefusedError
+from ops.state_lock import SOCKET
 from strategies.errors import TransientError
 
 _TIMEOUT_SECS = 10.0
