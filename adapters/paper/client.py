@@ -246,7 +246,7 @@ class PaperExecutionClient(ExecutionClient):
         assert fill is not None
         rules = self._paper.instruments[fill.instrument_id]
         if order.status.name == "INITIALIZED":
-            # Reported at the start as under way. The node makes such an order, but as one that was never sent,
+            # Reported at the start as under way. The node made it one that was never sent,
             # and of that it would take no execution.
             self.generate_order_submitted(order)
         self.generate_order_filled(
