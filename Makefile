@@ -32,7 +32,10 @@ bench: setup ## Measure speed and memory; rewrites the table in benchmarks/READM
 	@exec $(BIN)/python -m benchmarks
 
 SEEDS := 50000
+KILLS := 1000
+CRASHES := tests/acceptance/test_crash.py tests/acceptance/test_crash_at_calls.py
 
-soak: setup ## Run SEEDS simulated bad days, then the paper daemon for long at high speed: nothing breaks, nothing grows.
+soak: setup ## Run SEEDS simulated bad days, KILLS kills and one at every call, then the daemon for long: nothing breaks or grows.
 	@$(BIN)/python -m benchmarks.simulation --seeds $(SEEDS)
+	@ARGONAUT_KILLS=$(KILLS) ARGONAUT_KILLS_AT_CALLS=0 $(BIN)/python -m pytest --numprocesses=auto --dist=load $(CRASHES)
 	@exec $(BIN)/python -m benchmarks.soak

@@ -245,6 +245,10 @@ class PaperExecutionClient(ExecutionClient):
         fill = event.fill
         assert fill is not None
         rules = self._paper.instruments[fill.instrument_id]
+        if order.status.name == "INITIALIZED":
+            # Reported at the start as under way. The node made it one that was never sent,
+            # and of that it would take no execution.
+            self.generate_order_submitted(order)
         self.generate_order_filled(
             order,
             VenueOrderId(fill.venue_order_id),

@@ -1,5 +1,6 @@
 """The console script and the daemon, each in a process of its own."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from tests.support.data import ROOT
 
 _PROGRAM = (sys.executable, "-m", "bot.cli.app")
 _PATIENCE_SECS = 60.0
+_POLL_SECS = 0.01
 
 
 class Answer(NamedTuple):
@@ -57,14 +59,20 @@ def _run(command: Sequence[str], given: str | None, changed: dict[str, str]) -> 
         check=False,
         timeout=180,
         cwd=ROOT,
-        env=_environment() | changed,
+        env=environment() | changed,
     )
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Of a process of ours: none of the settings of whoever runs the tests."""
     ours = {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     return {key: value for key, value in os.environ.items() if not key.startswith("ARGONAUT_")} | ours
+
+
+def daemon_command(config: Path, state_dir: Path, *args: object) -> list[str]:
+    """The command line of a daemon."""
+    return [*_PROGRAM, "run", str(config), "--state-dir", str(state_dir), *map(str, args)]
 
 
 class DaemonProcess:
@@ -88,11 +96,11 @@ class DaemonProcess:
         self._out = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         self._started = time.monotonic()
         self.process = subprocess.Popen(
-            [*_PROGRAM, "run", str(config), "--state-dir", str(state_dir), *map(str, args)],
+            daemon_command(config, state_dir, *args),
             stdout=self._out,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
-            env=_environment(),
+            env=environment(),
             preexec_fn=prepare,  # noqa: PLW1509 - one thread, and a limit can be set nowhere else
         )
 
@@ -132,7 +140,17 @@ class DaemonProcess:
                 f"the daemon ended with {self.process.returncode}: {self.said}"
             )
             assert time.monotonic() < deadline, f"waited in vain: {self.said}"
-            time.sleep(0.05)
+            time.sleep(_POLL_SECS)
+
+    def pass_time(self, secs: float) -> None:
+        """Let it run for a while, as what comes at no particular moment does."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(secs)
+
+    def processor_secs(self) -> float:
+        """Processor time that it has taken so far, on all threads."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def wait(self, timeout: float = _PATIENCE_SECS) -> int:
         """Wait for its end.

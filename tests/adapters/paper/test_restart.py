@@ -110,6 +110,24 @@ def test_order_under_way_at_a_kill_arrives_after_it_and_is_its_strategys(tmp_pat
     ]
 
 
+def test_market_order_under_way_at_a_kill_fills_after_it_and_its_strategy_hears_it_once(
+    tmp_path: Path,
+) -> None:
+    out = send("B-002", "B-OUT", "BUY", "market", 2.0, reduce_only=True)
+    rows = lives(
+        tmp_path,
+        [*HOLD, out, SETTLE],
+        [cancel("B-002", "B-OUT"), quote(3, 101.0), quote(4, 101.0), SHOW],
+    )
+
+    shown = rows[1]
+    fills = [row for row in shown["heard"]["B-002"] if row[0] == "Filled"]
+    assert fills == [["Filled", "B-OUT", "DEMO-T3", "2.000", "101.00"]]
+    assert shown["heard"]["A-001"] == []
+    assert shown["known"] == {"orders": [], "positions": [["A-001", "1.0", "100.000000"]]}
+    assert shown["positions"] == [["A-001", "1.000"]]
+
+
 def test_client_order_id_from_before_a_kill_is_rejected_and_applied_never(tmp_path: Path) -> None:
     rows = lives(
         tmp_path, HOLD, [quote(3, 100.0), send("A-001", "A-IN", "BUY", "market", 1.0), quote(4, 100.0), SHOW]
