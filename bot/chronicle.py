@@ -212,7 +212,7 @@ class Chronicle:
         if self.recall.account is not None:
             wired.account.restore(dict(self.recall.account["account"]))
             wired.borrow.restore(self.recall.account["borrow"])
-        self._move_budgets(wired, account)
+        self._move_budgets(wired)
         report = self._compare(account, self.recall.fills_since_ns, is_final=True, accept=False)
         self.write_states(resume_ns)
         return report
@@ -268,7 +268,7 @@ class Chronicle:
         self._put(Kind.RECONCILE, body)
         return report
 
-    def _move_budgets(self, wired: Wired, account: Account) -> None:
+    def _move_budgets(self, wired: Wired) -> None:
         """Give a strategy that is new its capital, and take back what one that is gone and flat has left.
 
         Both are moved between our books and what the account holds beside them: no money moves.
@@ -284,7 +284,7 @@ class Chronicle:
                 cash -= strategy.pipeline.stages.ledger.capital
                 self._is_budget_new = True
         for name in tuple(self._leavers):
-            left = self.recall.strategies[name].cash_left(is_cash=account.is_cash)
+            left = self.recall.strategies[name].cash_left()
             if left is not None:
                 cash += left
                 self._leavers.remove(name)

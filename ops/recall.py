@@ -79,22 +79,22 @@ class StrategyMemory:
                 held[name] = round(held.get(name, 0.0) + signed, 12)
         return {name: quantity for name, quantity in held.items() if quantity}
 
-    def cash_left(self, *, is_cash: bool) -> float | None:
+    def cash_left(self) -> float | None:
         """What a strategy that does not run any more leaves in the account, quote currency.
 
-        Args:
-            is_cash: Whether a purchase takes its whole value from the balance.
+        Of a flat book that is the same number at a venue that lends and at one that does not.
 
         Returns:
-            None where it holds something, has an order open, or traded after its newest state.
+            None where it holds something or has an order open: what it leaves is not known yet.
         """
         if self.state is None or self.positions() or self.open_orders():
             return None
-        if any(record.kind is Kind.FILL for record in self.since):
-            return None
-        ledger = self.state["ledger"]
-        left = ledger["cash"] if is_cash else ledger["capital"] + ledger["realised"] - ledger["fees"]
-        return float(left)
+        cash = float(self.state["ledger"]["cash"])
+        for record in self.since:
+            if record.kind is Kind.FILL:
+                value = record.body["quantity"] * record.body["price"]
+                cash -= (value if record.body["side"] == "BUY" else -value) + record.body["fee"]
+        return cash
 
 
 class Door(Protocol):

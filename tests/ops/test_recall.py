@@ -396,26 +396,28 @@ def test_cash_of_a_strategy_that_is_gone_is_known_only_once_nothing_can_happen_t
     bench.bar(QUIET)
     flat = crash(bench, name="another").strategies["one"]
 
-    assert holding.cash_left(is_cash=True) is None
-    assert flat.cash_left(is_cash=True) == flat.cash_left(is_cash=False) == CAPITAL
-    assert StrategyMemory().cash_left(is_cash=True) is None
+    assert holding.cash_left() is None
+    assert flat.cash_left() == CAPITAL
+    assert StrategyMemory().cash_left() is None
 
 
-def test_cash_of_a_flat_strategy_is_its_capital_with_what_it_won_and_paid() -> None:
-    ledger = {"positions": [0.0], "cash": 1_007.0, "capital": 1_000.0, "realised": 9.0, "fees": 2.0}
-    memory = StrategyMemory(state={"instruments": ["A.X"], "ledger": ledger})
+@pytest.mark.parametrize(
+    ("held", "side", "cash", "expected"),
+    [(1.0, "SELL", 900.0, 900.0 + 110.0 - 2.0), (-1.0, "BUY", 1_100.0, 1_100.0 - 110.0 - 2.0)],
+)
+def test_cash_of_a_strategy_that_was_flattened_after_its_last_bar_counts_what_that_brought(
+    held: float, side: str, cash: float, expected: float
+) -> None:
+    state = {"instruments": ["A.X"], "ledger": {"positions": [held], "cash": cash}}
+    parts = [
+        {"instrument_id": "A.X", "side": side, "quantity": 0.25, "price": 110.0, "fee": 0.5},
+        {"instrument_id": "A.X", "side": side, "quantity": 0.75, "price": 110.0, "fee": 1.5},
+    ]
+    memory = StrategyMemory(state=state, since=[Record(1, 1, Kind.FILL, one) for one in parts])
+    partly = StrategyMemory(state=state, since=memory.since[:1])
 
-    assert memory.cash_left(is_cash=True) == memory.cash_left(is_cash=False) == 1_007.0
-
-
-def test_execution_after_the_newest_state_leaves_the_cash_of_a_strategy_unknown() -> None:
-    ledger = {"positions": [1.0], "cash": 900.0, "capital": 1_000.0, "realised": 0.0, "fees": 0.0}
-    sold = {"instrument_id": "A.X", "side": "SELL", "quantity": 1.0}
-    memory = StrategyMemory(
-        state={"instruments": ["A.X"], "ledger": ledger}, since=[Record(1, 1, Kind.FILL, sold)]
-    )
-
-    assert (memory.positions(), memory.cash_left(is_cash=True)) == ({}, None)
+    assert (memory.positions(), memory.cash_left()) == ({}, expected)
+    assert partly.cash_left() is None
 
 
 def test_strategy_that_was_added_begins_with_nothing() -> None:
