@@ -245,9 +245,9 @@ def _before_decisions(
         borrow.accrue(ts_event)
         latched = surroundings.account.mark(
             ts_event,
-            sum(ledger.equity for ledger in ledgers),
-            sum(ledger.gross_exposure for ledger in ledgers),
-            sum(ledger.net_exposure for ledger in ledgers),
+            sum([ledger.equity for ledger in ledgers]),
+            sum([ledger.gross_exposure for ledger in ledgers]),
+            sum([ledger.net_exposure for ledger in ledgers]),
         )
         if latched is not None:
             detail = "loss limit over all strategies reached"

@@ -10,6 +10,7 @@ Nothing here knows a clock, a venue or a mode. The backtest, the paper daemon an
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import NamedTuple
 
 from strategies.allocation import allocate
@@ -194,17 +195,18 @@ class DecisionPipeline:
         target = sizer.size(weights, sizing)
         trades = self._plan(target, conditions)
         verdicts, orders = self._check_and_plan(trades, conditions, action.confidence)
+        state, probs = (-1, ()) if belief is None else (belief.state, belief.probs)
         record = DecisionRecord(
-            ts_event=self._ts_event,
-            strategy=self.config.name,
-            observation_sha256=_observation_sha256(observation),
-            regime_state=-1 if belief is None else belief.state,
-            regime_probs=() if belief is None else belief.probs,
-            closes=closes,
-            action=action.values,
-            confidence=action.confidence,
-            weights=weights,
-            targets=target.quantities,
+            self._ts_event,
+            self.config.name,
+            _observation_sha256(observation),
+            state,
+            probs,
+            closes,
+            action.values,
+            action.confidence,
+            weights,
+            target.quantities,
         )
         return Decision(record, verdicts, orders)
 
@@ -246,6 +248,8 @@ class DecisionPipeline:
 
     def _plan(self, target: Target, conditions: Conditions) -> tuple[Trade, ...]:
         positions, closes = self.stages.ledger.positions, self._closes
+        if all(map(isnan, target.quantities)):
+            return ()
         trades = plan_trades(target, positions, closes, self.instruments)
         if not trades:
             return ()

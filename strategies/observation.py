@@ -166,17 +166,18 @@ class ObservationBuilder:
             belief = None
         elif belief is None or len(belief.probs) != self._num_states:
             raise ValueError(f"expected a belief over {self._num_states} states, found {belief}")
+        beliefs = _NO_BELIEFS if belief is None else np.array(belief.probs, dtype=np.float32)
         return Observation(
-            ts_event=latest.ts_event,
-            window=self._windows[self._position],
-            portfolio=portfolio_vector(ledger),
-            beliefs=_NO_BELIEFS if belief is None else np.array(belief.probs, dtype=np.float32),
-            features=latest.values,
-            closes=closes,
-            columns=self._columns,
-            positions=tuple(ledger.positions),
-            bars_held=tuple(ledger.bars_held),
-            belief=belief,
+            latest.ts_event,
+            self._windows[self._position],
+            portfolio_vector(ledger),
+            beliefs,
+            latest.values,
+            closes,
+            self._columns,
+            tuple(ledger.positions),
+            tuple(ledger.bars_held),
+            belief,
         )
 
 
