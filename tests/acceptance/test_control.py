@@ -21,10 +21,10 @@ OPENS = ("OPEN",)
 
 
 @pytest.fixture
-def host(market: Path, tmp_path: Path) -> Path:
+def host(long_market: Path, tmp_path: Path) -> Path:
     return write_bot(
         tmp_path,
-        market,
+        long_market,
         ("wanderer", "holder"),
         kind="paper",
         more="\n[guardian]\nresume_cooldown_secs = 0.0\n",
@@ -200,7 +200,7 @@ def test_drill_rehearses_a_kill_and_leaves_the_daemon_trading(daemon: DaemonProc
 
 
 def test_stop_leaves_no_restriction_behind(daemon: DaemonProcess) -> None:
-    assert daemon.ask("stop").code == 0
+    daemon.stop()
     daemon.wait(5.0)
 
     latch = daemon.state_dir / LATCH

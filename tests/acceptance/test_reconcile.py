@@ -26,19 +26,19 @@ def status(daemon: DaemonProcess) -> dict[str, Any]:
 
 
 @pytest.fixture
-def abandoned(market: Path, tmp_path: Path) -> Path:
+def abandoned(long_market: Path, tmp_path: Path) -> Path:
     """State in which a strategy holds something that the configuration of the next start does not name."""
-    host = write(market, tmp_path / "first", "wanderer", "holder")
+    host = write(long_market, tmp_path / "first", "wanderer", "holder")
     with DaemonProcess(host, tmp_path / "var", "--speed", BRISK) as daemon:
         daemon.until(lambda: "holder: BUY" in daemon.said)
-        assert daemon.ask("stop", "--keep").code == ExitCode.OK
+        daemon.stop("--keep")
     return tmp_path / "var"
 
 
 def test_holdings_of_a_strategy_that_is_not_named_any_more_halt_until_an_operator_accepts_them(
-    market: Path, tmp_path: Path, abandoned: Path
+    long_market: Path, tmp_path: Path, abandoned: Path
 ) -> None:
-    host = write(market, tmp_path / "second", "wanderer")
+    host = write(long_market, tmp_path / "second", "wanderer")
     with DaemonProcess(host, abandoned, "--speed", BRISK) as daemon:
         daemon.ready()
         daemon.until(lambda: status(daemon)["trading_state"] == "HALTED")
@@ -51,7 +51,7 @@ def test_holdings_of_a_strategy_that_is_not_named_any_more_halt_until_an_operato
         daemon.ask("resume", "--scope", "all", "--reason", "accepted")
         after = status(daemon)
         daemon.until(lambda: "wanderer: BUY" in daemon.said or "wanderer: SELL" in daemon.said)
-        assert daemon.ask("stop").code == ExitCode.OK
+        daemon.stop()
 
     assert "NOT RECONCILED: strategy holder is not in the configuration any more" in daemon.said
     assert found["reconciled"] is False
@@ -68,15 +68,18 @@ def test_holdings_of_a_strategy_that_is_not_named_any_more_halt_until_an_operato
         assert (status(again)["reconciled"], status(again)["trading_state"]) == (True, "ACTIVE")
 
 
-def test_a_flat_strategy_may_go_and_a_new_one_come_without_a_word(market: Path, tmp_path: Path) -> None:
-    first, second = write(market, tmp_path / "a", "wanderer"), write(market, tmp_path / "b", "holder")
+def test_a_flat_strategy_may_go_and_a_new_one_come_without_a_word(long_market: Path, tmp_path: Path) -> None:
+    first, second = (
+        write(long_market, tmp_path / "a", "wanderer"),
+        write(long_market, tmp_path / "b", "holder"),
+    )
     with DaemonProcess(first, tmp_path / "var", "--speed", BRISK) as daemon:
         daemon.until(lambda: "wanderer: BUY" in daemon.said)
-        assert daemon.ask("stop", "--flatten").code == ExitCode.OK
+        daemon.stop("--flatten")
     with DaemonProcess(second, tmp_path / "var", "--speed", BRISK) as daemon:
         daemon.until(lambda: "holder: BUY" in daemon.said)
         first_status = status(daemon)
-        assert daemon.ask("stop").code == ExitCode.OK
+        daemon.stop()
     with DaemonProcess(second, tmp_path / "var", "--speed", BRISK) as daemon:
         daemon.ready()
         second_status = status(daemon)
@@ -87,10 +90,10 @@ def test_a_flat_strategy_may_go_and_a_new_one_come_without_a_word(market: Path, 
 
 
 def test_a_strategy_whose_capital_the_account_does_not_hold_does_not_trade(
-    market: Path, tmp_path: Path
+    long_market: Path, tmp_path: Path
 ) -> None:
-    first = write(market, tmp_path / "a", "wanderer")
-    second = write(market, tmp_path / "b", "wanderer", "holder")
+    first = write(long_market, tmp_path / "a", "wanderer")
+    second = write(long_market, tmp_path / "b", "wanderer", "holder")
     strategy = next(path for path in (tmp_path / "b").rglob("*.toml") if "holder" in path.name)
     strategy.write_text(re.sub("capital_quote = .*", "capital_quote = 900_000.0", strategy.read_text()))
     # The account remembers what it began with, whatever the configuration says by now.
@@ -99,7 +102,7 @@ def test_a_strategy_whose_capital_the_account_does_not_hold_does_not_trade(
     )
     with DaemonProcess(first, tmp_path / "var", "--speed", BRISK) as daemon:
         daemon.ready()
-        assert daemon.ask("stop").code == ExitCode.OK
+        daemon.stop()
     with DaemonProcess(second, tmp_path / "var", "--speed", BRISK) as daemon:
         daemon.ready()
         found = status(daemon)

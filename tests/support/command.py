@@ -163,3 +163,9 @@ class DaemonProcess:
     def ask(self, *args: object) -> Answer:
         """Run a command on its state directory."""
         return argonaut(*args, "--state-dir", self.state_dir)
+
+    def stop(self, *args: object) -> Answer:
+        """Stop it in order; a test that goes on is one whose daemon ended without a complaint."""
+        answer = self.ask("stop", *args)
+        assert answer.code == 0, f"{answer}\n{self.said}"
+        return answer
