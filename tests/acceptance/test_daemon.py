@@ -294,7 +294,7 @@ def test_live_host_that_is_not_armed_shows_its_plan_and_what_is_missing(tmp_path
     assert answer.code == ExitCode.CONFIG
     assert "this would trade live:" in message
     plan, missing = message.split("refused; missing:")
-    assert "venue BINANCE" in plan
+    assert "venue BINANCE, which cancels nothing by itself" in plan
     assert "BTCUSDT.BINANCE" in plan
     assert "live.armed = true" in missing
     assert "live.adapter" in missing
