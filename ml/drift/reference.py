@@ -79,7 +79,10 @@ class DriftReference:
         for name, shape in shapes.items():
             array = getattr(self, name)
             if array.shape != shape or np.isnan(array).any():
-                raise ConfigError(f"drift: {name}: expected numbers of shape {shape}, found {array.tolist()}")
+                raise ConfigError(
+                    f"drift: {name}: expected numbers of shape {shape}, found {array.tolist()}; "
+                    "calibrate again"
+                )
         positive = (self.expected_probs, self.scale, self.mean_distance, self.thresholds)
         if self.window_bars < 2 or count == 0 or any((array <= 0.0).any() for array in positive):
             raise ConfigError(
