@@ -138,16 +138,12 @@ def reset_books(books: Records, holdings: Records, which: npt.NDArray[np.bool_])
 def market_of(dataset: Dataset) -> Records:
     """Prices as the engine fills them, records of `QUOTE`, shape (T, N).
 
-    What was decided at a close fills at the open of the bar that follows it at once; where none does, because
-    the instrument or the market was silent, at the last close, which is the newest price there is.
+    What was decided at a close fills at the open of the next bar, also over a gap of the whole market; at
+    the last close, the newest price there is, where the instrument alone has no bar.
     """
-    interval = int(np.diff(dataset.ts_event).min(initial=2**62))
-    follows = np.diff(dataset.ts_event) == interval
     quotes = np.zeros(dataset.close.shape, QUOTE)
     quotes["close"] = quotes["fill"] = dataset.close
-    quotes["fill"][:-1] = np.where(
-        dataset.present[1:] & follows[:, None], dataset.open[1:], dataset.close[:-1]
-    )
+    quotes["fill"][:-1] = np.where(dataset.present[1:], dataset.open[1:], dataset.close[:-1])
     newest = np.where(dataset.present, np.arange(len(dataset))[:, None], 0)
     quotes["volume"] = np.take_along_axis(dataset.volume, np.maximum.accumulate(newest), axis=0)
     return quotes
