@@ -32,7 +32,7 @@ def save_checkpoint(path: Path, state: Mapping[Any, Any]) -> None:
     header = json.dumps({"format": FORMAT, "tree": tree}, sort_keys=True)
     try:
         with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **{_HEADER: np.array(header)}, **arrays)
+            np.savez(file, allow_pickle=False, **{_HEADER: np.array(header), **arrays})
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -45,7 +45,7 @@ def load_checkpoint(path: Path) -> Any:
         DataError: If the file is missing, damaged or of another format.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             header = json.loads(str(arrays[_HEADER]))
             if header["format"] != FORMAT:
                 raise DataError(f"{path}: expected the format {FORMAT!r}, found {header['format']!r}")

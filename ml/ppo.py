@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from ml.checkpoints import save_checkpoint
 from ml.networks import NetworkConfig, Policy, distribution
 from ml.ppo_config import Outcome, PPOConfig, Schedule, Stats
+from ml.randomness import OwnRandomness
 from ml.reward_scale import RewardScale
 from ml.views import Seen, policy_answer, view_of
 from strategies.errors import ConfigError, DataError
@@ -101,8 +102,9 @@ class PPO:
         self.view = view_of(environment, self.device)
         self._check()
         torch.set_num_threads(1)  # more of them halve the speed of networks as small as these
-        torch.manual_seed(config.seed)
-        self.policy = Policy(network, self.view.shapes).to(self.device)
+        self._randomness = OwnRandomness(config.seed)
+        with self._randomness:
+            self.policy = Policy(network, self.view.shapes).to(self.device)
         self.policy.set_feature_moments(*self.view.feature_moments())
         self.optimizer = torch.optim.Adam(self.policy.parameters(), config.learning_rate, eps=1e-5)
         self.timesteps, self.outcome = 0, Outcome(0, "budget", math.nan)
@@ -151,8 +153,9 @@ class PPO:
         if self.config.schedule is Schedule.LINEAR:
             left = 1.0 - self.timesteps / self.config.total_timesteps
             self.optimizer.param_groups[0]["lr"] = self.config.learning_rate * left
-        rollout, mean_return = self.collect()
-        return self.learn(rollout, mean_return)
+        with self._randomness:
+            rollout, mean_return = self.collect()
+            return self.learn(rollout, mean_return)
 
     @torch.no_grad()
     def collect(self) -> tuple[Rollout, float]:
@@ -311,8 +314,7 @@ class PPO:
             "timesteps": self.timesteps,
             "outcome": asdict(self.outcome),
             "draws": self._draws.bit_generator.state,
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "randomness": self._randomness.states,
             "scale": self._scale.snapshot(),
             "returns": self._returns,
             "environment": None if environment is None else environment(),
@@ -334,9 +336,7 @@ class PPO:
                 **state["outcome"] | {"scores": [tuple(s) for s in state["outcome"]["scores"]]}
             )
             self._draws.bit_generator.state = state["draws"]
-            torch.set_rng_state(state["torch"])
-            if state["cuda"]:
-                torch.cuda.set_rng_state_all(state["cuda"])
+            self._randomness.states = state["randomness"]
             self._scale.restore(state["scale"])
             self._returns = np.array(state["returns"])
             if state["environment"] is not None:
