@@ -17,7 +17,7 @@ from bot.paper import PaperNode
 from bot.readings import Readings
 from ops.commands import ControlLimits, KillMode, TradingCommands
 from ops.disk import LocalDisk
-from ops.guardian import Guardian, GuardianLimits, watch
+from ops.guardian import Guardian, GuardianLimits, Reading, watch
 from ops.kill_switch import KillSwitch
 from ops.latch import LATCH, Recorder, TradingLatch, as_fields, from_fields
 from strategies.errors import ConfigError
@@ -64,9 +64,8 @@ class Control:
             is_switched_off=lambda: self.kill_switch.is_present,
         )
         limits = config.model_dump(exclude={"resume_cooldown_secs", "flatten_timeout_secs"})
-        self.guardian = Guardian(
-            GuardianLimits(**limits), self._impose, now=time.time_ns, beat_secs=BEAT_SECS
-        )
+        self.limits = GuardianLimits(**limits)
+        self.guardian = Guardian(self.limits, self._impose, now=time.time_ns, beat_secs=BEAT_SECS)
 
     def open(self, remembered: Mapping[str, Any] | None = None) -> None:
         """Let what was restricted before hold again, and listen to the kill switch.
@@ -103,6 +102,7 @@ class Control:
         *,
         journal_fault: Callable[[], str] = lambda: "",
         unreconciled: Callable[[], str] = lambda: "",
+        after_beat: Callable[[Reading], None] = lambda _: None,
     ) -> None:
         """Reach the strategies from now on, and begin to watch them.
 
@@ -110,6 +110,7 @@ class Control:
             paper: What runs.
             journal_fault: Why what happens cannot be recorded; empty while it can.
             unreconciled: Why our books and the venue's differ; empty while they agree or are compared.
+            after_beat: Gets each reading that the guardian has taken.
         """
         self._readings = Readings(
             paper, speed=self._speed, journal_fault=journal_fault, unreconciled=unreconciled
@@ -126,7 +127,8 @@ class Control:
 
         desks: Sequence[StrategyDesk] = [StrategyDesk(one) for one in paper.wired.strategies]
         self.commands.attach(desks, nudge=nudge, after_resume=after_resume)
-        self._tasks.append(asyncio.create_task(watch(self.guardian, self._readings.read, BEAT_SECS)))
+        beats = watch(self.guardian, self._readings.read, BEAT_SECS, after_beat)
+        self._tasks.append(asyncio.create_task(beats))
         self._tasks.append(asyncio.create_task(self._keep_up()))
 
     def restrict_session(self, state: TradingState, reason: str) -> None:

@@ -29,6 +29,7 @@ from bot.exit_codes import ExitCode
 from bot.operator_view import OperatorView
 from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
+from bot.supervision import Supervision
 from ops.api.app import make_app
 from ops.disk import LocalDisk, Room, room
 from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
@@ -68,6 +69,7 @@ class Daemon:
         self._flatten = host.settings.daemon.on_stop is OnStop.FLATTEN
         self._chronicle: Chronicle
         self._control = Control(host, state_dir, record=self._note_control, say=say)
+        self._supervision = Supervision(os.environ, self._control.limits)
         self._held_dir: StateDir
         self._paper: PaperNode
         self._exit_code = ExitCode.OK
@@ -92,6 +94,7 @@ class Daemon:
             ConfigError: If another daemon holds the state directory, or a strategy cannot be built.
         """
         self._held_dir = self._take_state_dir()
+        self._supervision.starting(self._state_dir)
         loop = asyncio.get_running_loop()
         self._chronicle = Chronicle.open(
             self._state_dir, self.host.settings.journal, loop, lambda _: self._end_unrecorded()
@@ -136,15 +139,18 @@ class Daemon:
             self._paper,
             journal_fault=lambda: self._chronicle.fault,
             unreconciled=lambda: "; ".join(self._chronicle.report.unexplained),
+            after_beat=self._supervision.after_beat(self._chronicle, self._trading_state),
         )
         self.state = "READY"
         self._paper.started.set()
         elapsed = (datetime.now(UTC) - self._started_at).total_seconds()
         _LOG.info("ready", extra={"session": self._session, "seconds": round(elapsed, 3)})
-        self._say(
+        ready = (
             f"READY after {elapsed:.1f} s: {', '.join(one.config.name for one in self.host.strategies)} "
             f"on {self.host.settings.venue.name} (paper), session {self._session}"
         )
+        self._say(ready)
+        self._supervision.supervisor.ready(ready)
 
     def _take_state_dir(self) -> StateDir:
         settings = self.host.settings
@@ -242,6 +248,7 @@ class Daemon:
             self.state = "STOPPING"
             self._control.restrict_session(TradingState.REDUCING, f"stopping: {reason}")
             self._say(f"stopping: {reason}")
+            self._supervision.stopping(reason, self.host.settings.daemon.stop_timeout_secs)
             self._stop.set()
 
     # -- shutdown ----------------------------------------------------------------------------------
@@ -320,6 +327,10 @@ class Daemon:
     def _note_control(self, kind: str, fields: dict[str, Any]) -> None:
         _LOG.warning("%s", kind, extra={"fields": fields})
         self._chronicle.record(kind, fields)
+
+    def _trading_state(self) -> tuple[str, str]:
+        gate = self._control.gate
+        return gate.state().value, gate.reason()
 
     def _view(self) -> OperatorView:
         return OperatorView(

@@ -118,6 +118,13 @@ class Reading(NamedTuple):
     dead_man_fault: str = ""
 
 
+def longest_silence_secs(limits: GuardianLimits, reading: Reading) -> float | None:
+    """How long a feed may be late before it counts as silent; None where it may be for ever."""
+    if limits.stale_feed_intervals is None:
+        return None
+    return max(limits.stale_feed_intervals * reading.feed_interval_secs, _SHORTEST_SILENCE_SECS)
+
+
 type Impose = Callable[[Restriction, bool], object]
 """``impose(restriction, is_enforced)``: hold it; enforced means that a book acts on it already."""
 
@@ -211,11 +218,8 @@ class Guardian:
         self._trip(Cause.GUARDIAN, EVERYTHING, f"the guardian failed: {type(error).__name__}: {error}")
 
     def _check_feed(self, reading: Reading) -> None:
-        intervals, overdue = self._limits.stale_feed_intervals, reading.feed_overdue_secs
-        if intervals is None or overdue is None:
-            return
-        longest = max(intervals * reading.feed_interval_secs, _SHORTEST_SILENCE_SECS)
-        if overdue > longest:
+        longest, overdue = longest_silence_secs(self._limits, reading), reading.feed_overdue_secs
+        if longest is not None and overdue is not None and overdue > longest:
             detail = (
                 f"the feed has been silent for {overdue:.1f} s longer than it should, {longest:.1f} allowed"
             )
@@ -309,11 +313,22 @@ class Heartbeat:
         self.fault = f"the dead-man switch is not armed: {why}"
 
 
-async def watch(guardian: Guardian, read: Callable[[], Reading], beat_secs: float) -> None:
-    """Show the guardian a reading at every beat, until cancelled; a reading that fails trips it."""
+async def watch(
+    guardian: Guardian,
+    read: Callable[[], Reading],
+    beat_secs: float,
+    after_beat: Callable[[Reading], None] = lambda _: None,
+) -> None:
+    """Show the guardian a reading at every beat, until cancelled; a reading that fails trips it.
+
+    Args:
+        after_beat: Gets each reading that the guardian has taken.
+    """
     while True:
         try:
-            guardian.check(read())
+            reading = read()
+            guardian.check(reading)
+            after_beat(reading)
         except Exception as error:  # noqa: BLE001 - fail closed
             _LOG.exception("the guardian failed")
             guardian.fail(error)
