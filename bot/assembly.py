@@ -27,6 +27,7 @@ from strategies.policies import make_policy
 from strategies.portfolio import Ledger
 from strategies.regime import RegimeFilter, RegimeParams
 from strategies.sizing import Sizer
+from strategies.stopwatch import Stopwatch, no_stopwatch
 from strategies.strategy import PolicyStrategy, PolicyStrategyConfig
 from strategies.tape import HaltRecord, TapeSink
 
@@ -70,6 +71,8 @@ class Surroundings:
     """Wall clock, UTC nanoseconds, where bars come live; None takes the bars' own time."""
     monotonic: Callable[[], float] | None = None
     """Clock for the deadline of an inference; None sets no deadline, so a backtest depends on no machine."""
+    stopwatch: Callable[[str], Stopwatch] = lambda _strategy: no_stopwatch
+    """Makes the stopwatch of a strategy, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ def build_pipeline(
     *,
     account: AccountGuard | None = None,
     monotonic: Callable[[], float] | None = None,
+    stopwatch: Stopwatch = no_stopwatch,
 ) -> DecisionPipeline:
     """Build the stages of one strategy.
 
@@ -164,7 +168,7 @@ def build_pipeline(
         ledger=Ledger(instruments, config.capital_quote),
     )
     identity = Identity(strategy=config.name, policy_id=policy.policy_id, config_sha256=loaded.sha256)
-    return DecisionPipeline(config, instruments, stages, identity)
+    return DecisionPipeline(config, instruments, stages, identity, stopwatch)
 
 
 def trading_rules(spec: InstrumentSpec, *, may_short: bool) -> Instrument:
@@ -270,6 +274,7 @@ def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> Polic
         surroundings.bars_per_year(config.interval),
         account=surroundings.account,
         monotonic=surroundings.monotonic,
+        stopwatch=surroundings.stopwatch(config.name),
     )
     return PolicyStrategy(
         PolicyStrategyConfig(

@@ -62,6 +62,8 @@ class Chronicle:
         self.recall = recall
         self.report = Report()
         """Of the newest reconciliation."""
+        self.compared_ns = 0
+        """When that was, wall clock, UTC nanoseconds."""
         self.notes: list[str] = []
         """What an operator ought to know of how strategies came back."""
         self.outbox = Outbox(
@@ -160,6 +162,11 @@ class Chronicle:
             "expired_intents": self.outbox.expired,
             "late_records": self.outbox.late,
         }
+
+    @property
+    def journal(self) -> Journal:
+        """For reading what it counts."""
+        return self._journal
 
     def begin(self, pins: dict[str, Any]) -> None:
         """Write down what this session is pinned to."""
@@ -269,7 +276,7 @@ class Chronicle:
         if report.is_clean:
             self._baseline, self._is_budget_new = report.baseline, False
             body["forgotten"], self._let_go = self._let_go, []
-        self.report = report
+        self.report, self.compared_ns = report, time.time_ns()
         self._put(Kind.RECONCILE, body)
         return report
 

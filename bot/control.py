@@ -39,16 +39,26 @@ class Control:
         state_dir: Where the latch lies and the kill-switch file is looked for.
         record: Takes note of changes of the latch (``latch``) and of commands (``control``).
         say: Takes lines for a person.
+        on_beat: Called at each beat of the loop.
     """
 
     def __init__(
-        self, host: HostConfig, state_dir: Path, *, record: Recorder, say: Callable[[str], None]
+        self,
+        host: HostConfig,
+        state_dir: Path,
+        *,
+        record: Recorder,
+        say: Callable[[str], None],
+        on_beat: Callable[[], None],
     ) -> None:
         config, speed = host.settings.guardian, host.settings.replay.speed
         self._speed = None if speed == "max" else speed
         self._say = say
         self._record = record
+        self._on_beat = on_beat
         self._readings: Readings | None = None
+        self.reading: Reading | None = None
+        """What the guardian was shown last."""
         self._tasks: list[asyncio.Task[None]] = []
         self.gate = TradingGate(armed=True, now=time.time_ns)
         self.latch = TradingLatch(state_dir / LATCH, LocalDisk(), self.gate, record=record, now=time.time_ns)
@@ -64,8 +74,9 @@ class Control:
             is_switched_off=lambda: self.kill_switch.is_present,
         )
         limits = config.model_dump(exclude={"resume_cooldown_secs", "flatten_timeout_secs"})
-        self.limits = GuardianLimits(**limits)
-        self.guardian = Guardian(self.limits, self._impose, now=time.time_ns, beat_secs=BEAT_SECS)
+        self.guardian = Guardian(
+            GuardianLimits(**limits), self._impose, now=time.time_ns, beat_secs=BEAT_SECS
+        )
 
     def open(self, remembered: Mapping[str, Any] | None = None) -> None:
         """Let what was restricted before hold again, and listen to the kill switch.
@@ -127,9 +138,15 @@ class Control:
 
         desks: Sequence[StrategyDesk] = [StrategyDesk(one) for one in paper.wired.strategies]
         self.commands.attach(desks, nudge=nudge, after_resume=after_resume)
-        beats = watch(self.guardian, self._readings.read, BEAT_SECS, after_beat)
+        beats = watch(self.guardian, self._read, BEAT_SECS, after_beat)
         self._tasks.append(asyncio.create_task(beats))
         self._tasks.append(asyncio.create_task(self._keep_up()))
+
+    def _read(self) -> Reading:
+        assert self._readings is not None, "it is attached before it is watched"
+        self._on_beat()
+        self.reading = self._readings.read()
+        return self.reading
 
     def restrict_session(self, state: TradingState, reason: str) -> None:
         """Restrict everything until the process ends, and not beyond."""

@@ -18,20 +18,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from adapters.errors import StateWriteError
 from bot.chronicle import Chronicle
 from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
-from bot.control import Control
+from bot.control import BEAT_SECS, Control
 from bot.exit_codes import ExitCode
 from bot.operator_view import OperatorView
 from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
+from bot.serving import Serving
 from bot.supervision import Supervision
+from bot.telemetry import Telemetry
 from ops.api.app import make_app
+from ops.api.probes import count_answers, make_probes
 from ops.disk import LocalDisk, Room, room
+from ops.metrics import Events, Exposition
 from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
 from ops.state_lock import SOCKET
 from strategies.errors import ConfigError
@@ -68,9 +70,19 @@ class Daemon:
         self._stop_reason = ""
         self._flatten = host.settings.daemon.on_stop is OnStop.FLATTEN
         self._chronicle: Chronicle
-        self._control = Control(host, state_dir, record=self._note_control, say=say)
-        self._supervision = Supervision(os.environ, self._control.limits)
+        self._exposition = Exposition()
+        self._events = Events(
+            self._exposition.registry,
+            time.perf_counter,
+            BEAT_SECS,
+            {loaded.config.name: loaded.config.instruments for loaded in host.strategies},
+        )
+        self._control = Control(
+            host, state_dir, record=self._note_control, say=say, on_beat=self._events.beat
+        )
+        self._supervision = Supervision(os.environ)
         self._held_dir: StateDir
+        self._serving = Serving()
         self._paper: PaperNode
         self._exit_code = ExitCode.OK
         self._next_look = 0.0
@@ -110,7 +122,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGUSR1, self._control.on_kill_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # one that came before is answered now
         self._control.open(self._chronicle.recall.latch)
-        tape = _Tapes(self._chronicle.tape, self._control.guardian, ConsoleTape(self._say))
+        tape = _Tapes(self._chronicle.tape, self._control.guardian, self._events, ConsoleTape(self._say))
         log_dir = self._state_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self._paper = make_paper_node(
@@ -121,25 +133,22 @@ class Daemon:
             chronicle=self._chronicle,
             log_dir=log_dir,
             monotonic=time.perf_counter,
+            stopwatch=self._events.stopwatch,
         )
         self._bring_back()
         await self._chronicle.written()  # what the comparison found must not be found a second time
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
-        socket = self._state_dir / SOCKET
-        self._server = _Server(
-            uvicorn.Config(make_app(self._view()), uds=str(socket), log_config=None, lifespan="off")
-        )
-        self._serving = asyncio.create_task(self._server.serve())
+        self._serve()
         self._handle = self._paper.node.handle()
         self._node = asyncio.create_task(self._paper.node.run_async())
         await self._wait_until_running()
-        socket.chmod(0o660)
+        (self._state_dir / SOCKET).chmod(0o660)
         self._control.attach(
             self._paper,
             journal_fault=lambda: self._chronicle.fault,
             unreconciled=lambda: "; ".join(self._chronicle.report.unexplained),
-            after_beat=self._supervision.after_beat(self._chronicle, self._trading_state),
+            after_beat=self._supervision.after_beat(self._control, self._chronicle),
         )
         self.state = "READY"
         self._paper.started.set()
@@ -150,7 +159,25 @@ class Daemon:
             f"on {self.host.settings.venue.name} (paper), session {self._session}"
         )
         self._say(ready)
+        if self._serving.url is not None:
+            self._say(f"health and metrics: {self._serving.url}/readyz and /metrics")
         self._supervision.supervisor.ready(ready)
+
+    def _serve(self) -> None:
+        telemetry = Telemetry(
+            self.host,
+            self._state_dir,
+            chronicle=self._chronicle,
+            paper=self._paper,
+            control=self._control,
+            events=self._events,
+            exposition=self._exposition,
+            state=lambda: self.state,
+        )
+        commands = make_app(self._view())
+        count_answers(commands, "commands", self._events.answered)
+        self._serving.serve_probes(make_probes(telemetry), self.host.settings.api)
+        self._serving.serve_socket(commands, self._state_dir / SOCKET)
 
     def _take_state_dir(self) -> StateDir:
         settings = self.host.settings
@@ -184,13 +211,11 @@ class Daemon:
 
     async def _wait_until_running(self) -> None:
         hub = self._paper.wired.hub
-        while not (hub.is_running() and self._server.started):
+        await self._serving.until_started()
+        while not hub.is_running():
             if self._node.done():
                 self._node.result()
                 raise ConfigError("the trading node ended before it was up; see the engine's log")
-            if self._serving.done():
-                self._serving.result()
-                raise ConfigError(f"the operator's socket {self._state_dir / SOCKET} could not be opened")
             await asyncio.sleep(_FLAT_POLL_SECS)
 
     # -- main loop ---------------------------------------------------------------------------------
@@ -266,8 +291,7 @@ class Daemon:
                 await asyncio.wait_for(asyncio.shield(self._node), max(1.0, deadline - time.monotonic()))
         self._control.restrict_session(TradingState.HALTED, f"stopped: {self._stop_reason}")
         await self._control.close()
-        self._server.should_exit = True
-        await self._serving
+        await self._serving.close()
         self.state = "STOPPED"
         self._report_end()
         try:
@@ -326,11 +350,8 @@ class Daemon:
 
     def _note_control(self, kind: str, fields: dict[str, Any]) -> None:
         _LOG.warning("%s", kind, extra={"fields": fields})
+        self._events.note(kind, fields)
         self._chronicle.record(kind, fields)
-
-    def _trading_state(self) -> tuple[str, str]:
-        gate = self._control.gate
-        return gate.state().value, gate.reason()
 
     def _view(self) -> OperatorView:
         return OperatorView(
@@ -341,6 +362,7 @@ class Daemon:
             chronicle=self._chronicle,
             paper=self._paper,
             control=self._control,
+            api_url=lambda: self._serving.url,
             state=lambda: self.state,
             stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
         )
@@ -365,11 +387,3 @@ class _Tapes:
     def write(self, record: Record) -> None:
         for sink in self._sinks:
             sink.write(record)
-
-
-class _Server(uvicorn.Server):
-    """The operator's socket; the daemon owns the signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield

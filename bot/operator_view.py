@@ -32,6 +32,7 @@ class OperatorView:
         chronicle: Its journal.
         paper: The node.
         control: What restricts trading.
+        api_url: Says where the read-only interface is; None where there is none.
         state: Says STARTING, READY, STOPPING or STOPPED.
         stop: Begins a stop.
     """
@@ -46,6 +47,7 @@ class OperatorView:
         chronicle: Chronicle,
         paper: PaperNode,
         control: Control,
+        api_url: Callable[[], str | None],
         state: Callable[[], str],
         stop: Stop,
     ) -> None:
@@ -56,6 +58,7 @@ class OperatorView:
         self._chronicle = chronicle
         self._paper = paper
         self._control = control
+        self._api_url = api_url
         self._state = state
         self._stop = stop
 
@@ -75,7 +78,7 @@ class OperatorView:
             "kind": self._host.settings.kind.value,
             "trading_state": strictest[0],
             "reason": gate.reason() or ("" if strictest[0] == TradingState.ACTIVE else strictest[1]),
-            "api_url": None,
+            "api_url": self._api_url(),
             "socket": str(self._state_dir / SOCKET),
             "pid": os.getpid(),
             "session": self._session,

@@ -9,7 +9,8 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 
 from bot.chronicle import Chronicle
-from ops.guardian import GuardianLimits, Reading, longest_silence_secs
+from bot.control import Control
+from ops.guardian import Reading
 from ops.state_dir import JOURNAL
 from ops.supervisor import Supervisor, Vitals, Watchdog
 from strategies.errors import ConfigError
@@ -26,13 +27,12 @@ class Supervision:
 
     Args:
         environ: Where it left its address; its variables are taken out.
-        limits: When a feed counts as silent.
 
     Raises:
         ConfigError: If the supervisor's variables make no sense.
     """
 
-    def __init__(self, environ: MutableMapping[str, str], limits: GuardianLimits) -> None:
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
         address = environ.pop("NOTIFY_SOCKET", "")
         watchdog_usec, watchdog_pid = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
         try:
@@ -46,7 +46,6 @@ class Supervision:
         if timeout_secs is not None and timeout_secs <= 0.0:
             raise ConfigError(f"WATCHDOG_USEC: expected more than 0, found {watchdog_usec}; unset it")
         self.watchdog = Watchdog(timeout_secs, self.supervisor.alive)
-        self._limits = limits
 
     def starting(self, state_dir: Path) -> None:
         """The journal is about to be checked, which takes the longer the more of it there is."""
@@ -60,23 +59,19 @@ class Supervision:
         self.supervisor.stopping(f"stopping: {reason}")
         self.supervisor.needs(orders_secs + _STOP_SECS)
 
-    def after_beat(
-        self, chronicle: Chronicle, trading: Callable[[], tuple[str, str]]
-    ) -> Callable[[Reading], None]:
+    def after_beat(self, control: Control, chronicle: Chronicle) -> Callable[[Reading], None]:
         """What is to be done after each beat of the guardian.
 
         Args:
+            control: Knows how trading stands, and when a feed is silent.
             chronicle: Whose records have to reach the disk.
-            trading: Trading state, and why it is so.
         """
 
         def beat(reading: Reading) -> None:
-            overdue = reading.feed_overdue_secs
-            longest = longest_silence_secs(self._limits, reading)
-            silent = overdue is not None and longest is not None and overdue > longest
             waiting, durable = chronicle.progress
+            silent = control.guardian.is_silent(reading)
             self.watchdog.beat(Vitals(reading.monotonic_secs, waiting, durable, silent))
-            state, reason = trading()
-            self.supervisor.status(f"trading {state}" + (f": {reason}" if reason else ""))
+            state, reason = control.gate.state(), control.gate.reason()
+            self.supervisor.status(f"trading {state.value}" + (f": {reason}" if reason else ""))
 
         return beat

@@ -11,6 +11,7 @@ still is noticed by its own clock.
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -118,13 +119,6 @@ class Reading(NamedTuple):
     dead_man_fault: str = ""
 
 
-def longest_silence_secs(limits: GuardianLimits, reading: Reading) -> float | None:
-    """How long a feed may be late before it counts as silent; None where it may be for ever."""
-    if limits.stale_feed_intervals is None:
-        return None
-    return max(limits.stale_feed_intervals * reading.feed_interval_secs, _SHORTEST_SILENCE_SECS)
-
-
 type Impose = Callable[[Restriction, bool], object]
 """``impose(restriction, is_enforced)``: hold it; enforced means that a book acts on it already."""
 
@@ -217,9 +211,19 @@ class Guardian:
         """The guardian itself broke: nobody watches, so nothing is opened."""
         self._trip(Cause.GUARDIAN, EVERYTHING, f"the guardian failed: {type(error).__name__}: {error}")
 
+    def is_silent(self, reading: Reading) -> bool:
+        """Whether the feed is later than it may be."""
+        return (reading.feed_overdue_secs or 0.0) > self._longest_silence_secs(reading)
+
+    def _longest_silence_secs(self, reading: Reading) -> float:
+        intervals = self._limits.stale_feed_intervals
+        if intervals is None:
+            return math.inf
+        return max(intervals * reading.feed_interval_secs, _SHORTEST_SILENCE_SECS)
+
     def _check_feed(self, reading: Reading) -> None:
-        longest, overdue = longest_silence_secs(self._limits, reading), reading.feed_overdue_secs
-        if longest is not None and overdue is not None and overdue > longest:
+        if self.is_silent(reading):
+            overdue, longest = reading.feed_overdue_secs or 0.0, self._longest_silence_secs(reading)
             detail = (
                 f"the feed has been silent for {overdue:.1f} s longer than it should, {longest:.1f} allowed"
             )

@@ -3,6 +3,7 @@
 Flow: features, regime, portfolio → **observation** → policies.
 """
 
+import hashlib
 from dataclasses import dataclass
 from math import erf, sqrt
 
@@ -57,10 +58,15 @@ class Observation:
     """Names of the F features."""
     positions: tuple[float, ...]
     """Signed base units of each instrument."""
+
     bars_held: tuple[int, ...]
     """Bars since each position was opened; 0 where there is none."""
     belief: RegimeBelief | None
     """The belief in full precision; None without a regime model or where it is not shown."""
+
+    def sha256(self) -> str:
+        """Hash of all that the policy is newly shown: feature row, portfolio vector, beliefs."""
+        return hashlib.sha256(b"".join((self.features, self.portfolio, self.beliefs))).hexdigest()
 
 
 class ObservationBuilder:

@@ -9,6 +9,7 @@ and nothing is read from the environment; secrets never enter a configuration.
 from bot.config.host import (
     AccountConfig,
     AccountType,
+    ApiConfig,
     DaemonConfig,
     DataConfig,
     ExecutionConfig,
@@ -27,6 +28,7 @@ from bot.config.loading import HostConfig, LoadedStrategy, load_host, load_strat
 __all__ = [
     "AccountConfig",
     "AccountType",
+    "ApiConfig",
     "DaemonConfig",
     "DataConfig",
     "ExecutionConfig",

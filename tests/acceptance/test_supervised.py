@@ -64,9 +64,10 @@ def test_daemon_tells_its_supervisor_from_start_to_end(
 def test_daemon_whose_data_ended_and_that_waits_goes_on_feeding_the_watchdog(
     supervisor: FakeSupervisor, market: Path, tmp_path: Path
 ) -> None:
-    more = '\n[replay]\nat_end = "wait"\n'
+    more = '\n[replay]\nat_end = "idle"\n'
     host = write_bot(tmp_path, market, ("holder",), kind="paper", end="2024-01-01T03:00", more=more)
     with DaemonProcess(host, tmp_path / "var", "--speed", "max") as daemon:
+        daemon.ready()
         daemon.until(lambda: daemon.ask("status", "--json").document()["feeds"][0]["state"] == "FINISHED")
         fed = supervisor.said.count("WATCHDOG=1")
         daemon.until(lambda: supervisor.said.count("WATCHDOG=1") >= fed + 3)

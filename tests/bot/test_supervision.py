@@ -1,20 +1,19 @@
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from bot.chronicle import Chronicle
+from bot.control import Control
 from bot.supervision import Supervision
-from ops.guardian import GuardianLimits, Reading
+from ops.guardian import Guardian, GuardianLimits, Reading
 from strategies.errors import ConfigError
-
-
-class FakeChronicle:
-    """A journal as far as the watchdog looks at it."""
-
-    progress = (0, 1)
+from strategies.gate import TradingGate
+from strategies.guardrails import TradingState
 
 
 @pytest.fixture
@@ -40,8 +39,15 @@ def said(ear: socket.socket) -> list[str]:
             return lines
 
 
-def beat_of(supervision: Supervision, state: str = "ACTIVE", reason: str = "") -> Any:
-    return supervision.after_beat(cast("Chronicle", FakeChronicle()), lambda: (state, reason))
+def beat_of(
+    supervision: Supervision, limits: GuardianLimits | None = None, kill: str = ""
+) -> Callable[[Reading], None]:
+    gate = TradingGate(armed=True)
+    if kill:
+        gate.restrict(TradingState.HALTED, kill)
+    guardian = Guardian(limits or GuardianLimits(), lambda *_: None, now=lambda: 0, beat_secs=0.1)
+    control, chronicle = SimpleNamespace(gate=gate, guardian=guardian), SimpleNamespace(progress=(0, 1))
+    return supervision.after_beat(cast("Control", control), cast("Chronicle", chronicle))
 
 
 def reading(at: float, overdue: float | None = None, interval: float = 0.0) -> Reading:
@@ -51,13 +57,13 @@ def reading(at: float, overdue: float | None = None, interval: float = 0.0) -> R
 def test_supervision_takes_its_variables_out_of_the_environment(tmp_path: Path) -> None:
     environ = given(tmp_path, WATCHDOG_PID=str(os.getpid()), PATH="/bin")
 
-    Supervision(environ, GuardianLimits())
+    Supervision(environ)
 
     assert environ == {"PATH": "/bin"}
 
 
 def test_supervision_feeds_at_beats_and_says_how_trading_stands(ear: socket.socket, tmp_path: Path) -> None:
-    beat = beat_of(Supervision(given(tmp_path), GuardianLimits()), "HALTED", "killed")
+    beat = beat_of(Supervision(given(tmp_path)), kill="killed")
 
     for at in (0.0, 0.5, 1.0):
         beat(reading(at))
@@ -79,7 +85,7 @@ def test_supervision_feeds_at_beats_and_says_how_trading_stands(ear: socket.sock
 def test_supervision_feeds_unless_the_feed_is_silent_for_longer_than_the_guardian_allows(
     ear: socket.socket, tmp_path: Path, overdue: float | None, interval: float, limits: Any, is_fed: bool
 ) -> None:
-    beat_of(Supervision(given(tmp_path), limits))(reading(0.0, overdue, interval))
+    beat_of(Supervision(given(tmp_path)), limits=limits)(reading(0.0, overdue, interval))
 
     assert ("WATCHDOG=1" in said(ear)) is is_fed
 
@@ -87,7 +93,7 @@ def test_supervision_feeds_unless_the_feed_is_silent_for_longer_than_the_guardia
 def test_supervision_does_not_feed_the_watchdog_of_another_process(
     ear: socket.socket, tmp_path: Path
 ) -> None:
-    beat_of(Supervision(given(tmp_path, WATCHDOG_PID="1"), GuardianLimits()))(reading(0.0))
+    beat_of(Supervision(given(tmp_path, WATCHDOG_PID="1")))(reading(0.0))
 
     assert said(ear) == ["STATUS=trading ACTIVE"]
 
@@ -97,7 +103,7 @@ def test_supervision_asks_for_time_as_the_journal_is_long(ear: socket.socket, tm
     with (tmp_path / "journal" / "segment-00000001.jsonl").open("wb") as file:
         file.truncate(40_000_000)
 
-    Supervision(given(tmp_path), GuardianLimits()).starting(tmp_path)
+    Supervision(given(tmp_path)).starting(tmp_path)
 
     assert said(ear) == ["STATUS=starting: checking 38 MiB of journal", "EXTEND_TIMEOUT_USEC=70000000"]
 
@@ -109,4 +115,4 @@ def test_supervision_with_variables_that_make_no_sense_is_refused(
     tmp_path: Path, changed: dict[str, str]
 ) -> None:
     with pytest.raises(ConfigError, match="unset"):
-        Supervision(given(tmp_path) | changed, GuardianLimits())
+        Supervision(given(tmp_path) | changed)
