@@ -40,6 +40,7 @@ COMMANDS = {
     "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),
     "drill": Command("bot.cli.drill:app", "Rehearse what must work when it is needed."),
     "flatten": Command("bot.cli.control:flatten", "Close all positions, and halt."),
+    "install-service": Command("bot.cli.service:install_service", "Write the systemd unit."),
     "kill": Command("bot.cli.control:kill", "Stop trading now, until it is resumed."),
     "orders": Command("bot.cli.records:orders", "Show orders as they stand."),
     "pause": Command("bot.cli.control:pause", "Let a strategy add no risk."),
