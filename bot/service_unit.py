@@ -98,13 +98,39 @@ IPAddressAllow=localhost
 WantedBy=multi-user.target
 """
 
-_SYSTEM_ONLY = """
-After Wants DynamicUser ConfigurationDirectory OOMScoreAdjust MemoryMax TasksMax
-CapabilityBoundingSet AmbientCapabilities ProtectSystem ProtectHome ProtectProc ProcSubset
-PrivateTmp PrivateDevices PrivateUsers PrivateIPC PrivateMounts ProtectClock ProtectHostname
-ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups RemoveIPC
-KeyringMode DevicePolicy IPAddressDeny IPAddressAllow
-""".split()
+_SYSTEM_ONLY = frozenset(
+    {
+        "After",
+        "Wants",
+        "DynamicUser",
+        "ConfigurationDirectory",
+        "OOMScoreAdjust",
+        "MemoryMax",
+        "TasksMax",
+        "CapabilityBoundingSet",
+        "AmbientCapabilities",
+        "ProtectSystem",
+        "ProtectHome",
+        "ProtectProc",
+        "ProcSubset",
+        "PrivateTmp",
+        "PrivateDevices",
+        "PrivateUsers",
+        "PrivateIPC",
+        "PrivateMounts",
+        "ProtectClock",
+        "ProtectHostname",
+        "ProtectKernelTunables",
+        "ProtectKernelModules",
+        "ProtectKernelLogs",
+        "ProtectControlGroups",
+        "RemoveIPC",
+        "KeyringMode",
+        "DevicePolicy",
+        "IPAddressDeny",
+        "IPAddressAllow",
+    }
+)
 """Settings that a user's own manager has no right to."""
 
 _HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
