@@ -36,6 +36,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "audit": Command("bot.cli.audit:app", "Check, prove and show what the daemon recorded."),
     "backtest": Command("bot.cli.backtest:backtest", "Run strategies over the catalog and write a report."),
+    "backup": Command("bot.cli.backup:backup", "Copy the daemon's state, also while it runs."),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
     "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),
     "drill": Command("bot.cli.drill:app", "Rehearse what must work when it is needed."),
@@ -46,6 +47,7 @@ COMMANDS = {
     "pause": Command("bot.cli.control:pause", "Let a strategy add no risk."),
     "positions": Command("bot.cli.daemon:positions", "Show what each strategy holds."),
     "reconcile": Command("bot.cli.reconcile:reconcile", "Compare our books with the venue's."),
+    "restore": Command("bot.cli.backup:restore", "Make a state directory of a backup."),
     "resume": Command("bot.cli.control:resume", "Lift what a kill or a limit imposed."),
     "run": Command("bot.cli.daemon:run", "Run the daemon."),
     "status": Command("bot.cli.daemon:status", "Say what the daemon is doing."),
