@@ -113,6 +113,7 @@ class Control:
         *,
         journal_fault: Callable[[], str] = lambda: "",
         unreconciled: Callable[[], str] = lambda: "",
+        after_beat: Callable[[Reading], None] = lambda _: None,
     ) -> None:
         """Reach the strategies from now on, and begin to watch them.
 
@@ -120,6 +121,7 @@ class Control:
             paper: What runs.
             journal_fault: Why what happens cannot be recorded; empty while it can.
             unreconciled: Why our books and the venue's differ; empty while they agree or are compared.
+            after_beat: Gets each reading that the guardian has taken.
         """
         self._readings = Readings(
             paper, speed=self._speed, journal_fault=journal_fault, unreconciled=unreconciled
@@ -136,7 +138,8 @@ class Control:
 
         desks: Sequence[StrategyDesk] = [StrategyDesk(one) for one in paper.wired.strategies]
         self.commands.attach(desks, nudge=nudge, after_resume=after_resume)
-        self._tasks.append(asyncio.create_task(watch(self.guardian, self._read, BEAT_SECS)))
+        beats = watch(self.guardian, self._read, BEAT_SECS, after_beat)
+        self._tasks.append(asyncio.create_task(beats))
         self._tasks.append(asyncio.create_task(self._keep_up()))
 
     def _read(self) -> Reading:

@@ -29,6 +29,7 @@ from bot.operator_view import OperatorView
 from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
 from bot.serving import Serving
+from bot.supervision import Supervision
 from bot.telemetry import Telemetry
 from bot.winding_down import holdings_of, last_words, wind_down
 from ops.alerts import Severity
@@ -85,6 +86,7 @@ class Daemon:
             host, state_dir, record=self._note_control, say=say, on_beat=self._events.beat
         )
         self._operator: OperatorView | None = None
+        self._supervision = Supervision(os.environ)
         self._held_dir: StateDir
         self._serving = Serving()
         self._paper: PaperNode
@@ -110,6 +112,7 @@ class Daemon:
             ConfigError: If another daemon holds the state directory, or a strategy cannot be built.
         """
         self._held_dir = self._take_state_dir()
+        self._supervision.starting(self._state_dir)
         loop = asyncio.get_running_loop()
         self._chronicle = Chronicle.open(
             self._state_dir,
@@ -155,6 +158,7 @@ class Daemon:
             self._paper,
             journal_fault=lambda: self._chronicle.fault,
             unreconciled=lambda: "; ".join(self._chronicle.report.unexplained),
+            after_beat=self._supervision.after_beat(self._control, self._chronicle),
         )
         while self._control.reading is None:  # from the first beat on, nothing goes unnoticed
             await asyncio.sleep(_START_POLL_SECS)
@@ -162,14 +166,16 @@ class Daemon:
         self._paper.started.set()
         elapsed = (datetime.now(UTC) - self._started_at).total_seconds()
         _LOG.info("ready", extra={"session": self._session, "seconds": round(elapsed, 3)})
-        self._say(
+        ready = (
             f"READY after {elapsed:.1f} s: {', '.join(one.config.name for one in self.host.strategies)} "
             f"on {self.host.settings.venue.name} (paper), session {self._session}"
         )
+        self._say(ready)
         self._alerting.start()
         self._alerting.say(Severity.INFO, "started", f"session {self._session}", f"start:{self._session}")
         if self._serving.url is not None:
             self._say(f"health and metrics: {self._serving.url}/readyz and /metrics")
+        self._supervision.supervisor.ready(ready)
 
     def _serve(self) -> None:
         telemetry = Telemetry(
@@ -284,6 +290,7 @@ class Daemon:
             self.state = "STOPPING"
             self._control.restrict_session(TradingState.REDUCING, f"stopping: {reason}")
             self._say(f"stopping: {reason}")
+            self._supervision.stopping(reason, self.host.settings.daemon.stop_timeout_secs)
             self._stop.set()
 
     # -- shutdown ----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Exit codes of the console script: what a supervisor or a script may rely on.
 
-From 64 on the numbers follow ``sysexits.h`` where it has a fitting one. systemd must not restart on
-`USAGE`, `AUDIT_CHAIN`, `UNRECONCILED`, `HALTED` and `CONFIG`: a person has to look first.
+From 64 on the numbers follow ``sysexits.h`` where it has a fitting one. After those in `NEEDS_PERSON`
+systemd must not start the daemon again: it would find the same, and a person has to look first.
 """
 
 from enum import IntEnum
@@ -39,6 +39,19 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
     """Ctrl-C."""
 
+
+NEEDS_PERSON = frozenset(
+    {
+        ExitCode.FINDINGS,  # of a daemon: it was stopped in order, and something is not as it was to be
+        ExitCode.USAGE,
+        ExitCode.DATA,
+        ExitCode.AUDIT_CHAIN,
+        ExitCode.UNRECONCILED,
+        ExitCode.HALTED,
+        ExitCode.CONFIG,
+    }
+)
+"""After these a supervisor leaves the daemon down."""
 
 _OF_ERRORS: tuple[tuple[type[ArgonautError], ExitCode], ...] = (
     (ConfigError, ExitCode.CONFIG),

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from adapters.paper.store import VENUE_FILE
 from bot.chronicle import Chronicle
 from bot.config import HostConfig
 from bot.control import Control
@@ -158,6 +159,18 @@ class OperatorView:
         self._control.gate.reconciled = report.is_clean
         halted = self._control.gate.state() is TradingState.HALTED
         return {"is_clean": report.is_clean, "halted": halted, "report": report.as_json()}
+
+    async def snapshot(self, *, who: str, reason: str) -> dict[str, Any]:
+        """Hold an instant fast for a backup: the newest record, and a copy of the paper venue beside it."""
+        given = {"command": "snapshot", "scope": "all", "who": who, "reason": reason}
+        self._chronicle.record("control", given)
+        journal, venue = self._chronicle.status(), None
+        if self._paper.store is not None:
+            venue = f".{VENUE_FILE}.snapshot"
+            self._paper.gateway.save()
+            self._paper.store.copy_to(self._state_dir / venue)
+        await self._chronicle.written()
+        return {"seq": journal["records"], "head": journal["head"], "venue": venue}
 
     def resume(self, scope: Scope, *, who: str, reason: str) -> dict[str, Any]:
         """Lift what was imposed on a scope; see `TradingCommands.resume`."""

@@ -30,7 +30,7 @@ from adapters.paper.ledger import AccountKind
 from adapters.paper.queries import PaperQueries
 from adapters.paper.recovery import RecoveryClientConfig, RecoveryClientFactory, owners
 from adapters.paper.state import VenueConfig
-from adapters.paper.store import VenueStore
+from adapters.paper.store import VENUE_FILE, VenueStore
 from adapters.paper.translate import venue_instrument
 from adapters.paper.venue import PaperVenue
 from adapters.replay import ReplayConfig, ReplayDataClientFactory, ReplayStatus
@@ -52,7 +52,6 @@ _UNLIMITED_RATE = "1000000/00:00:01"
 # A daemon lives long and plays slowly: what it holds at a time counts, not how fast it is read.
 _STRETCH_ROWS = 500
 _PURGE_MINS = 10
-_VENUE_FILE = "paper-venue.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +189,7 @@ def open_store(state_dir: Path) -> VenueStore:
     Raises:
         StateError: If it is damaged, or in use by another process.
     """
-    return VenueStore(state_dir / _VENUE_FILE)
+    return VenueStore(state_dir / VENUE_FILE)
 
 
 def _connect(

@@ -317,11 +317,22 @@ class Heartbeat:
         self.fault = f"the dead-man switch is not armed: {why}"
 
 
-async def watch(guardian: Guardian, read: Callable[[], Reading], beat_secs: float) -> None:
-    """Show the guardian a reading at every beat, until cancelled; a reading that fails trips it."""
+async def watch(
+    guardian: Guardian,
+    read: Callable[[], Reading],
+    beat_secs: float,
+    after_beat: Callable[[Reading], None] = lambda _: None,
+) -> None:
+    """Show the guardian a reading at every beat, until cancelled; a reading that fails trips it.
+
+    Args:
+        after_beat: Gets each reading that the guardian has taken.
+    """
     while True:
         try:
-            guardian.check(read())
+            reading = read()
+            guardian.check(reading)
+            after_beat(reading)
         except Exception as error:  # noqa: BLE001 - fail closed
             _LOG.exception("the guardian failed")
             guardian.fail(error)

@@ -42,6 +42,8 @@ CREATE TABLE fills (
 CREATE INDEX fills_by_order ON fills (client_order_id);
 CREATE INDEX fills_by_time ON fills (ts_event);
 """
+VENUE_FILE = "paper-venue.sqlite"
+"""Its name in a state directory."""
 _ADVICE = "restore it from a backup, or move it away to begin with a new account"
 
 
@@ -129,6 +131,24 @@ class VenueStore:
         with contextlib.suppress(sqlite3.Error):  # then it stays marked as in use, and keeps its log
             self._db.execute(f"PRAGMA user_version = {_AT_REST}")
         self._db.close()
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the file, as it was saved last, to another that needs no log; what was there is replaced.
+
+        Raises:
+            StateWriteError: If the disk refuses.
+        """
+        try:
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600)
+            with closing(sqlite3.connect(path, autocommit=True)) as copy:
+                self._db.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+                copy.execute(f"PRAGMA user_version = {_AT_REST}")
+        except (sqlite3.Error, OSError) as error:
+            raise StateWriteError(
+                f"{path}: expected to copy the paper venue's memory, found: {error}"
+            ) from error
 
     # ---- what is over
 

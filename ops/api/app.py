@@ -32,6 +32,9 @@ class Operator(Protocol):
     def reconcile(self, *, accept: bool, who: str, reason: str) -> dict[str, Any]:
         """Compare our books with the venue's."""
 
+    async def snapshot(self, *, who: str, reason: str) -> dict[str, Any]:
+        """Hold an instant fast for a backup."""
+
     def request_stop(self, reason: str, *, flatten: bool | None) -> None:
         """Begin an orderly stop."""
 
@@ -104,6 +107,10 @@ class ReconcileRequest(_Command):
     """Take what the account holds beside ours as somebody else's from now on."""
 
 
+class SnapshotRequest(_Command):
+    """Body of a request for what a backup needs."""
+
+
 class FlattenRequest(_Command):
     """Body of a flatten: a kill that closes positions, of one strategy or of all."""
 
@@ -168,6 +175,10 @@ def _add_commands(app: FastAPI, operator: Operator) -> None:
     @app.post("/v1/reconcile")
     async def reconcile(request: ReconcileRequest) -> dict[str, Any]:
         return operator.reconcile(accept=request.accept, who=request.who, reason=request.reason)
+
+    @app.post("/v1/snapshot")
+    async def snapshot(request: SnapshotRequest) -> dict[str, Any]:
+        return await operator.snapshot(who=request.who, reason=request.reason)
 
     @app.post("/v1/pause")
     async def pause(request: StrategyRequest) -> dict[str, Any]:

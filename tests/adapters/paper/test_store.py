@@ -77,6 +77,23 @@ def test_store_after_a_restart_has_orders_positions_and_money_as_before(tmp_path
         assert [(one.owner, str(one.quantity)) for one in views[2]] == [("A", "2.000"), ("B", "-1.000")]
 
 
+def test_store_copied_while_it_is_used_is_whole_without_a_log_and_as_it_was_then(tmp_path: Path) -> None:
+    with opened(tmp_path / "v.sqlite") as (gateway, _):
+        trade(gateway)
+        then = snapshot(gateway.venue)
+        store = gateway._memory
+        assert isinstance(store, VenueStore)
+        (tmp_path / "copy.sqlite").write_bytes(b"an older one")
+        store.copy_to(tmp_path / "copy.sqlite")
+        quote(gateway, 5_000, 89.0)
+        assert snapshot(gateway.venue) != then
+
+    assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.sqlite"]
+    assert (tmp_path / "copy.sqlite").stat().st_mode & 0o777 == 0o600
+    with opened(tmp_path / "copy.sqlite") as (gateway, _):
+        assert snapshot(gateway.venue) == then
+
+
 def test_stops_of_two_owners_placed_before_a_restart_fill_after_it_with_new_trade_ids(tmp_path: Path) -> None:
     with opened(tmp_path / "v.sqlite") as (gateway, _):
         trade(gateway)

@@ -33,6 +33,10 @@ class _Operator:
         self.commands.append(("reconcile", str(accept), who, reason))
         return {"is_clean": True}
 
+    async def snapshot(self, *, who: str, reason: str) -> dict[str, Any]:
+        self.commands.append(("snapshot", who, reason))
+        return {"seq": 7, "head": "00", "venue": None}
+
     def request_stop(self, reason: str, *, flatten: bool | None) -> None:
         self.stops.append((reason, flatten))
 
@@ -208,3 +212,19 @@ def test_refusal_says_why_and_when_to_ask_again(tmp_path: Path) -> None:
     assert (early.status_code, early.json()) == (409, {"refused": "cools down", "retry_after_secs": 200.0})
     assert (full.status_code, full.json()["refused"]) == (409, "nothing was resumed")
     assert (unknown.status_code, unknown.json()["refused"]) == (404, "no such strategy")
+
+
+def test_snapshot_needs_a_reason_and_answers_with_the_newest_record(tmp_path: Path) -> None:
+    operator = _Operator()
+
+    refused, taken = asyncio.run(
+        _ask(
+            tmp_path / "socket",
+            operator,
+            ("POST", "/v1/snapshot", {"who": "me"}),
+            ("POST", "/v1/snapshot", {"who": "me", "reason": "backup"}),
+        )
+    )
+
+    assert (refused.status_code, taken.json()["seq"]) == (422, 7)
+    assert operator.commands == [("snapshot", "me", "backup")]

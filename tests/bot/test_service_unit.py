@@ -1,0 +1,156 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.cli.app import main
+from bot.exit_codes import ExitCode
+from bot.service_unit import UNIT, Installation, render_unit, unreachable
+from tests.support.bots import write_bot
+from tests.support.data import ROOT
+
+type Captured = pytest.CaptureFixture[str]
+
+OPT = Installation(
+    Path("/opt/argonaut/.venv/bin/argonaut"), Path("/etc/argonaut/host.toml"), Path("/opt/argonaut")
+)
+MOST_EXPOSURE = 1.5
+
+
+def analyze(*args: object) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("no systemd-analyze on this machine, which rates and checks the unit")
+    command = [program, *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def analyzable(tmp_path: Path, text: str) -> Path:
+    """A unit whose program is there, as `verify` wants it."""
+    path = tmp_path / UNIT
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_bot(tmp_path / "host", tmp_path / "catalog", ("holder",), kind="paper")
+
+
+def test_unit_in_the_repository_is_the_one_that_is_written() -> None:
+    assert (ROOT / "systemd" / UNIT).read_text() == render_unit(OPT)
+
+
+def test_unit_verifies_clean(tmp_path: Path) -> None:
+    here = Installation(Path("/bin/true"), Path("/etc/hostname"), Path("/"))
+
+    done = analyze("verify", "--man=no", analyzable(tmp_path, render_unit(here)))
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_users_unit_verifies_clean(tmp_path: Path) -> None:
+    here = Installation(Path("/bin/true"), Path("/etc/hostname"), Path("/"))
+
+    done = analyze("verify", "--man=no", analyzable(tmp_path, render_unit(here, user=True)))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ProtectHome" not in render_unit(here, user=True)
+    assert "NoNewPrivileges=yes" in render_unit(here, user=True)
+
+
+def test_unit_exposes_little() -> None:
+    done = analyze("security", "--offline=true", "--no-pager", ROOT / "systemd" / UNIT)
+
+    (exposure,) = re.findall(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert float(exposure) <= MOST_EXPOSURE
+
+
+def test_unit_leaves_down_what_needs_a_person_and_starts_the_rest_again() -> None:
+    (line,) = re.findall(r"^RestartPreventExitStatus=(.*)$", render_unit(OPT), re.MULTILINE)
+
+    prevented = {int(code) for code in line.split()}
+    assert prevented >= {1, 64, 70, 71, 77, 78}
+    assert prevented.isdisjoint({ExitCode.INTERNAL, ExitCode.IO, ExitCode.TEMPORARY})
+
+
+def test_unit_loads_the_credentials_that_are_named() -> None:
+    given = Installation(OPT.program, OPT.config, OPT.home, [("venue.key", Path("/etc/argonaut/key"))])
+
+    assert "\nLoadCredential=venue.key:/etc/argonaut/key\n" in render_unit(given)
+
+
+@pytest.mark.parametrize("config", ["/etc/my host.toml", "/etc/100%.toml", "host.toml", "/etc/a$b"])
+def test_unit_with_a_path_that_systemd_would_read_otherwise_is_refused(config: str) -> None:
+    with pytest.raises(ValueError, match="plain characters"):
+        render_unit(Installation(OPT.program, Path(config), OPT.home))
+
+
+def test_unreachable_names_what_is_closed_or_hidden(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "host.toml").touch(mode=0o644)
+
+    found = unreachable([closed / "host.toml", Path("/root/x"), Path("/bin/sh")])
+
+    assert len(found) == 2
+    assert "closed" in found[0]
+    assert found[1].endswith("found it below /root")
+
+
+def test_install_service_dry_run_writes_nothing(config: Path, tmp_path: Path, capsys: Captured) -> None:
+    main(["install-service", "--config", str(config), "--prefix", str(tmp_path), "--dry-run", "--json"])
+
+    document = json.loads(capsys.readouterr().out)
+    assert not (tmp_path / "etc").exists()
+    assert document["is_written"] is False
+    program = Path(sys.executable).parent / "argonaut"
+    assert f"ExecStart={program} run {config}\n" in document["unit"]
+
+
+def test_install_service_writes_once_and_refuses_to_replace_a_changed_unit(
+    config: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    command = ["install-service", "--user", "--config", str(config)]
+    unit = tmp_path / "systemd" / "user" / UNIT
+
+    assert [main(command), main(command)] == [ExitCode.OK, ExitCode.OK]
+    assert "systemctl --user enable --now argonaut" in capsys.readouterr().out
+    written = unit.read_text()
+    unit.write_text(written.replace("RestartSec=5s", "RestartSec=9s"))
+    assert main(command) == ExitCode.CONFIG
+    assert "RestartSec=9s" in unit.read_text()
+    assert "--force" in capsys.readouterr().err
+    assert main([*command, "--force"]) == ExitCode.OK
+    assert unit.read_text() == written
+    assert list(unit.parent.iterdir()) == [unit]
+
+
+def test_install_service_that_could_not_read_its_host_file_is_refused(
+    config: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    config.chmod(0o600)
+
+    code = main(["install-service", "--config", str(config), "--prefix", str(tmp_path / "image")])
+
+    assert code == ExitCode.CONFIG
+    assert not (tmp_path / "image").exists()
+
+
+def test_install_service_of_a_backtest_is_refused(tmp_path: Path, capsys: Captured) -> None:
+    host = write_bot(tmp_path, tmp_path / "catalog", ("holder",))
+
+    assert main(["install-service", "--config", str(host)]) == ExitCode.CONFIG
+    assert "only a daemon is a service" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["key", "a b:/x", "key:relative"])
+def test_install_service_with_a_credential_that_is_none_is_a_usage_error(
+    config: Path, given: str, capsys: Captured
+) -> None:
+    assert main(["install-service", "--config", str(config), "--credential", given]) == ExitCode.USAGE
