@@ -19,6 +19,8 @@ from strategies.orders import OrderIntent
 CLOSED = frozenset({"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED", "ABANDONED"})
 """Statuses after which nothing more is expected of an order."""
 
+_TAKEN = frozenset({"ACCEPTED", "PARTIALLY_FILLED"})
+"""Statuses by which the venue has said that it has an order."""
 _DROPPED = frozenset({"DENIED", "EXPIRED"})
 """Statuses that the door gives an order that it does not let go; it counts as no answer of the venue."""
 _REMEMBERED = 20_000
@@ -92,6 +94,9 @@ class Door(Protocol):
 
     def knows(self, client_order_id: str) -> bool:
         """Whether an order of that name is or was ours."""
+
+    def accepted(self, client_order_id: str, ts_event: int) -> None:
+        """The venue has the order."""
 
     def filled(self, fill: Fill) -> None:
         """Book an execution, once."""
@@ -269,6 +274,9 @@ def restore(strategy: Restorable, memory: StrategyMemory) -> None:
     with door.silenced():
         for record in memory.since:
             _live_through(strategy, memory, record)
+        for own_id, order in memory.orders.items():
+            if order.status in _TAKEN:
+                door.accepted(own_id, order.intent.ts_event)
 
 
 class _Since(NamedTuple):

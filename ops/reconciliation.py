@@ -5,7 +5,8 @@ Flow: recall, venue → **reconciliation** → READY, or HALTED with a report.
     1 executions   the venue's that we have not booked are booked, once, to the strategy that sent the order
     2 orders       of each order without an end the venue is asked: it works, it ended, or it never arrived.
                    What never arrived is given up, not sent again: the price has moved since the decision.
-                   What works though our books say that it ended, or though nobody remembers it, halts
+                   What the venue had taken and does not know any more halts, and so does
+                   what works though our books say that it ended, or though nobody remembers it
     3 holdings     what the account holds must be what was there beside ours, plus what our books say
     4 cash         likewise
 
@@ -270,8 +271,17 @@ def _settle_order(
         report.waiting.append(own_id)
         door.mark_unknown(own_id)
     elif found is None:
+        reason = "the venue never had it; its decision is stale"
+        if order.is_taken or order.filled:
+            reason = "the venue had taken it and has forgotten it"
+            what = f"{order.intent.side} {order.intent.quantity:.12g} {order.intent.instrument_id}"
+            report.unexplained.append(
+                f"{own_id}: {what} was taken by the venue, which now says that it never had it: its memory "
+                "is older than ours; put its newest state back if there is one, and look at what protects "
+                "the positions"
+            )
         report.abandoned.append(own_id)
-        door.ended(own_id, door.last_bar_ts, "ABANDONED", "the venue never had it; its decision is stale")
+        door.ended(own_id, door.last_bar_ts, "ABANDONED", reason)
     else:
         _follow(door, order, found, report)
 

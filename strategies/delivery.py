@@ -81,7 +81,7 @@ class Fill(NamedTuple):
 class WorkingOrder:
     """An order that is not done."""
 
-    __slots__ = ("filled", "intent", "is_leaving", "is_sent")
+    __slots__ = ("filled", "intent", "is_leaving", "is_sent", "is_taken")
 
     def __init__(self, intent: OrderIntent) -> None:
         self.intent = intent
@@ -89,6 +89,8 @@ class WorkingOrder:
         """Base units."""
         self.is_sent = False
         """Whether it was handed to the courier; before that its intent is on the way to the disk."""
+        self.is_taken = False
+        """Whether the venue has said that it has the order; it cannot say later that it never had it."""
         self.is_leaving = False
         """Whether a flatten has asked for its end and the venue has not answered."""
 

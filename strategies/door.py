@@ -301,6 +301,8 @@ class OrderDoor:
     def accepted(self, client_order_id: str, ts_event: int) -> None:
         """The venue has the order."""
         self.unknown.pop(client_order_id, None)
+        if (order := self._working.get(client_order_id)) is not None:
+            order.is_taken = True
         self._note(client_order_id, ts_event, "ACCEPTED", "")
 
     def updated(self, client_order_id: str, quantity: float) -> None:

@@ -6,7 +6,8 @@ on the disk when it returns (write-ahead log, ``synchronous=FULL``); one that on
 is survives a kill of the process, and a power failure takes back no more than that.
 
 Rows carry a digest, and the snapshot the number of rows, because SQLite itself does not notice a byte that
-has changed. Whoever copies the file copies the ``-wal`` beside it.
+has changed. Whoever copies the file copies the ``-wal`` beside it: a file that says it is in use, with no
+log beside it, has lost what was answered last, and is refused.
 """
 
 import contextlib
@@ -24,10 +25,11 @@ from adapters.paper.snapshot import fill_of, order_of, plain_of, restore, snapsh
 from adapters.paper.venue import PaperVenue
 
 _APPLICATION_ID = 0x41524756
-_FORMAT = 1
+_AT_REST, _IN_USE = 1, 2
+"""Versions of the file: all is in it, or some of it may be in the log beside it."""
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {_FORMAT};
+PRAGMA user_version = {_AT_REST};
 CREATE TABLE venue (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT NOT NULL, digest TEXT NOT NULL);
 CREATE TABLE orders (
     client_order_id TEXT PRIMARY KEY, venue_order_id TEXT NOT NULL UNIQUE,
@@ -68,9 +70,11 @@ class VenueStore:
             self._db = sqlite3.connect(address, uri=True, timeout=0, autocommit=True)
         except sqlite3.Error as error:
             raise StateError(f"{path}: expected a file that can be opened, found: {error}") from error
+        has_log = _has_content(_log_of(path))
         try:
             self._lock()
-            self._plain = self._verify()
+            self._plain = self._verify(has_log)
+            self._begin_use()
         except StateError:
             self._db.close()
             raise
@@ -122,6 +126,8 @@ class VenueStore:
 
     def close(self) -> None:
         """Give the file back; nothing is saved."""
+        with contextlib.suppress(sqlite3.Error):  # then it stays marked as in use, and keeps its log
+            self._db.execute(f"PRAGMA user_version = {_AT_REST}")
         self._db.close()
 
     # ---- what is over
@@ -171,15 +177,32 @@ class VenueStore:
                 "process; stop that one"
             ) from error
 
-    def _verify(self) -> Any:
+    def _begin_use(self) -> None:
+        """Mark the file itself, not only its log, so that a log that is lost is missed."""
+        try:
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute(f"PRAGMA user_version = {_IN_USE}")
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            raise StateWriteError(
+                f"{self.path}: expected to mark the paper venue's memory as in use, found: {error}; "
+                "free space and start again"
+            ) from error
+
+    def _verify(self, has_log: bool) -> Any:
         """Check the whole file and give the snapshot; None in a new one."""
         marks = [
             self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
         ]
-        if marks != [_APPLICATION_ID, _FORMAT]:
+        if marks not in ([_APPLICATION_ID, _AT_REST], [_APPLICATION_ID, _IN_USE]):
             raise StateError(
-                f"{self.path}: expected a paper venue's memory of format {_FORMAT}, found marks {marks}; "
+                f"{self.path}: expected a paper venue's memory of format {_AT_REST}, found marks {marks}; "
                 f"{_ADVICE}"
+            )
+        if marks[1] == _IN_USE and not has_log:
+            raise StateError(
+                f"{self.path}: expected {_log_of(self.path).name} beside it, for it was in use when its "
+                f"process ended; found none, so what was answered last is lost; put it back, {_ADVICE}"
             )
         found = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
@@ -236,7 +259,7 @@ class VenueStore:
 
 def _make(path: Path) -> None:
     """Make the file under another name first: what stands under its own name is whole."""
-    stray = path.with_name(f"{path.name}-wal")
+    stray = _log_of(path)
     if stray.exists():
         raise StateError(f"{path}: expected it beside {stray.name}, found only that; {_ADVICE}")
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -251,6 +274,14 @@ def _make(path: Path) -> None:
         _flush(path.parent)
     except (sqlite3.Error, OSError) as error:
         raise StateWriteError(f"{path}: expected to make the paper venue's memory, found: {error}") from error
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _flush(folder: Path) -> None:

@@ -100,6 +100,22 @@ def test_execution_beyond_its_order_does_not_keep_the_strategy_from_coming_back(
     assert bench.strategy.pipeline.stages.ledger.positions == [quantity + 1.0, 0.0]
 
 
+@pytest.mark.parametrize("with_state", [False, True])
+def test_order_that_the_venue_had_taken_is_known_as_taken_after_a_restart(with_state: bool) -> None:
+    bench = bench_with_orders()
+    first, second = bench.strategy.door.working()
+    bench.strategy.door.accepted(first.intent.client_order_id, bench.now_ns)
+    if with_state:
+        bench.write_state()
+    written = bench.journal.seq
+
+    crash(bench)
+
+    taken = {order.intent.client_order_id: order.is_taken for order in bench.strategy.door.working()}
+    assert taken == {first.intent.client_order_id: True, second.intent.client_order_id: False}
+    assert bench.journal.seq - written <= 2, "a start records itself, not what was recorded before"
+
+
 def test_order_that_the_door_dropped_is_no_rejection_after_a_restart_either() -> None:
     bench = Bench(MemoryDisk())
     bench.bar(QUIET)

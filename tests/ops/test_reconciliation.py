@@ -160,6 +160,20 @@ def test_order_that_never_arrived_is_given_up_and_never_sent_again(case: Case) -
     assert len(case.bench.courier.sent) == 2
 
 
+def test_order_that_the_venue_had_taken_and_has_forgotten_is_a_difference_without_a_name(case: Case) -> None:
+    case.door.accepted(case.alpha, 60)
+    case.says(None)
+
+    report = case.settle()
+
+    assert not report.is_clean
+    assert report.unexplained[0].startswith(f"{case.alpha}: BUY 40 {ALPHA} was taken by the venue")
+    assert report.abandoned == [case.alpha]
+    assert not case.door.is_working(case.alpha)
+    # It is said once: what is given up is not asked about again.
+    assert case.settle().is_clean
+
+
 def test_order_about_which_no_answer_can_be_had_holds_its_instrument_back_and_no_other(case: Case) -> None:
     case.venue.silent_on = {case.alpha}
 

@@ -353,6 +353,72 @@ def test_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
         VenueStore(tmp_path)
 
 
+def copied(source: Path, target: Path, *, log: bytes | None) -> Path:
+    """A file as a kill at this instant leaves it, with a log of one's choice beside it."""
+    target.write_bytes(source.read_bytes())
+    if log is not None:
+        target.with_name(f"{target.name}-wal").write_bytes(log)
+    return target
+
+
+@pytest.mark.parametrize("log", [None, b""])
+def test_file_whose_log_is_lost_is_refused_however_little_was_written(
+    tmp_path: Path, log: bytes | None
+) -> None:
+    path = tmp_path / "v.sqlite"
+    with opened(path) as (gateway, _):
+        copies = [copied(path, tmp_path / "new", log=log)]
+        trade(gateway)
+        copies.append(copied(path, tmp_path / "traded", log=log))
+    with opened(path) as (gateway, _):
+        copies.append(copied(path, tmp_path / "again", log=log))
+
+    for copy in copies:
+        before = copy.read_bytes()
+        with pytest.raises(StateError, match=rf"expected {copy.name}-wal beside it"):
+            VenueStore(copy)
+        assert copy.read_bytes() == before
+
+
+def test_file_that_was_given_back_in_order_needs_no_log(tmp_path: Path) -> None:
+    _file_with_trades(tmp_path / "v.sqlite")
+    copy = copied(tmp_path / "v.sqlite", tmp_path / "copy", log=None)
+
+    with opened(copy) as (gateway, _):
+        assert len(PaperQueries(gateway.venue).fills(0)) == 2
+    assert not (tmp_path / "v.sqlite-wal").exists()
+
+
+def test_log_that_is_cut_or_changed_gives_a_state_that_was_or_is_refused(tmp_path: Path) -> None:
+    path, dice, states = tmp_path / "v.sqlite", random.Random(4), list[object]()
+
+    class Remembering(VenueStore):
+        def save(self, venue: PaperVenue, *, lasting: bool = True) -> None:
+            super().save(venue, lasting=lasting)
+            states.append(snapshot(venue))
+
+    with closing(Remembering(path)) as store:
+        venue = make_venue(archive=store)
+        states.append(snapshot(venue))
+        trade(PaperGateway(venue, store))
+        file, log = path.read_bytes(), path.with_name("v.sqlite-wal").read_bytes()
+    frames = [32 + number * (24 + 4_096) for number in range((len(log) - 32) // (24 + 4_096) + 1)]
+    cuts = sorted({*frames, *(at - 1 for at in frames[1:]), *dice.sample(range(1, len(log)), 60)})
+    damaged = [log[:at] for at in cuts]
+    damaged += [
+        log[:at] + bytes([log[at] ^ 1 << at % 8]) + log[at + 1 :] for at in dice.sample(range(len(log)), 100)
+    ]
+
+    reached = set[int]()
+    for content in damaged:
+        path.write_bytes(file)
+        path.with_name("v.sqlite-wal").write_bytes(content)
+        with opened(path) as (gateway, _):
+            reached.add(states.index(snapshot(gateway.venue)))
+
+    assert reached >= {0, 1, len(states) - 2}
+
+
 def test_log_without_its_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "v.sqlite-wal").write_bytes(b"x")
 
