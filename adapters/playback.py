@@ -33,6 +33,8 @@ class Stretch(NamedTuple):
     """Close of the last bar in it, UTC nanoseconds."""
     series: tuple[tuple[list[Bar], list[QuoteTick]], ...]
     """Bars, and the quotes at their opens, one pair per series in the order asked for."""
+    is_whole: bool
+    """Whether every series has a bar at each close time of the stretch."""
 
 
 class Playback:
@@ -97,11 +99,11 @@ class Playback:
             # A series with more to come bounds the stretch: beyond its last row it is not known yet.
             bounds = [feed.last_ns for feed in feeds if len(feed) and not feed.exhausted]
             end_ns = min(bounds) if bounds else max(ends)
+            taken = [feed.take(end_ns) for feed in feeds]
             series = tuple(
-                self._convert(name, feed.take(end_ns))
-                for name, feed in zip(self._bar_types, feeds, strict=True)
+                self._convert(name, columns) for name, columns in zip(self._bar_types, taken, strict=True)
             )
-            yield Stretch(end_ns, series)
+            yield Stretch(end_ns, series, _is_whole(taken))
 
     def _convert(self, name: str, columns: BarColumns | None) -> tuple[list[Bar], list[QuoteTick]]:
         if columns is None or not len(columns):
@@ -123,6 +125,14 @@ class Playback:
             inside = columns.select((columns.ts_event >= self.first_ns) & (columns.ts_event <= self.last_ns))
             for at in range(0, len(inside), self._stretch_rows):
                 yield inside.select(slice(at, at + self._stretch_rows))
+
+
+def _is_whole(taken: Sequence[BarColumns | None]) -> bool:
+    times = [_NO_TIMES if columns is None else columns.ts_event for columns in taken]
+    return all(np.array_equal(times[0], other) for other in times[1:])
+
+
+_NO_TIMES = np.empty(0, np.int64)
 
 
 class _Feed:

@@ -149,7 +149,6 @@ def run_ours(directory: Path) -> dict[str, Any]:
     pipeline = DecisionPipeline(loaded.config, rules, replace(built.stages, policy=policy), built.identity)
     strategy = PolicyStrategy(
         PolicyStrategyConfig(
-            1,
             pipeline=pipeline,
             bar_types=tuple(bar_types(INSTRUMENTS[:1])),
             gate=TradingGate(armed=True),

@@ -27,6 +27,7 @@ from strategies.policies import make_policy
 from strategies.portfolio import Ledger
 from strategies.regime import RegimeFilter, RegimeParams
 from strategies.sizing import Sizer
+from strategies.stopwatch import Stopwatch, no_stopwatch
 from strategies.strategy import PolicyStrategy, PolicyStrategyConfig
 from strategies.tape import HaltRecord, TapeSink
 
@@ -70,6 +71,8 @@ class Surroundings:
     """Wall clock, UTC nanoseconds, where bars come live; None takes the bars' own time."""
     monotonic: Callable[[], float] | None = None
     """Clock for the deadline of an inference; None sets no deadline, so a backtest depends on no machine."""
+    stopwatch: Callable[[str], Stopwatch] = lambda _strategy: no_stopwatch
+    """Makes the stopwatch of a strategy, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,7 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
     Raises:
         ConfigError: If a strategy cannot be built; the host is unchanged.
     """
-    strategies = tuple(
-        _build_strategy(number, one, surroundings) for number, one in enumerate(loaded, start=1)
-    )
+    strategies = tuple(_build_strategy(one, surroundings) for one in loaded)
     ledgers = [strategy.pipeline.stages.ledger for strategy in strategies]
     borrow = BorrowMeter(surroundings.borrow_cost, ledgers)
     hub = PanelHub(
@@ -129,6 +130,7 @@ def build_pipeline(
     *,
     account: AccountGuard | None = None,
     monotonic: Callable[[], float] | None = None,
+    stopwatch: Stopwatch = no_stopwatch,
 ) -> DecisionPipeline:
     """Build the stages of one strategy.
 
@@ -166,7 +168,7 @@ def build_pipeline(
         ledger=Ledger(instruments, config.capital_quote),
     )
     identity = Identity(strategy=config.name, policy_id=policy.policy_id, config_sha256=loaded.sha256)
-    return DecisionPipeline(config, instruments, stages, identity)
+    return DecisionPipeline(config, instruments, stages, identity, stopwatch)
 
 
 def trading_rules(spec: InstrumentSpec, *, may_short: bool) -> Instrument:
@@ -247,9 +249,9 @@ def _before_decisions(
         borrow.accrue(ts_event)
         latched = surroundings.account.mark(
             ts_event,
-            sum(ledger.equity for ledger in ledgers),
-            sum(ledger.gross_exposure for ledger in ledgers),
-            sum(ledger.net_exposure for ledger in ledgers),
+            sum([ledger.equity for ledger in ledgers]),
+            sum([ledger.gross_exposure for ledger in ledgers]),
+            sum([ledger.net_exposure for ledger in ledgers]),
         )
         if latched is not None:
             detail = "loss limit over all strategies reached"
@@ -258,7 +260,7 @@ def _before_decisions(
     return read
 
 
-def _build_strategy(number: int, loaded: LoadedStrategy, surroundings: Surroundings) -> PolicyStrategy:
+def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> PolicyStrategy:
     config = loaded.config
     missing = [name for name in config.instruments if name not in surroundings.instruments]
     if missing:
@@ -272,10 +274,10 @@ def _build_strategy(number: int, loaded: LoadedStrategy, surroundings: Surroundi
         surroundings.bars_per_year(config.interval),
         account=surroundings.account,
         monotonic=surroundings.monotonic,
+        stopwatch=surroundings.stopwatch(config.name),
     )
     return PolicyStrategy(
         PolicyStrategyConfig(
-            number,
             pipeline=pipeline,
             bar_types=tuple(bar_type(name, config.interval) for name in config.instruments),
             gate=surroundings.gate,

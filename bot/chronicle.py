@@ -19,10 +19,10 @@ from typing import Any
 from bot.assembly import Wired
 from bot.config import JournalConfig
 from ops.disk import LocalDisk
-from ops.journal import Journal, Kind, LogAnchor, WriterThread, load_or_create_key
+from ops.journal import Anchor, Journal, Kind, WriterThread, load_or_create_key
 from ops.journal_tape import JournalTape
 from ops.outbox import Outbox
-from ops.recall import Recall, restore
+from ops.recall import Recall, StrategyMemory, restore
 from ops.reconciliation import (
     Holdings,
     Report,
@@ -62,6 +62,10 @@ class Chronicle:
         self.recall = recall
         self.report = Report()
         """Of the newest reconciliation."""
+        self.compared_ns = 0
+        """When that was, wall clock, UTC nanoseconds."""
+        self.notes: list[str] = []
+        """What an operator ought to know of how strategies came back."""
         self.outbox = Outbox(
             journal,
             time.time_ns,
@@ -71,6 +75,12 @@ class Chronicle:
         )
         self.tape = JournalTape(journal, time.time_ns)
         self._journal = journal
+        self._baseline = baseline_from(recall.baseline)
+        self._leavers: list[str] = []
+        """Strategies that the configuration no longer names."""
+        self._let_go: list[str] = []
+        """Those of them that may be forgotten once the books agree."""
+        self._is_budget_new = False
         self._wired: Wired | None = None
         self._account: Account | None = None
 
@@ -81,11 +91,14 @@ class Chronicle:
         config: JournalConfig,
         loop: asyncio.AbstractEventLoop,
         on_fault: Callable[[OSError], None],
+        *,
+        anchors: Sequence[Anchor] = (),
     ) -> "Chronicle":
         """Open the journal of a state directory; what a crash tore is cut, anything else refused.
 
         Args:
             on_fault: Called on the loop when the disk refuses for the first time.
+            anchors: Where heads are said outside of the journal.
 
         Raises:
             BrokenChainError: If the journal is damaged; nothing was changed and nothing may start.
@@ -103,7 +116,7 @@ class Chronicle:
             WriterThread(loop),
             ts_ns=now,
             on_fault=on_fault,
-            anchors=[LogAnchor()],
+            anchors=anchors,
             replay=recall.take,
             segment_bytes=config.segment_mib * 2**20,
         )
@@ -131,6 +144,12 @@ class Chronicle:
         while self._journal.backlog > _MOST_WAITING:
             await asyncio.sleep(_PATIENCE_SECS)
 
+    async def written(self) -> None:
+        """Return once all that was recorded so far is durable, or never will be."""
+        newest = self._journal.seq
+        while self._journal.durable_seq < newest and not self.fault:
+            await asyncio.sleep(_PATIENCE_SECS)
+
     def status(self) -> dict[str, Any]:
         """The journal in one document."""
         return {
@@ -141,6 +160,11 @@ class Chronicle:
             "expired_intents": self.outbox.expired,
             "late_records": self.outbox.late,
         }
+
+    @property
+    def journal(self) -> Journal:
+        """For reading what it counts."""
+        return self._journal
 
     def begin(self, pins: dict[str, Any]) -> None:
         """Write down what this session is pinned to."""
@@ -154,7 +178,11 @@ class Chronicle:
         """Write every strategy's state down, once all of them have decided on a bar time."""
         assert self._wired is not None, "strategies are brought back before the first bar"
         for strategy in self._wired.strategies:
-            self._put(Kind.STATE, {"strategy": strategy.name, "state": strategy.snapshot()})
+            body: dict[str, Any] = {"strategy": strategy.name, "state": strategy.snapshot()}
+            equity = self.tape.take_equity(strategy.name)
+            if equity is not None:
+                body["equity"] = equity._asdict()
+            self._put(Kind.STATE, body)
         account, borrow = self._wired.account, self._wired.borrow
         shared = {"ts_event": ts_event, "account": account.snapshot(), "borrow": borrow.snapshot()}
         self._put(Kind.STATE, shared)
@@ -189,46 +217,94 @@ class Chronicle:
         for strategy in wired.strategies:
             memory = self.recall.strategies.get(strategy.name)
             if memory is not None:
-                restore(strategy, memory)
+                self._restore(strategy, memory)
             strategy.decide_only_after(resume_ns)
         if self.recall.account is not None:
             wired.account.restore(dict(self.recall.account["account"]))
             wired.borrow.restore(self.recall.account["borrow"])
-        doors = [strategy.door for strategy in wired.strategies]
-        report = settle_orders(doors, account.view, since_ns=self.recall.fills_since_ns, is_final=True)
-        self._name_leavers(wired.strategies, report)
-        compare_holdings(
-            self._our_holdings(), account.holdings(), baseline_from(self.recall.baseline), report
-        )
-        self._file(report)
+        self._move_budgets(wired)
+        report = self._compare(account, self.recall.fills_since_ns, is_final=True, accept=False)
         self.write_states(resume_ns)
         return report
 
-    def accept(self, who: str, reason: str) -> Report:
-        """Take what the account holds beside ours as somebody else's from now on, on an operator's word.
+    def _restore(self, strategy: PolicyStrategy, memory: StrategyMemory) -> None:
+        ledger = strategy.pipeline.stages.ledger
+        configured = ledger.capital
+        restore(strategy, memory)
+        if ledger.capital != configured:
+            self.notes.append(
+                f"{strategy.name} goes on with the capital of {ledger.capital:,.2f} that it began with; "
+                f"capital_quote = {configured:,.2f} would count for a strategy of another name"
+            )
+
+    def reconcile(self, *, accept: bool, who: str, reason: str) -> Report:
+        """Compare our books with the venue's again, while the daemon runs.
+
+        Args:
+            accept: Take what the account holds beside ours as somebody else's from now on, on an operator's
+                word, and forget the strategies that the configuration no longer names. Orders that nobody
+                can name stay unexplained: they have to be cancelled.
 
         Raises:
             SafetyError: If there is nothing to compare yet.
+            TransientError: If the venue does not answer.
         """
-        if self._account is None:
+        if self._account is None or self._wired is None:
             raise SafetyError("expected a daemon that has compared its books, found one that is starting")
-        report = Report()
-        ours, venue = self._our_holdings(), self._account.holdings()
-        compare_holdings(ours, venue, beside(ours, venue), report)
-        self._put(Kind.CONTROL, {"command": "accept", "who": who, "reason": reason})
-        self._file(report)
+        given = {"command": "reconcile", "scope": "all", "who": who, "reason": reason, "accept": accept}
+        self._put(Kind.CONTROL, given)
+        if accept:
+            self._let_go, self._leavers, self._is_budget_new = [*self._let_go, *self._leavers], [], False
+        doors = [strategy.door for strategy in self._wired.strategies]
+        since_ns = max(
+            min((order.intent.ts_event for door in doors for order in door.working()), default=2**63 - 1),
+            *(door.booked_since_ns for door in doors),
+        )
+        return self._compare(self._account, since_ns, is_final=False, accept=accept)
+
+    def _compare(self, account: Account, since_ns: int, *, is_final: bool, accept: bool) -> Report:
+        assert self._wired is not None
+        doors = [strategy.door for strategy in self._wired.strategies]
+        report = settle_orders(doors, account.view, since_ns=since_ns, is_final=is_final)
+        self._name_leavers(report)
+        ours, venue = self._our_holdings(), account.holdings()
+        baseline = beside(ours, venue) if accept else self._baseline
+        compare_holdings(ours, venue, baseline, report, is_budget_new=self._is_budget_new)
+        body = report.as_json()
+        if report.is_clean:
+            self._baseline, self._is_budget_new = report.baseline, False
+            body["forgotten"], self._let_go = self._let_go, []
+        self.report, self.compared_ns = report, time.time_ns()
+        self._put(Kind.RECONCILE, body)
         return report
 
-    def _file(self, report: Report) -> None:
-        self.report = report
-        self._put(Kind.RECONCILE, report.as_json())
+    def _move_budgets(self, wired: Wired) -> None:
+        """Give a strategy that is new its capital, and take back what one that is gone and flat has left.
 
-    def _name_leavers(self, strategies: Sequence[PolicyStrategy], report: Report) -> None:
+        Both are moved between our books and what the account holds beside them: no money moves.
+        """
+        running = {strategy.name for strategy in wired.strategies}
+        self._leavers = [name for name in self.recall.strategies if name not in running]
+        if self._baseline is None:
+            return  # the first comparison takes everything as it is
+        cash = self._baseline.cash
+        for strategy in wired.strategies:
+            memory = self.recall.strategies.get(strategy.name)
+            if memory is None or memory.state is None:
+                cash -= strategy.pipeline.stages.ledger.capital
+                self._is_budget_new = True
+        for name in tuple(self._leavers):
+            left = self.recall.strategies[name].cash_left()
+            if left is not None:
+                cash += left
+                self._leavers.remove(name)
+                self._let_go.append(name)
+        self._baseline = Holdings(self._baseline.positions, cash)
+
+    def _name_leavers(self, report: Report) -> None:
         """Orders and positions of strategies that the configuration no longer names."""
-        running = {strategy.name for strategy in strategies}
-        for name, memory in self.recall.strategies.items():
-            if name in running:
-                continue
+        for name in self._leavers:
+            memory = self.recall.strategies[name]
             held, works = memory.positions(), memory.open_orders()
             if held or works:
                 report.unexplained.append(

@@ -17,7 +17,7 @@ from bot.paper import PaperNode
 from bot.readings import Readings
 from ops.commands import ControlLimits, KillMode, TradingCommands
 from ops.disk import LocalDisk
-from ops.guardian import Guardian, GuardianLimits, watch
+from ops.guardian import Guardian, GuardianLimits, Reading, watch
 from ops.kill_switch import KillSwitch
 from ops.latch import LATCH, Recorder, TradingLatch, as_fields, from_fields
 from strategies.errors import ConfigError
@@ -39,15 +39,26 @@ class Control:
         state_dir: Where the latch lies and the kill-switch file is looked for.
         record: Takes note of changes of the latch (``latch``) and of commands (``control``).
         say: Takes lines for a person.
+        on_beat: Called at each beat of the loop.
     """
 
     def __init__(
-        self, host: HostConfig, state_dir: Path, *, record: Recorder, say: Callable[[str], None]
+        self,
+        host: HostConfig,
+        state_dir: Path,
+        *,
+        record: Recorder,
+        say: Callable[[str], None],
+        on_beat: Callable[[], None],
     ) -> None:
         config, speed = host.settings.guardian, host.settings.replay.speed
         self._speed = None if speed == "max" else speed
         self._say = say
+        self._record = record
+        self._on_beat = on_beat
         self._readings: Readings | None = None
+        self.reading: Reading | None = None
+        """What the guardian was shown last."""
         self._tasks: list[asyncio.Task[None]] = []
         self.gate = TradingGate(armed=True, now=time.time_ns)
         self.latch = TradingLatch(state_dir / LATCH, LocalDisk(), self.gate, record=record, now=time.time_ns)
@@ -78,8 +89,13 @@ class Control:
             ConfigError: If the kill switch cannot be watched: then its file would go unnoticed.
         """
         self.latch.load()
-        if remembered is not None and remembered["serial"] > self.latch.serial:
-            self.latch.adopt(map(from_fields, remembered["holding"]))
+        known = 0 if remembered is None else remembered["serial"]
+        if remembered is not None and known > self.latch.serial:
+            self.latch.adopt(known, map(from_fields, remembered["holding"]))
+        elif self.latch.serial > known:  # a command changed it while no daemon ran
+            held = [as_fields(one) for one in self.latch.restrictions]
+            found = {"action": "found", "serial": self.latch.serial, "durable": True, "holding": held}
+            self._record("latch", found)
         for one in self.latch.restrictions:
             self._say(f"{one.scope} is {one.state.value} since before this start: {one.reason} ({one.who})")
         try:
@@ -120,8 +136,14 @@ class Control:
 
         desks: Sequence[StrategyDesk] = [StrategyDesk(one) for one in paper.wired.strategies]
         self.commands.attach(desks, nudge=nudge, after_resume=after_resume)
-        self._tasks.append(asyncio.create_task(watch(self.guardian, self._readings.read, BEAT_SECS)))
+        self._tasks.append(asyncio.create_task(watch(self.guardian, self._read, BEAT_SECS)))
         self._tasks.append(asyncio.create_task(self._keep_up()))
+
+    def _read(self) -> Reading:
+        assert self._readings is not None, "it is attached before it is watched"
+        self._on_beat()
+        self.reading = self._readings.read()
+        return self.reading
 
     def restrict_session(self, state: TradingState, reason: str) -> None:
         """Restrict everything until the process ends, and not beyond."""

@@ -13,33 +13,38 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from adapters.errors import StateWriteError
+from bot.alerting import Alerting, channels_of
 from bot.chronicle import Chronicle
 from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
-from bot.control import Control
+from bot.control import BEAT_SECS, Control
 from bot.exit_codes import ExitCode
 from bot.operator_view import OperatorView
 from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
-from bot.state_dir import SOCKET
+from bot.serving import Serving
+from bot.telemetry import Telemetry
+from bot.winding_down import holdings_of, last_words, wind_down
+from ops.alerts import Severity
 from ops.api.app import make_app
+from ops.api.probes import count_answers, make_probes
 from ops.disk import LocalDisk, Room, room
-from ops.session import SessionRecorder, write_end
-from ops.state_dir import Purpose, StateDir, take_state_dir
+from ops.journal import LogAnchor
+from ops.metrics import Events, Exposition
+from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
+from ops.state_lock import SOCKET
 from strategies.errors import ConfigError
 from strategies.guardrails import TradingState
 from strategies.tape import Record, TapeSink
 
 _POLL_SECS = 0.05
-_FLAT_POLL_SECS = 0.01
+_START_POLL_SECS = 0.01
 
 _LOG = logging.getLogger("argonaut.daemon")
 
@@ -49,25 +54,40 @@ class Daemon:
 
     Args:
         host: What to run.
-        state_dir: Where sessions, logs, the lock and the socket lie.
+        state_dir: Where the journal, logs, the lock and the socket lie.
         say: Takes lines for a person.
+        adopt_state: Take over a state directory of another machine or purpose, on the operator's word.
     """
 
-    def __init__(self, host: HostConfig, state_dir: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, host: HostConfig, state_dir: Path, say: Callable[[str], None], *, adopt_state: bool = False
+    ) -> None:
         self.host = host
         self.state = "STARTING"
         self._state_dir = state_dir
-        self._sessions_dir = state_dir / "sessions"
+        self._adopt_state = adopt_state
         self._say = say
         self._started_at = datetime.now(UTC)
+        self._session = f"{self._started_at:%Y%m%dT%H%M%S}Z-{os.getpid()}"
         self._stop = asyncio.Event()
         self._stop_reason = ""
         self._flatten = host.settings.daemon.on_stop is OnStop.FLATTEN
         self._chronicle: Chronicle
-        self._control = Control(host, state_dir, record=self._note_control, say=say)
+        self._exposition = Exposition()
+        self._events = Events(
+            self._exposition.registry,
+            time.perf_counter,
+            BEAT_SECS,
+            {loaded.config.name: loaded.config.instruments for loaded in host.strategies},
+        )
+        self._alerting = Alerting(host, state_dir, channels_of(host, state_dir, os.environ), self._status)
+        self._control = Control(
+            host, state_dir, record=self._note_control, say=say, on_beat=self._events.beat
+        )
+        self._operator: OperatorView | None = None
         self._held_dir: StateDir
+        self._serving = Serving()
         self._paper: PaperNode
-        self._recorder: SessionRecorder
         self._exit_code = ExitCode.OK
         self._next_look = 0.0
         self._holdings: dict[str, dict[str, float]] = {}
@@ -92,15 +112,24 @@ class Daemon:
         self._held_dir = self._take_state_dir()
         loop = asyncio.get_running_loop()
         self._chronicle = Chronicle.open(
-            self._state_dir, self.host.settings.journal, loop, lambda _: self._end_unrecorded()
+            self._state_dir,
+            self.host.settings.journal,
+            loop,
+            lambda _: self._end_unrecorded(),
+            anchors=[LogAnchor(), self._alerting.anchor],
         )
         self._chronicle.begin(self._pins())
+        try:
+            await self._bring_up(loop)
+        except BaseException as error:
+            self._chronicle.close(self._ending(f"did not start: {type(error).__name__}: {error}"))
+            raise
+
+    async def _bring_up(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.add_signal_handler(signal.SIGUSR1, self._control.on_kill_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # one that came before is answered now
         self._control.open(self._chronicle.recall.latch)
-        session_id = f"{self._started_at:%Y%m%dT%H%M%S}Z-{os.getpid()}"
-        self._recorder = SessionRecorder(self._sessions_dir, session_id, self._pins())
-        others = (self._chronicle.tape, self._control.guardian, ConsoleTape(self._say))
-        tape = _Tapes(self._recorder, self._end_unrecorded, others)
+        tape = _Tapes(self._chronicle.tape, self._control.guardian, self._events, ConsoleTape(self._say))
         log_dir = self._state_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self._paper = make_paper_node(
@@ -111,32 +140,54 @@ class Daemon:
             chronicle=self._chronicle,
             log_dir=log_dir,
             monotonic=time.perf_counter,
+            stopwatch=self._events.stopwatch,
         )
         self._bring_back()
+        await self._chronicle.written()  # what the comparison found must not be found a second time
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
-        socket = self._state_dir / SOCKET
-        self._server = _Server(
-            uvicorn.Config(make_app(self._view()), uds=str(socket), log_config=None, lifespan="off")
-        )
-        self._serving = asyncio.create_task(self._server.serve())
+        self._serve()
         self._handle = self._paper.node.handle()
         self._node = asyncio.create_task(self._paper.node.run_async())
         await self._wait_until_running()
-        socket.chmod(0o660)
+        (self._state_dir / SOCKET).chmod(0o660)
         self._control.attach(
             self._paper,
             journal_fault=lambda: self._chronicle.fault,
             unreconciled=lambda: "; ".join(self._chronicle.report.unexplained),
         )
+        while self._control.reading is None:  # from the first beat on, nothing goes unnoticed
+            await asyncio.sleep(_START_POLL_SECS)
         self.state = "READY"
         self._paper.started.set()
         elapsed = (datetime.now(UTC) - self._started_at).total_seconds()
-        _LOG.info("ready", extra={"session": session_id, "seconds": round(elapsed, 3)})
+        _LOG.info("ready", extra={"session": self._session, "seconds": round(elapsed, 3)})
         self._say(
             f"READY after {elapsed:.1f} s: {', '.join(one.config.name for one in self.host.strategies)} "
-            f"on {self.host.settings.venue.name} (paper), session {session_id}"
+            f"on {self.host.settings.venue.name} (paper), session {self._session}"
         )
+        self._alerting.start()
+        self._alerting.say(Severity.INFO, "started", f"session {self._session}", f"start:{self._session}")
+        if self._serving.url is not None:
+            self._say(f"health and metrics: {self._serving.url}/readyz and /metrics")
+
+    def _serve(self) -> None:
+        telemetry = Telemetry(
+            self.host,
+            self._state_dir,
+            chronicle=self._chronicle,
+            paper=self._paper,
+            control=self._control,
+            alerting=self._alerting,
+            events=self._events,
+            exposition=self._exposition,
+            state=lambda: self.state,
+        )
+        self._operator = self._view()
+        commands = make_app(self._operator)
+        count_answers(commands, "commands", self._events.answered)
+        self._serving.serve_probes(make_probes(telemetry), self.host.settings.api)
+        self._serving.serve_socket(commands, self._state_dir / SOCKET)
 
     def _take_state_dir(self) -> StateDir:
         settings = self.host.settings
@@ -146,6 +197,7 @@ class Daemon:
             LocalDisk(),
             config=str(self.host.path),
             created=self._started_at.isoformat(),
+            adopt=self._adopt_state,
         )
         (self._state_dir / SOCKET).unlink(missing_ok=True)
         return held
@@ -153,6 +205,8 @@ class Daemon:
     def _bring_back(self) -> None:
         paper = self._paper
         report = self._chronicle.bring_back(paper.wired, paper.account, paper.resume_ns)
+        for line in self._chronicle.notes:
+            self._say(line)
         for line in report.unexplained:
             self._say(f"NOT RECONCILED: {line}")
         if not report.is_clean:
@@ -167,22 +221,19 @@ class Daemon:
 
     async def _wait_until_running(self) -> None:
         hub = self._paper.wired.hub
-        while not (hub.is_running() and self._server.started):
+        await self._serving.until_started()
+        while not hub.is_running():
             if self._node.done():
                 self._node.result()
                 raise ConfigError("the trading node ended before it was up; see the engine's log")
-            if self._serving.done():
-                self._serving.result()
-                raise ConfigError(f"the operator's socket {self._state_dir / SOCKET} could not be opened")
-            await asyncio.sleep(_FLAT_POLL_SECS)
+            await asyncio.sleep(_START_POLL_SECS)
 
     # -- main loop ---------------------------------------------------------------------------------
 
     async def main_loop(self) -> None:
-        """Wait for whatever ends the run, and keep the session's record on its way to the disk."""
+        """Wait for whatever ends the run."""
         replay = self._paper.replay
         while not self._stop.is_set():
-            self._recorder.flush()
             self._look_after_disk()
             if self._node.done():
                 self._end("the trading node ended by itself", ExitCode.INTERNAL)
@@ -203,6 +254,7 @@ class Daemon:
             return
         self._next_look = now + 1.0
         self._chronicle.tick()
+        self._alerting.tick()
         free = LocalDisk().free_bytes(self._state_dir)
         if room(free) is not Room.AMPLE:
             state = TradingState.HALTED if room(free) is Room.FULL else TradingState.REDUCING
@@ -219,9 +271,8 @@ class Daemon:
 
     @property
     def _disk_fault(self) -> str:
-        """What the disk did not take: of the session, the journal or the paper venue; empty mostly."""
-        fault = self._recorder.fault or self._chronicle.fault or self._paper.gateway.fault
-        return str(fault or "")
+        """What the disk did not take, of the journal or of the paper venue; empty mostly."""
+        return str(self._chronicle.fault or self._paper.gateway.fault or "")
 
     def _end_unrecorded(self) -> None:
         self._end(f"the session cannot be recorded: {self._disk_fault}", ExitCode.IO)
@@ -244,89 +295,69 @@ class Daemon:
         if not self._node.done():
             for strategy in () if self._flatten else strategies:
                 strategy.cancel_entries()
-            await self._wait_for_orders(deadline)
+            await wind_down(
+                self._paper, self._control.commands.flattening, lambda: self._flatten, until=deadline
+            )
             self._handle.stop()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._node), max(1.0, deadline - time.monotonic()))
         self._control.restrict_session(TradingState.HALTED, f"stopped: {self._stop_reason}")
         await self._control.close()
-        self._server.should_exit = True
-        await self._serving
+        await self._serving.close()
+        end = f"stopped: {self._stop_reason}"
+        self._alerting.say(Severity.INFO, "stopped", end, f"stop:{self._session}")
+        await self._alerting.close()
         self.state = "STOPPED"
-        self._report_end()
-        self._recorder.close()
-        end = {"exit_code": int(self._exit_code), "reason": self._stop_reason, "holdings": self._holdings}
-        self._chronicle.close(end)
+        self._holdings = holdings_of(strategies)
+        for line, is_finding in last_words(
+            strategies,
+            self._holdings,
+            self.host.settings.venue.currency,
+            self._control.gate,
+            flatten=self._flatten,
+        ):
+            self._say(line)
+            if is_finding:
+                self._exit_code = self._exit_code or ExitCode.FINDINGS
+        self._say(f"stopped: {self._stop_reason}; records in {self._state_dir / JOURNAL}")
         try:
             self._paper.close()
         except StateWriteError as error:
             # All that the venue has answered is on the disk; only the market's time may lie behind.
             self._exit_code = self._exit_code or ExitCode.IO
             self._say(str(error))
+        self._chronicle.close(self._ending(self._stop_reason) | {"exit_code": int(self._exit_code)})
         self._held_dir.release()
-        # Last of all: who waits for it may start the next daemon at once.
-        write_end(self._recorder.directory, end)
 
-    async def _wait_for_orders(self, deadline: float) -> None:
-        """Wait until what was cancelled is gone and, when flattening, until every strategy is flat."""
-        strategies = self._paper.wired.strategies
-        killing = self._control.commands.flattening
-        while time.monotonic() < deadline:
-            if self._flatten:
-                for strategy in strategies:
-                    strategy.flatten()  # again and again: what was on its way may still fill
-            elif not killing.is_working and not any(one.num_working_entries for one in strategies):
-                return
-            if self._flatten and all(strategy.is_flat for strategy in strategies):
-                return
-            if self._paper.gateway.fault is not None:
-                return  # a venue that cannot write answers nothing more
-            if self._paper.replay.is_finished or self._paper.replay.is_dead:
-                with contextlib.suppress(StateWriteError):  # the gateway keeps it
-                    self._paper.gateway.settle_all()
-            await asyncio.sleep(_FLAT_POLL_SECS)
-
-    def _report_end(self) -> None:
-        self._holdings = {}
-        for strategy in self._paper.wired.strategies:
-            ledger = strategy.pipeline.stages.ledger
-            held = {
-                instrument.instrument_id: position
-                for instrument, position in zip(strategy.pipeline.instruments, ledger.positions, strict=True)
-                if position
-            }
-            self._holdings[strategy.name] = held
-            self._say(
-                f"{strategy.name}: equity {ledger.equity:,.2f} {self.host.settings.venue.currency}, "
-                f"profit {ledger.equity - ledger.capital:+,.2f} (costs {ledger.fees:,.2f}), "
-                f"{'flat' if not held else f'holds {held}'}, {strategy.decisions} decisions"
-            )
-            if self._flatten and held:
-                self._exit_code = self._exit_code or ExitCode.FINDINGS
-                self._say(f"{strategy.name} is not flat: its closing orders were not filled in time")
-            if strategy.failure is not None:
-                self._exit_code = self._exit_code or ExitCode.FINDINGS
-                self._say(f"{strategy.name} was halted: {self._control.gate.reason(strategy.name)}")
-        self._say(f"stopped: {self._stop_reason}; records in {self._recorder.directory}")
+    def _ending(self, reason: str) -> dict[str, Any]:
+        return {"session": self._session, "exit_code": None, "reason": reason, "holdings": self._holdings}
 
     def _note_control(self, kind: str, fields: dict[str, Any]) -> None:
         _LOG.warning("%s", kind, extra={"fields": fields})
+        self._events.note(kind, fields)
+        self._alerting.note(kind, fields)
         self._chronicle.record(kind, fields)
+
+    def _status(self) -> dict[str, Any]:
+        return {"state": self.state} if self._operator is None else self._operator.status()
 
     def _view(self) -> OperatorView:
         return OperatorView(
             self.host,
             self._state_dir,
             self._started_at,
-            recorder=self._recorder,
+            session=self._session,
+            chronicle=self._chronicle,
             paper=self._paper,
             control=self._control,
+            api_url=lambda: self._serving.url,
             state=lambda: self.state,
             stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
         )
 
     def _pins(self) -> dict[str, Any]:
         return {
+            "session": self._session,
             "config": str(self.host.path),
             "config_sha256": self.host.sha256,
             "code_sha256": code_sha256(),
@@ -336,26 +367,11 @@ class Daemon:
 
 
 class _Tapes:
-    """Writes each record to the session, then shows it to whoever else looks at records."""
+    """Gives each record to all who look at records, in order: the journal is first."""
 
-    def __init__(
-        self, recorder: SessionRecorder, on_fault: Callable[[], None], others: Sequence[TapeSink]
-    ) -> None:
-        self._recorder = recorder
-        self._others = tuple(others)
-        self._on_fault = on_fault
+    def __init__(self, *sinks: TapeSink) -> None:
+        self._sinks = sinks
 
     def write(self, record: Record) -> None:
-        self._recorder.write(record)
-        if self._recorder.fault is not None:
-            self._on_fault()  # at once: at full speed much is decided before the main loop looks
-        for other in self._others:
-            other.write(record)
-
-
-class _Server(uvicorn.Server):
-    """The operator's socket; the daemon owns the signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
+        for sink in self._sinks:
+            sink.write(record)

@@ -10,6 +10,7 @@ from typing import Any
 from nautilus_trader.execution import FeeModel
 from nautilus_trader.model import Currency, Money, OrderType, TimeInForce
 
+from adapters.playback import instrument_id_of
 from strategies.config import CostConfig
 from strategies.costs import CostBreakdown, CostModel
 from strategies.market import BarRow, Instrument
@@ -30,12 +31,15 @@ class CostMeter:
         self._index = {name: index for index, name in enumerate(self._names)}
         self._model = CostModel(config, [instruments[name] for name in self._names])
         self._volumes = [0.0] * len(self._names)
+        self._series: dict[str, int | None] = {}
         self.totals: dict[str, dict[str, float]] = {}
         """Quote currency by strategy id, then by kind of cost."""
 
     def note_bar(self, bar_type: str, row: BarRow) -> None:
         """Remember the newest volume; impact is measured against the last bar that closed."""
-        index = self._index.get(bar_type.rsplit("-", 4)[0])
+        if bar_type not in self._series:
+            self._series[bar_type] = self._index.get(instrument_id_of(bar_type))
+        index = self._series[bar_type]
         if index is not None:
             self._volumes[index] = row.volume
 

@@ -4,6 +4,7 @@ Nothing leaves for a real venue unless the file says so, a flag says so again, a
 trading needs is there. Today the venue clients are not, so every start is refused, with the list.
 """
 
+from adapters.venues import dead_man_switch
 from bot.config import HostConfig
 from strategies.errors import ConfigError
 
@@ -14,7 +15,7 @@ def refuse_live(host: HostConfig) -> None:
     Raises:
         ConfigError: Always, as long as something is missing.
     """
-    plan = [f"{host.path}: this would trade live:", f"  venue {host.settings.venue.name}"]
+    plan = [f"{host.path}: this would trade live:", f"  venue {_venue(host.settings.venue.name)}"]
     for loaded in host.strategies:
         config = loaded.config
         plan.append(
@@ -24,6 +25,15 @@ def refuse_live(host: HostConfig) -> None:
     plan.append("refused; missing:")
     plan += [f"  - {item}" for item in _missing(host)]
     raise ConfigError("\n".join(plan))
+
+
+def _venue(name: str) -> str:
+    """The venue, and what it does with our orders when it does not hear from us any more."""
+    switch = dead_man_switch(name)
+    if switch is None:
+        return f"{name}, which cancels nothing by itself if this daemon falls silent: stops have to lie there"
+    longest = switch.timeout_secs(switch.max_timeout_secs)
+    return f"{name}, which cancels the orders of a {switch.reach} {longest:g} s after this daemon fell silent"
 
 
 def _missing(host: HostConfig) -> list[str]:

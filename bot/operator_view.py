@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bot.chronicle import Chronicle
 from bot.config import HostConfig
 from bot.control import Control
 from bot.paper import PaperNode
-from bot.state_dir import SOCKET
 from ops.commands import KillMode
-from ops.session import SessionRecorder, read_orders
+from ops.state_lock import SOCKET
 from strategies.gate import TradingGate
 from strategies.guardrails import RiskBook, TradingState
 from strategies.restrictions import Scope
@@ -28,9 +28,11 @@ class OperatorView:
         host: What runs.
         state_dir: Where records lie.
         started_at: When the daemon was started.
-        recorder: Of this session.
+        session: Name of this session.
+        chronicle: Its journal.
         paper: The node.
         control: What restricts trading.
+        api_url: Says where the read-only interface is; None where there is none.
         state: Says STARTING, READY, STOPPING or STOPPED.
         stop: Begins a stop.
     """
@@ -41,18 +43,22 @@ class OperatorView:
         state_dir: Path,
         started_at: datetime,
         *,
-        recorder: SessionRecorder,
+        session: str,
+        chronicle: Chronicle,
         paper: PaperNode,
         control: Control,
+        api_url: Callable[[], str | None],
         state: Callable[[], str],
         stop: Stop,
     ) -> None:
         self._host = host
         self._state_dir = state_dir
         self._started_at = started_at
-        self._recorder = recorder
+        self._session = session
+        self._chronicle = chronicle
         self._paper = paper
         self._control = control
+        self._api_url = api_url
         self._state = state
         self._stop = stop
 
@@ -72,10 +78,10 @@ class OperatorView:
             "kind": self._host.settings.kind.value,
             "trading_state": strictest[0],
             "reason": gate.reason() or ("" if strictest[0] == TradingState.ACTIVE else strictest[1]),
-            "api_url": None,
+            "api_url": self._api_url(),
             "socket": str(self._state_dir / SOCKET),
             "pid": os.getpid(),
-            "session": self._recorder.session_id,
+            "session": self._session,
             "started_at": self._started_at.isoformat(timespec="seconds"),
             "config": str(self._host.path),
             "config_sha256": self._host.sha256,
@@ -84,7 +90,10 @@ class OperatorView:
             "currency": self._host.settings.venue.currency,
             "strategies": states,
             "feeds": [self._feed_status()],
-            "records": dict(self._recorder.counts),
+            "records": dict(self._chronicle.tape.counts),
+            "journal": self._chronicle.status(),
+            "reconciled": self._chronicle.report.is_clean,
+            "unexplained": list(self._chronicle.report.unexplained),
             **self._control.status(),
         }
 
@@ -111,10 +120,27 @@ class OperatorView:
                     )
         return rows
 
-    def orders(self, *, open_only: bool) -> list[dict[str, Any]]:
-        """Orders of all sessions as they stand."""
-        self._recorder.flush()
-        return read_orders(self._state_dir / "sessions", open_only=open_only)
+    def open_orders(self) -> list[dict[str, Any]]:
+        """Orders of all strategies that are not done, in the order in which they were decided."""
+        return [
+            {
+                "strategy": strategy.name,
+                "client_order_id": order.intent.client_order_id,
+                "instrument_id": order.intent.instrument_id,
+                "ts_event": order.intent.ts_event,
+                "side": str(order.intent.side),
+                "quantity": order.intent.quantity,
+                "filled_quantity": order.filled,
+                "kind": str(order.intent.kind),
+                "role": str(order.intent.role),
+                "price": order.intent.price,
+                "trigger_price": order.intent.trigger_price,
+                "sent": order.is_sent,
+                "unknown": order.intent.client_order_id in strategy.door.unknown,
+            }
+            for strategy in self._paper.wired.strategies
+            for order in strategy.door.working()
+        ]
 
     # -- commands ----------------------------------------------------------------------------------
 
@@ -125,6 +151,13 @@ class OperatorView:
     def kill(self, scope: Scope, mode: KillMode, *, who: str, reason: str) -> dict[str, Any]:
         """Restrict a scope; see `TradingCommands.kill`."""
         return self._control.commands.kill(scope, mode, who=who, reason=reason)
+
+    def reconcile(self, *, accept: bool, who: str, reason: str) -> dict[str, Any]:
+        """Compare our books with the venue's; see `Chronicle.reconcile`."""
+        report = self._chronicle.reconcile(accept=accept, who=who, reason=reason)
+        self._control.gate.reconciled = report.is_clean
+        halted = self._control.gate.state() is TradingState.HALTED
+        return {"is_clean": report.is_clean, "halted": halted, "report": report.as_json()}
 
     def resume(self, scope: Scope, *, who: str, reason: str) -> dict[str, Any]:
         """Lift what was imposed on a scope; see `TradingCommands.resume`."""

@@ -38,11 +38,13 @@ from bot.admission import admission
 from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.chronicle import Account, Chronicle
 from bot.config import AccountType, HostConfig
+from bot.deferred_pandas import defer_pandas
 from bot.desks import owner_of
 from bot.engine_costs import CostMeter
 from bot.market_data import bar_types_of, latency_ns, make_playback
 from ops.reconciliation import Holdings
 from strategies.gate import TradingGate
+from strategies.stopwatch import Stopwatch, no_stopwatch
 from strategies.tape import TapeSink
 
 # The engine's own limits are in wall time, which a fast replay exceeds at once; ours are in market time.
@@ -111,6 +113,7 @@ def make_paper_node(
     monotonic: Callable[[], float],
     store: VenueStore | None = None,
     chronicle: Chronicle | None = None,
+    stopwatch: Callable[[str], Stopwatch] = lambda _strategy: no_stopwatch,
 ) -> PaperNode:
     """Build the node with its clients and strategies; nothing runs yet.
 
@@ -123,6 +126,7 @@ def make_paper_node(
         store: The venue's memory, see `open_store`; None for a venue that forgets. Close it if this raises.
         chronicle: Where intents are written down before orders leave, and states after each bar; None where
             nothing outlives the process.
+        stopwatch: Makes the stopwatch of a strategy, by its name.
 
     Raises:
         ConfigError: If a strategy cannot be built.
@@ -168,6 +172,7 @@ def make_paper_node(
             after_bar=None if chronicle is None else chronicle.write_states,
             log=None if chronicle is None else chronicle.outbox,
             monotonic=monotonic,
+            stopwatch=stopwatch,
         ),
     )
     execution.admit = admission(gate, owner_of(wired.strategies))
@@ -272,6 +277,7 @@ def _make_node(
     )
     for one in recovering:
         builder = builder.add_exec_client(f"{name}-{one.owner}", RecoveryClientFactory, one)
+    defer_pandas()
     return builder.build()
 
 

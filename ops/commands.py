@@ -17,6 +17,7 @@ from typing import Any
 
 from ops.flattening import Desk, Flattening
 from ops.latch import Recorder, TradingLatch, as_fields
+from ops.refusals import RefusedError
 from strategies.guardrails import TradingState
 from strategies.restrictions import EVERYTHING, Origin, Restriction, Scope, ScopeKind
 
@@ -35,23 +36,6 @@ class KillMode(StrEnum):
     """Nothing is decided that adds risk, and what works and could add some is cancelled."""
     FLATTEN = "flatten"
     """A halt that also closes every position."""
-
-
-class RefusedError(Exception):
-    """A command was not carried out; the text says why and what to do.
-
-    Args:
-        message: For the operator.
-        retry_after_secs: When it may be asked for again; None where time alone changes nothing.
-        is_unknown: Whether the command names something that there is not.
-    """
-
-    def __init__(
-        self, message: str, *, retry_after_secs: float | None = None, is_unknown: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.retry_after_secs = retry_after_secs
-        self.is_unknown = is_unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ PLAN = (
     "restored: trading is active, and the latch is empty",
 )
 _PROTECTION = frozenset({"STOP", "TARGET"})
-_ADDS_RISK = "OPEN"
 _POLL_SECS = 0.1
 
 type Ask = Callable[[str, dict[str, Any] | None], Any]
@@ -44,6 +43,7 @@ class KillDrill:
     Args:
         ask: Reaches the daemon.
         read_latch: Restrictions in the latch file as it lies on the disk now.
+        sent_since_kill: Names of the orders that add risk and left after the drill's kill was recorded.
         monotonic: Seconds.
         wait: Waits for seconds.
         watch_secs: How long orders may take to be cancelled, and decisions to be seen.
@@ -53,6 +53,7 @@ class KillDrill:
         self,
         ask: Ask,
         read_latch: Callable[[], Iterable[Restriction]],
+        sent_since_kill: Callable[[], list[str]],
         *,
         monotonic: Callable[[], float],
         wait: Callable[[float], None],
@@ -60,6 +61,7 @@ class KillDrill:
     ) -> None:
         self._ask = ask
         self._read_latch = read_latch
+        self._sent_since_kill = sent_since_kill
         self._monotonic = monotonic
         self._wait = wait
         self._watch_secs = watch_secs
@@ -101,8 +103,6 @@ class KillDrill:
 
     def _kill(self) -> tuple[bool, str]:
         answer = self._ask("/v1/kill", {"scope": "all", "mode": "halt", "who": WHO, "reason": "drill"})
-        # Only now: what is sent between a look and the kill is none of the kill's.
-        self._known = self._orders(open_only=False).keys()
         self._before = self._decisions()
         detail = f"durable in {answer['latch_ms']} ms, {answer['cancels_sent']} cancels sent"
         return bool(answer["durable"] and answer["changed"]), detail
@@ -114,18 +114,16 @@ class KillDrill:
 
     def _cancels(self) -> tuple[bool, str]:
         def left() -> list[str]:
-            orders = self._orders(open_only=True)
-            return [own_id for own_id, role in orders.items() if role not in _PROTECTION]
+            orders = self._ask("/v1/orders", None)
+            return [one["client_order_id"] for one in orders if one["role"] not in _PROTECTION]
 
         gone = self._until(lambda: not left())
         return gone, "none is open" if gone else f"still open: {left()}"
 
     def _silence(self) -> tuple[bool, str]:
         seen = self._until(lambda: self._decisions() > self._before)
-        orders = self._orders(open_only=False)
-        sent = [own for own, role in orders.items() if role == _ADDS_RISK and own not in self._known]
         decisions = self._decisions() - self._before
-        if sent:
+        if sent := self._sent_since_kill():
             return False, f"sent after the kill: {sent}"
         return seen, f"{decisions} decisions, none of them sent an order that adds risk"
 
@@ -140,10 +138,6 @@ class KillDrill:
 
     def _decisions(self) -> int:
         return sum(one["decisions"] for one in self._ask("/v1/status", None)["strategies"])
-
-    def _orders(self, *, open_only: bool) -> dict[str, str]:
-        rows = self._ask(f"/v1/orders?open_only={str(open_only).lower()}", None)
-        return {row["client_order_id"]: row["role"] for row in rows}
 
     def _until(self, condition: Callable[[], bool]) -> bool:
         deadline = self._monotonic() + self._watch_secs

@@ -11,6 +11,7 @@ still is noticed by its own clock.
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -60,9 +61,16 @@ LOSSES = frozenset({Cause.DAILY_LOSS, Cause.DRAWDOWN, Cause.STATE_DRAWDOWN})
 """Enforced by the strategies' own books while the process lives."""
 
 _HALTING = frozenset(
-    {Cause.REJECT_RATE, Cause.ORDER_RATE, Cause.REPEATED_EXECUTION, Cause.JOURNAL, Cause.GUARDIAN}
+    {
+        Cause.REJECT_RATE,
+        Cause.ORDER_RATE,
+        Cause.REPEATED_EXECUTION,
+        Cause.JOURNAL,
+        Cause.UNRECONCILED,
+        Cause.GUARDIAN,
+    }
 )
-"""Something is wrong with our own orders or records; the other causes let positions shrink as decided."""
+"""Something is wrong with our own orders, books or records; others let positions shrink as decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +211,19 @@ class Guardian:
         """The guardian itself broke: nobody watches, so nothing is opened."""
         self._trip(Cause.GUARDIAN, EVERYTHING, f"the guardian failed: {type(error).__name__}: {error}")
 
+    def is_silent(self, reading: Reading) -> bool:
+        """Whether the feed is later than it may be."""
+        return (reading.feed_overdue_secs or 0.0) > self._longest_silence_secs(reading)
+
+    def _longest_silence_secs(self, reading: Reading) -> float:
+        intervals = self._limits.stale_feed_intervals
+        if intervals is None:
+            return math.inf
+        return max(intervals * reading.feed_interval_secs, _SHORTEST_SILENCE_SECS)
+
     def _check_feed(self, reading: Reading) -> None:
-        intervals, overdue = self._limits.stale_feed_intervals, reading.feed_overdue_secs
-        if intervals is None or overdue is None:
-            return
-        longest = max(intervals * reading.feed_interval_secs, _SHORTEST_SILENCE_SECS)
-        if overdue > longest:
+        if self.is_silent(reading):
+            overdue, longest = reading.feed_overdue_secs or 0.0, self._longest_silence_secs(reading)
             detail = (
                 f"the feed has been silent for {overdue:.1f} s longer than it should, {longest:.1f} allowed"
             )

@@ -100,13 +100,15 @@ class TradingLatch:
         for one in restrictions:
             self._gate.hold(one)
 
-    def adopt(self, restrictions: Iterable[Restriction]) -> None:
+    def adopt(self, serial: int, restrictions: Iterable[Restriction]) -> None:
         """Hold what another record knows as well; of both, the stricter stays.
 
         Args:
-            restrictions: What held after the last change that the record knows; to be adopted where that
-                change has a higher serial number than the file.
+            serial: Number of the last change that the record knows; to be adopted where it is higher than
+                the file's.
+            restrictions: What held after it.
         """
+        self.serial = max(self.serial, serial)
         for one in restrictions:
             self.hold(one)
 

@@ -79,6 +79,23 @@ class StrategyMemory:
                 held[name] = round(held.get(name, 0.0) + signed, 12)
         return {name: quantity for name, quantity in held.items() if quantity}
 
+    def cash_left(self) -> float | None:
+        """What a strategy that does not run any more leaves in the account, quote currency.
+
+        Of a flat book that is the same number at a venue that lends and at one that does not.
+
+        Returns:
+            None where it holds something or has an order open: what it leaves is not known yet.
+        """
+        if self.state is None or self.positions() or self.open_orders():
+            return None
+        cash = float(self.state["ledger"]["cash"])
+        for record in self.since:
+            if record.kind is Kind.FILL:
+                value = record.body["quantity"] * record.body["price"]
+                cash -= (value if record.body["side"] == "BUY" else -value) + record.body["fee"]
+        return cash
+
 
 class Door(Protocol):
     """A strategy's door, as recall needs it."""
@@ -238,6 +255,8 @@ class Recall:
     def _take_reconcile(self, record: Record) -> None:
         if "baseline" in record.body:
             self.baseline = record.body["baseline"]
+        for name in record.body.get("forgotten", ()):
+            self.strategies.pop(name, None)
 
     def _take_latch(self, record: Record) -> None:
         self.latch = record.body

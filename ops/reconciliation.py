@@ -177,7 +177,14 @@ def settle_orders(doors: Iterable[OrderDoor], venue: VenueView, *, since_ns: int
     return report
 
 
-def compare_holdings(ours: Holdings, venue: Holdings, baseline: Holdings | None, report: Report) -> None:
+def compare_holdings(
+    ours: Holdings,
+    venue: Holdings,
+    baseline: Holdings | None,
+    report: Report,
+    *,
+    is_budget_new: bool = False,
+) -> None:
     """Compare what is held: steps 3 and 4; differences go to ``report.unexplained``.
 
     Args:
@@ -186,14 +193,15 @@ def compare_holdings(ours: Holdings, venue: Holdings, baseline: Holdings | None,
         baseline: What it held beside ours when that was last agreed on; None the first time, and then
             whatever is there beside ours is taken to be somebody else's, as long as it is not a debt.
         report: Of `settle_orders`; executions of others found there explain no difference.
+        is_budget_new: Whether the baseline's cash was lowered for a new strategy, and has to be there.
     """
     if baseline is None:
-        baseline = beside(ours, venue)
-        if baseline.cash < -_CASH_FRAC * max(1.0, abs(ours.cash)):
-            report.unexplained.append(
-                f"cash: our strategies count on {ours.cash:.8f}, the account holds {venue.cash:.8f}; lower "
-                "their capital_quote to what is there, or fund the account"
-            )
+        baseline, is_budget_new = beside(ours, venue), True
+    if is_budget_new and baseline.cash < -_CASH_FRAC * max(1.0, abs(ours.cash)):
+        report.unexplained.append(
+            f"cash: our strategies count on {ours.cash:.8f}, the account holds {venue.cash:.8f}; lower "
+            "their capital_quote to what is there, or fund the account"
+        )
     report.baseline = baseline
     for name in sorted({*ours.positions, *venue.positions, *baseline.positions}):
         own, others = ours.positions.get(name, 0.0), baseline.positions.get(name, 0.0)
@@ -274,11 +282,10 @@ def _settle_order(
         reason = "the venue never had it; its decision is stale"
         if order.is_taken or order.filled:
             reason = "the venue had taken it and has forgotten it"
-            what = f"{order.intent.side} {order.intent.quantity:.12g} {order.intent.instrument_id}"
             report.unexplained.append(
-                f"{own_id}: {what} was taken by the venue, which now says that it never had it: its memory "
-                "is older than ours; put its newest state back if there is one, and look at what protects "
-                "the positions"
+                f"{own_id}: {order.intent.side} {order.intent.quantity:.12g} {order.intent.instrument_id} "
+                "was taken by the venue, which now says that it never had it: its memory is older than "
+                "ours; put its newest state back if there is one, and look at what protects the positions"
             )
         report.abandoned.append(own_id)
         door.ended(own_id, door.last_bar_ts, "ABANDONED", reason)

@@ -5,7 +5,6 @@ another venue's or a newer version's is refused before anything in it is touched
 trades a second time sends every order twice.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,13 +14,13 @@ from typing import IO, NamedTuple
 
 from ops.disk import FULL_BYTES, Disk
 from ops.journal.segments import SEGMENT_BYTES
+from ops.state_lock import lock_holder, try_lock
 from strategies.errors import ConfigError
 
 STATE_VERSION = 1
 """Of the layout of the directory and of what the records mean; a newer one is refused."""
 
 IDENTITY = "identity.json"
-LOCK = "daemon.lock"
 JOURNAL = "journal"
 JOURNAL_KEY = Path("keys") / "journal.key"
 INDEX = "index.sqlite"
@@ -113,21 +112,13 @@ def _refuse_strangers(path: Path) -> None:
 
 
 def _take_lock(path: Path) -> IO[str]:
-    file = (path / LOCK).open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
+    lock = try_lock(path)
+    if lock is None:
         raise ConfigError(
-            f"{path}: expected a state directory that no daemon uses, found process {holder} using it; "
-            "stop it with `argonaut stop`, or give another --state-dir"
-        ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
+            f"{path}: expected a state directory that no daemon uses, found process {lock_holder(path)} "
+            "using it; stop it with `argonaut stop`, or give another --state-dir"
+        )
+    return lock
 
 
 def _read_identity(path: Path, disk: Disk) -> dict[str, object] | None:

@@ -7,9 +7,9 @@ Nothing here knows a clock, a venue or a mode. The backtest, the paper daemon an
 `DecisionPipeline` with the same arguments and so get the same answer.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import NamedTuple
 
 from strategies.allocation import allocate
@@ -25,7 +25,7 @@ from strategies.guardrails import (
     Verdict,
 )
 from strategies.market import Instrument, Panel
-from strategies.observation import Observation, ObservationBuilder
+from strategies.observation import ObservationBuilder
 from strategies.orders import (
     Bracket,
     Identity,
@@ -41,6 +41,7 @@ from strategies.policies import Policy
 from strategies.portfolio import Ledger
 from strategies.regime import RegimeBelief, RegimeFilter
 from strategies.sizing import Sizer, SizingContext, Target, Trade, fit_to_cash, plan_trades
+from strategies.stopwatch import Lap, Stopwatch, no_stopwatch
 from strategies.tape import DecisionRecord, VerdictRecord
 
 
@@ -100,13 +101,19 @@ class DecisionPipeline:
         instruments: In configuration order.
         stages: Built stages; their state belongs to this pipeline from now on.
         identity: What order ids are derived from.
+        stopwatch: Told when each stage is done.
 
     Raises:
         ConfigError: If the regime model names a column that the manifest does not produce.
     """
 
     def __init__(
-        self, config: StrategyConfig, instruments: Sequence[Instrument], stages: Stages, identity: Identity
+        self,
+        config: StrategyConfig,
+        instruments: Sequence[Instrument],
+        stages: Stages,
+        identity: Identity,
+        stopwatch: Stopwatch = no_stopwatch,
     ) -> None:
         self.config = config
         self.instruments = tuple(instruments)
@@ -115,10 +122,12 @@ class DecisionPipeline:
         self.belief: RegimeBelief | None = None
         self.latched: GuardrailReason | None = None
         """The loss limit that the newest bar latched; None mostly."""
+        self._lap = stopwatch
         self._ts_event = 0
         self._closes = (0.0,) * len(instruments)
         self._volumes = [0.0] * len(instruments)
-        self._last_bar_ts = [0] * len(instruments)
+        self.last_bar_ts = [0] * len(instruments)
+        """Close time of each instrument's newest bar, UTC nanoseconds; 0 before the first."""
         self._regime_places = _regime_places(config, stages.features.columns)
 
     @property
@@ -143,8 +152,10 @@ class DecisionPipeline:
             DataError: If a bar is malformed, and then no stage has advanced; or if the regime model cannot
                 use the features, and then this bar has no decision.
         """
-        stages = self.stages
+        stages, lap = self.stages, self._lap
+        lap(Lap.BAR)
         features = stages.features.update(panel)
+        lap(Lap.FEATURES)
         self._ts_event = panel.ts_event
         self._note_bars(panel)
         stages.ledger.mark(self._closes)
@@ -153,6 +164,7 @@ class DecisionPipeline:
             return False
         stages.sizer.observe(self._closes)
         self.belief = self._update_regime(features)
+        lap(Lap.REGIME)
         self.latched = stages.book.mark(panel.ts_event, stages.ledger.equity, self._regime_state)
         stages.observation.push(features)
         return stages.observation.ready
@@ -182,30 +194,37 @@ class DecisionPipeline:
         Returns:
             What was decided, what the guardrails said to it, and what is to be sent.
         """
-        stages = self.stages
+        stages, lap = self.stages, self._lap
         ledger, sizer, belief, closes = stages.ledger, stages.sizer, self.belief, self._closes
+        lap(Lap.DECISION)
         observation = stages.observation.build(ledger, closes, belief)
+        lap(Lap.OBSERVATION)
         action = stages.policy.act(observation)
+        lap(Lap.POLICY)
         held = ledger.weights()
         sizing = SizingContext(ledger.equity, closes, held, action, belief)
         weights = allocate(
             action, held, self.config.allocation, scale=lambda wanted: sizer.scale(wanted, sizing)
         )
         target = sizer.size(weights, sizing)
+        lap(Lap.SIZING)
         trades = self._plan(target, conditions)
         verdicts, orders = self._check_and_plan(trades, conditions, action.confidence)
+        lap(Lap.GUARDRAILS)
+        state, probs = (-1, ()) if belief is None else (belief.state, belief.probs)
         record = DecisionRecord(
-            ts_event=self._ts_event,
-            strategy=self.config.name,
-            observation_sha256=_observation_sha256(observation),
-            regime_state=-1 if belief is None else belief.state,
-            regime_probs=() if belief is None else belief.probs,
-            closes=closes,
-            action=action.values,
-            confidence=action.confidence,
-            weights=weights,
-            targets=target.quantities,
+            self._ts_event,
+            self.config.name,
+            observation.sha256(),
+            state,
+            probs,
+            closes,
+            action.values,
+            action.confidence,
+            weights,
+            target.quantities,
         )
+        lap(Lap.RECORD)
         return Decision(record, verdicts, orders)
 
     @property
@@ -246,6 +265,8 @@ class DecisionPipeline:
 
     def _plan(self, target: Target, conditions: Conditions) -> tuple[Trade, ...]:
         positions, closes = self.stages.ledger.positions, self._closes
+        if all(map(isnan, target.quantities)):
+            return ()
         trades = plan_trades(target, positions, closes, self.instruments)
         if not trades:
             return ()
@@ -258,11 +279,7 @@ class DecisionPipeline:
 
     def _spendable(self, conditions: Conditions) -> float:
         ledger, buys = self.stages.ledger, conditions.working_buys
-        working = (
-            sum([quantity * close for quantity, close in zip(buys, self._closes, strict=False)])
-            if buys
-            else 0.0
-        )
+        working = sum([quantity * close for quantity, close in zip(buys, self._closes, strict=False)])
         return ledger.cash - working - self.config.sizing.cash_buffer_frac * ledger.equity
 
     def _note_bars(self, panel: Panel) -> None:
@@ -271,7 +288,7 @@ class DecisionPipeline:
             if bar is not None:
                 closes[index] = bar.close
                 self._volumes[index] = bar.volume
-                self._last_bar_ts[index] = bar.ts_event
+                self.last_bar_ts[index] = bar.ts_event
         self._closes = tuple(closes)
 
     def _update_regime(self, features: FeatureVector) -> RegimeBelief | None:
@@ -334,7 +351,7 @@ class DecisionPipeline:
             bid=[close * below for close in closes],
             ask=[close * above for close in closes],
             bar_volumes=self._volumes,
-            last_bar_ts=self._last_bar_ts,
+            last_bar_ts=self.last_bar_ts,
             confidence=confidence,
             regime_state=self._regime_state,
             working_buys=conditions.working_buys,
@@ -345,11 +362,6 @@ class DecisionPipeline:
     def _decision_id(self, trade: Trade) -> str:
         role = OrderRole.REDUCE if trade.reduces else OrderRole.OPEN
         return decision_id(self.identity, trade.instrument_id, self._ts_event, role)
-
-
-def _observation_sha256(observation: Observation) -> str:
-    seen = b"".join((observation.features, observation.portfolio, observation.beliefs))
-    return hashlib.sha256(seen).hexdigest()
 
 
 def _verdict_record(ts_event: int, strategy: str, trade: Trade, verdict: Verdict) -> VerdictRecord:

@@ -12,6 +12,9 @@ from strategies.errors import SafetyError
 from strategies.orders import Bracket, OrderIntent, OrderKind, OrderRole, OrderSide
 from strategies.tape import FillRecord, OrderRecord
 
+REMEMBERED = 20_000
+"""Ended orders, and trades, that are still known: a late or repeated answer is told from a foreign one."""
+
 
 class Written(StrEnum):
     """What became of writing an intent down."""
@@ -95,6 +98,31 @@ class WorkingOrder:
         """Whether a flatten has asked for its end and the venue has not answered."""
 
 
+def still_to_fill(
+    orders: Sequence[WorkingOrder], index_of: Mapping[str, int]
+) -> tuple[frozenset[int], Sequence[float], Sequence[float]]:
+    """Add up what working orders have left to do.
+
+    Args:
+        orders: Those that count.
+        index_of: Position of each instrument.
+
+    Returns:
+        Instruments with such an order, and for each instrument the base units still to be bought and to be
+        sold, both positive; empty without any order, as mostly.
+    """
+    if not orders:
+        return frozenset(), (), ()
+    buys, sells = [0.0] * len(index_of), [0.0] * len(index_of)
+    busy: set[int] = set()
+    for order in orders:
+        index = index_of[order.intent.instrument_id]
+        busy.add(index)
+        working = buys if order.intent.side == "BUY" else sells
+        working[index] += order.intent.quantity - order.filled
+    return frozenset(busy), buys, sells
+
+
 def intent_from(fields: Mapping[str, Any]) -> OrderIntent:
     """The intent that was written down as plain JSON values.
 
@@ -166,3 +194,10 @@ def fill_record(intent: OrderIntent, fill: Fill) -> FillRecord:
         fee=fill.fee,
         liquidity=fill.liquidity,
     )
+
+
+def note_newest[K, T](known: dict[K, T], name: K, value: T) -> None:
+    """Remember something, and forget the oldest where there are more than `REMEMBERED`."""
+    known[name] = value
+    if len(known) > REMEMBERED:
+        del known[next(iter(known))]

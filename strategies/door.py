@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from strategies.delivery import (
+    REMEMBERED,
     Courier,
     Fill,
     IntentLog,
@@ -22,6 +23,7 @@ from strategies.delivery import (
     Written,
     fill_record,
     intents_of,
+    note_newest,
     order_record,
     require_execution,
 )
@@ -34,8 +36,6 @@ from strategies.portfolio import Ledger
 from strategies.tape import MemoryTape, TapeSink
 
 _PROTECTION = (OrderRole.STOP, OrderRole.TARGET)
-_REMEMBERED = 20_000
-"""Ended orders, and trades, that are still known: a late or repeated answer is told from a foreign one."""
 
 
 class OrderDoor:
@@ -75,7 +75,7 @@ class OrderDoor:
         self._courier = courier
         self._working: dict[str, WorkingOrder] = {}
         self._ended: dict[str, WorkingOrder] = {}
-        self._booked: dict[tuple[str, str], None] = {}
+        self._booked: dict[tuple[str, str], int] = {}
         self._is_silent = False
         self.unknown: dict[str, int] = {}
         """Orders of unknown outcome, with the position of their instrument."""
@@ -255,7 +255,7 @@ class OrderDoor:
         if is_working:
             self._working[intent.client_order_id] = order
         else:
-            _note_newest(self._ended, intent.client_order_id, order)
+            note_newest(self._ended, intent.client_order_id, order)
 
     def recount(self, intent: OrderIntent) -> None:
         """Know an order that was written down after the state, and count it; may raise as `resume`."""
@@ -284,12 +284,17 @@ class OrderDoor:
         Args:
             ts_event: Its time, UTC nanoseconds.
         """
-        _note_newest(self._booked, (client_order_id, trade_id), None)
+        note_newest(self._booked, (client_order_id, trade_id), ts_event)
         self.last_fill_ts = max(self.last_fill_ts, ts_event)
 
     def has_booked(self, client_order_id: str, trade_id: str) -> bool:
         """Whether an execution is in the ledger."""
         return (client_order_id, trade_id) in self._booked
+
+    @property
+    def booked_since_ns(self) -> int:
+        """Time after which every execution in the ledger is remembered, UTC nanoseconds."""
+        return next(iter(self._booked.values())) + 1 if len(self._booked) == REMEMBERED else 0
 
     def mark_unknown(self, client_order_id: str) -> None:
         """Nobody knows what became of an order: its instrument takes on no risk until an answer comes."""
@@ -356,7 +361,7 @@ class OrderDoor:
         index = self._index[intent.instrument_id]
         signed = fill.quantity if intent.side == "BUY" else -fill.quantity
         self._ledger.apply_fill(index, signed, fill.price, fill.fee)
-        _note_newest(self._booked, fill.key, None)
+        note_newest(self._booked, fill.key, fill.ts_event)
         self.unknown.pop(fill.client_order_id, None)
         self.last_fill_ts = max(self.last_fill_ts, fill.ts_event)
         self._tape.write(fill_record(intent, fill))
@@ -388,13 +393,7 @@ class OrderDoor:
         return index
 
     def _forget(self, client_order_id: str) -> None:
-        _note_newest(self._ended, client_order_id, self._working.pop(client_order_id))
+        note_newest(self._ended, client_order_id, self._working.pop(client_order_id))
 
     def _record(self, intent: OrderIntent, ts_event: int, status: str, reason: str) -> None:
         self._tape.write(order_record(intent, ts_event, status, reason))
-
-
-def _note_newest[K, T](known: dict[K, T], name: K, value: T) -> None:
-    known[name] = value
-    if len(known) > _REMEMBERED:
-        del known[next(iter(known))]

@@ -15,8 +15,9 @@ from strategies.tape import TapeSink
 class PolicyStrategyConfig(NautilusStrategyConfig):
     """Carries the strategy's parts through the engine's one-argument constructor."""
 
-    def __new__(cls, number: int, **_: object) -> "PolicyStrategyConfig":
-        tag = f"{number:03d}"
+    def __new__(cls, *, pipeline: DecisionPipeline, **_: object) -> "PolicyStrategyConfig":
+        # The venue keeps what a strategy holds under this name: its place in a configuration may change.
+        tag = pipeline.config.name
         # The engine's config is built in __new__, but its stub declares an __init__.
         make: Any = super().__new__
         new: PolicyStrategyConfig = make(
@@ -26,7 +27,6 @@ class PolicyStrategyConfig(NautilusStrategyConfig):
 
     def __init__(
         self,
-        number: int,
         *,
         pipeline: DecisionPipeline,
         bar_types: tuple[str, ...],
@@ -37,7 +37,6 @@ class PolicyStrategyConfig(NautilusStrategyConfig):
         now: Callable[[], int] | None = None,
         log: IntentLog | None = None,
     ) -> None:
-        self.number = number
         self.pipeline = pipeline
         self.bar_types = bar_types
         self.gate = gate

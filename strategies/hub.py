@@ -12,6 +12,7 @@ from typing import Protocol
 from nautilus_trader.common import DataActor, DataActorConfig, TimeEvent
 from nautilus_trader.model import Bar, BarType
 
+from strategies.errors import SafetyError
 from strategies.guards import guarded
 from strategies.market import BarRow, Panel
 
@@ -61,7 +62,8 @@ class PanelHub(DataActor):
 
     An incomplete time goes out, with None for what is missing, when a later bar arrives first, when the
     timeout passes (of 0: once all bars of that time have been handed over) or when `flush` says that no
-    more will come. A bar of a time that went out is counted as late and never decided on.
+    more will come. A bar of a time that went out is counted as late and never decided on. No timeout is set
+    for times of which `expect_whole_panels` says that nothing is missing.
     """
 
     def __init__(self, config: PanelHubConfig) -> None:
@@ -87,6 +89,7 @@ class PanelHub(DataActor):
         self._pending_ts = 0
         self._missing = 0
         self._expires_ns = 0
+        self._whole_until = 0
 
     def contain(self, where: str, error: BaseException) -> None:
         """A fault of the hub itself stops every strategy it feeds."""
@@ -118,6 +121,15 @@ class PanelHub(DataActor):
             self._on_bar_seen(name, row)
         self._file(name, row)
 
+    def expect_whole_panels(self, until_ns: int) -> None:
+        """Set no timeout up to this close time: whoever plays the bars has seen that none is missing.
+
+        Args:
+            until_ns: UTC nanoseconds. A panel up to then that is overtaken by a later bar all the same halts
+                every strategy: it would have been decided on too late.
+        """
+        self._whole_until = until_ns
+
     @guarded
     def flush(self, ts_event: int) -> None:
         """Send what is pending up to this close time; no more bars of it will come."""
@@ -133,6 +145,11 @@ class PanelHub(DataActor):
             self.late_bars += 1
             return
         if ts_event > self._pending_ts > 0:
+            if self._pending_ts <= self._whole_until:
+                raise SafetyError(
+                    f"expected a bar of every series at {self._pending_ts}, found one of {ts_event} after "
+                    f"{sorted(self._rows)} alone; nothing was decided on it"
+                )
             self._send()
         if self._pending_ts == 0:
             self._begin(ts_event)
@@ -155,7 +172,7 @@ class PanelHub(DataActor):
         for (interval_ns, phase_ns), count in self._due.items():
             if (ts_event - phase_ns) % interval_ns == 0:
                 self._missing += count
-        if self._missing > 1 and self._timeout_ns is not None:
+        if self._missing > 1 and self._timeout_ns is not None and ts_event > self._whole_until:
             # One alert, which the next time replaces: a closure for each would cost more than the panel.
             self._expires_ns = self.clock.timestamp_ns() + self._timeout_ns
             self.clock.set_time_alert_ns("panel", self._expires_ns, self._expire)

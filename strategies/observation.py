@@ -3,6 +3,7 @@
 Flow: features, regime, portfolio → **observation** → policies.
 """
 
+import hashlib
 from dataclasses import dataclass
 from math import erf, sqrt
 
@@ -57,10 +58,15 @@ class Observation:
     """Names of the F features."""
     positions: tuple[float, ...]
     """Signed base units of each instrument."""
+
     bars_held: tuple[int, ...]
     """Bars since each position was opened; 0 where there is none."""
     belief: RegimeBelief | None
     """The belief in full precision; None without a regime model or where it is not shown."""
+
+    def sha256(self) -> str:
+        """Hash of all that the policy is newly shown: feature row, portfolio vector, beliefs."""
+        return hashlib.sha256(b"".join((self.features, self.portfolio, self.beliefs))).hexdigest()
 
 
 class ObservationBuilder:
@@ -166,17 +172,18 @@ class ObservationBuilder:
             belief = None
         elif belief is None or len(belief.probs) != self._num_states:
             raise ValueError(f"expected a belief over {self._num_states} states, found {belief}")
+        beliefs = _NO_BELIEFS if belief is None else np.array(belief.probs, dtype=np.float32)
         return Observation(
-            ts_event=latest.ts_event,
-            window=self._windows[self._position],
-            portfolio=portfolio_vector(ledger),
-            beliefs=_NO_BELIEFS if belief is None else np.array(belief.probs, dtype=np.float32),
-            features=latest.values,
-            closes=closes,
-            columns=self._columns,
-            positions=tuple(ledger.positions),
-            bars_held=tuple(ledger.bars_held),
-            belief=belief,
+            latest.ts_event,
+            self._windows[self._position],
+            portfolio_vector(ledger),
+            beliefs,
+            latest.values,
+            closes,
+            self._columns,
+            tuple(ledger.positions),
+            tuple(ledger.bars_held),
+            belief,
         )
 
 

@@ -188,19 +188,19 @@ class Ledger:
         equity = self.equity
         if equity <= 0.0:
             return (0.0,) * len(self.positions)
-        return tuple(
-            [position * close / equity for position, close in zip(self.positions, self.closes, strict=True)]
-        )
+        closes = self.closes
+        return tuple([position * closes[index] / equity for index, position in enumerate(self.positions)])
 
     def _revalue(self) -> None:
         self._weights = None
         gross = net = unrealised = 0.0
-        for position, close, average in zip(self.positions, self.closes, self.average_prices, strict=True):
+        for index, position in enumerate(self.positions):
             if position != 0.0:
+                close = self.closes[index]
                 value = position * close
                 net += value
                 gross += abs(value)
-                unrealised += position * (close - average)
+                unrealised += position * (close - self.average_prices[index])
         self.gross_exposure = gross
         self.net_exposure = net
         self.unrealised = unrealised

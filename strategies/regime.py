@@ -168,9 +168,9 @@ class RegimeFilter:
         "_log_columns",
         "_log_filtered",
         "_log_likelihood",
+        "_model",
         "_num_features",
         "_score",
-        "_states",
         "params",
     )
 
@@ -182,7 +182,7 @@ class RegimeFilter:
         self._columns: list[list[float]] = params.transition_matrix.T.tolist()
         self._log_columns = [_logs(column) for column in self._columns]
         self._score = _score_diagonal if params.covariances.ndim == 2 else _score_full
-        self._states = _gaussians(params)
+        self._model = _gaussians(params)
         self.reset()
 
     @property
@@ -214,7 +214,7 @@ class RegimeFilter:
         """
         if type(x) is not list or len(x) != self._num_features:
             x = _as_list(x, self._num_features)
-        log_joint = self._score(x, self._states, self._log_predicted())
+        log_joint = self._score(x, self._model, self._log_predicted())
         highest = max(log_joint)
         # Any NaN or infinity in x makes every entry NaN or -inf, so looking at one is enough.
         if not isfinite(highest):
@@ -254,38 +254,53 @@ def fold(params: RegimeParams, rows: Floats) -> Floats:
     return np.array(filtered_probs, dtype=np.float64).reshape(len(rows), params.num_states)
 
 
-type _Gaussian = tuple[list[Any], tuple[float, ...], float]
-"""``W, W mean, log_scale`` of ``log p(x) = log_scale - ½ ‖W x - W mean‖²``, with WᵀW the inverse of the
-covariance; of a diagonal W its diagonal. Bare tuples: they are taken apart faster than named ones."""
+class _Gaussians(NamedTuple):
+    """``log p(x) = log_scale - ½ ‖W x - W mean‖²`` of every state, with WᵀW the inverse of its covariance."""
+
+    whitenings: list[Any]
+    """W of each state, row by row; where all are diagonal, their diagonals in one row."""
+    states: list[tuple[Any, tuple[float, ...], float]]
+    """Where W is in ``whitenings``, ``W mean`` and ``log_scale``; bare tuples are taken apart fastest."""
 
 
-def _score_diagonal(x: Sequence[float], states: list[_Gaussian], log_predicted: list[float]) -> list[float]:
+# Lists of one length by construction: to have `zip` see to that costs as much as it does.
+def _score_diagonal(x: list[float], model: _Gaussians, log_predicted: list[float]) -> list[float]:
+    whitenings, states = model
+    whitened = tuple(map(mul, whitenings, x * len(states)))
     return [
-        log_prob + log_scale - 0.5 * (distance := dist(tuple(map(mul, diagonal, x)), mean)) * distance
-        for (diagonal, mean, log_scale), log_prob in zip(states, log_predicted, strict=True)
+        log_prob + log_scale - 0.5 * (distance := dist(whitened[place], mean)) * distance
+        for (place, mean, log_scale), log_prob in zip(states, log_predicted)  # noqa: B905 - as above
     ]
 
 
-def _score_full(x: Sequence[float], states: list[_Gaussian], log_predicted: list[float]) -> list[float]:
+def _score_full(x: list[float], model: _Gaussians, log_predicted: list[float]) -> list[float]:
+    whitenings, states = model
     return [
-        log_prob + log_scale - 0.5 * (distance := dist([sumprod(row, x) for row in rows], mean)) * distance
-        for (rows, mean, log_scale), log_prob in zip(states, log_predicted, strict=True)
+        log_prob
+        + log_scale
+        - 0.5 * (distance := dist([sumprod(row, x) for row in whitenings[at]], mean)) * distance
+        for (at, mean, log_scale), log_prob in zip(states, log_predicted)  # noqa: B905 - as above
     ]
 
 
-def _gaussians(params: RegimeParams) -> list[_Gaussian]:
+def _gaussians(params: RegimeParams) -> _Gaussians:
+    places: Sequence[int | slice]
     if params.covariances.ndim == 2:
         whitenings = 1.0 / np.sqrt(params.covariances)
         whitened_means = whitenings * params.means
         log_determinants = np.log(params.covariances).sum(axis=1)
+        length = params.num_features
+        places = [slice(at * length, (at + 1) * length) for at in range(params.num_states)]
+        whitenings = whitenings.ravel()
     else:
         factors = np.linalg.cholesky(params.covariances)
         whitenings = np.linalg.inv(factors)
         whitened_means = np.einsum("kij,kj->ki", whitenings, params.means)
         log_determinants = 2.0 * np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+        places = range(params.num_states)
     log_scales = -0.5 * (params.num_features * _LOG_2_PI + log_determinants)
     means = map(tuple, whitened_means.tolist())
-    return list(zip(whitenings.tolist(), means, log_scales.tolist(), strict=True))
+    return _Gaussians(whitenings.tolist(), list(zip(places, means, log_scales.tolist(), strict=True)))
 
 
 def _belief(probs: list[float], log_probs: list[float]) -> RegimeBelief:

@@ -13,7 +13,7 @@ from nautilus_trader.model import ClientOrderId, OrderFilled
 from nautilus_trader.trading import Strategy
 
 from strategies.decision import Conditions
-from strategies.delivery import Fill, IntentLog, Written
+from strategies.delivery import Fill, IntentLog, Written, still_to_fill
 from strategies.door import OrderDoor
 from strategies.engine_config import PolicyStrategyConfig
 from strategies.engine_orders import EngineOrders
@@ -260,28 +260,20 @@ class PolicyStrategy(Strategy):
         self._tape.write(HaltRecord(ts_event, self.name, "SKIPPED", "bad_data", str(error)))
 
     def _conditions(self) -> Conditions:
-        busy: set[int] = set()
-        buys: list[float] = []
-        sells: list[float] = []
-        if entries := self.door.working_entries():
-            buys, sells = [0.0] * len(self._index), [0.0] * len(self._index)
-            for order in entries:
-                index = self._index[order.intent.instrument_id]
-                busy.add(index)
-                working = buys if order.intent.side == "BUY" else sells
-                working[index] += order.intent.quantity - order.filled
+        gate = self._gate
+        busy, working_buys, working_sells = still_to_fill(self.door.working_entries(), self._index)
         return Conditions(
-            trading_state=self._gate.state(self.name),
-            armed=self._gate.armed,
-            now_ns=self._now() if self._now is not None else self.last_ts_event,
-            reconciled=self._gate.reconciled,
-            busy=frozenset(busy),
-            unknown=frozenset(self.door.unknown.values()),
-            free_base=self._free_base,
-            working_buys=buys,
-            working_sells=sells,
-            spread_bps=self._spread_bps,
-            instrument_states=self._gate.states(self.name, self._index),
+            gate.state(self.name),
+            gate.armed,
+            self.last_ts_event if self._now is None else self._now(),
+            gate.reconciled,
+            busy,
+            frozenset(self.door.unknown.values()),
+            self._free_base,
+            working_buys,
+            working_sells,
+            self._spread_bps,
+            gate.states(self.name, self._index),
         )
 
     def contain(self, where: str, error: BaseException) -> None:

@@ -25,7 +25,7 @@ from adapters.paper.snapshot import fill_of, order_of, plain_of, restore, snapsh
 from adapters.paper.venue import PaperVenue
 
 _APPLICATION_ID = 0x41524756
-_AT_REST, _IN_USE = 1, 2
+_AT_REST, _IN_USE = 3, 4
 """Versions of the file: all is in it, or some of it may be in the log beside it."""
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION_ID};

@@ -5,10 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from bot.state_dir import SOCKET
-from ops.commands import RefusedError
+from ops.refusals import RefusedError
+from ops.state_lock import SOCKET
 from strategies.errors import TransientError
 
 _TIMEOUT_SECS = 10.0
@@ -47,6 +45,8 @@ def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
     socket = state_dir / SOCKET
     if not socket.exists():
         return None
+    import httpx  # a daemon, which asks nobody, goes without
+
     transport = httpx.HTTPTransport(uds=str(socket))
     try:
         with httpx.Client(transport=transport, timeout=_TIMEOUT_SECS, base_url="http://argonaut") as client:

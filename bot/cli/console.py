@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +57,19 @@ def print_table(table: Table) -> None:
     Console(width=None if sys.stdout.isatty() else _WIDTH_UNWATCHED).print(table)
 
 
+def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], empty: str) -> None:
+    """Print rows as a table, or say that there are none."""
+    if not rows:
+        emit_text(empty)
+        return
+    table = Table()
+    for column in columns:
+        table.add_column(column, justify="right" if isinstance(rows[0].get(column), float) else "left")
+    for row in rows:
+        table.add_row(*(_cell(column, row.get(column)) for column in columns))
+    print_table(table)
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show how far something is, on standard error, once it has taken longer than two seconds.
@@ -77,3 +91,11 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         yield advance
     finally:
         bar.stop()
+
+
+def _cell(column: str, value: Any) -> str:
+    if column == "ts_event" and isinstance(value, int):
+        return f"{datetime.fromtimestamp(value // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float):
+        return f"{value:,.8g}"
+    return "" if value is None else str(value)

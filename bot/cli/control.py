@@ -15,11 +15,12 @@ import typer
 from bot.cli.ask import get, operator_name, post
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note
 from bot.exit_codes import ExitCode
-from bot.state_dir import lock_holder, try_lock
-from ops.commands import ControlLimits, KillMode, RefusedError, check_cooled_down
+from ops.commands import ControlLimits, KillMode, check_cooled_down
 from ops.disk import LocalDisk
 from ops.kill_switch import KILL_SWITCH, is_present
 from ops.latch import LATCH, TradingLatch, as_fields
+from ops.refusals import RefusedError
+from ops.state_lock import lock_holder, try_lock
 from strategies.errors import TransientError
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState

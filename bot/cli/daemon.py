@@ -1,18 +1,19 @@
-"""``argonaut run | status | positions | orders | stop``: the daemon, and what an operator asks of it."""
+"""``argonaut run | status | positions | stop``: the daemon, and what an operator asks of it."""
 
 import asyncio
 import contextlib
 import json
 import logging
+import os
+import select
+import signal
 import sys
-import time
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from bot.cli.ask import get, post
 from bot.cli.console import (
@@ -22,12 +23,11 @@ from bot.cli.console import (
     emit_json,
     emit_text,
     note,
-    print_table,
+    print_rows,
 )
 from bot.config import HostConfig, HostKind, load_host
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
-from ops.session import read_end, read_orders
 from strategies.errors import ConfigError, TransientError
 
 _STOPPED: dict[str, Any] = {
@@ -53,6 +53,12 @@ def run(
     start: Annotated[str | None, typer.Option("--start", help="ISO date or time, UTC.")] = None,
     end: Annotated[str | None, typer.Option("--end", help="ISO date or time, UTC.")] = None,
     speed: Annotated[str | None, typer.Option("--speed", help='Replay speed, a number or "max".')] = None,
+    adopt_state: Annotated[
+        bool,
+        typer.Option(
+            "--adopt-state", help="Take over state of another machine or venue that nothing else uses."
+        ),
+    ] = False,
     as_json: JsonOption = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
@@ -67,6 +73,8 @@ def run(
     missing; 72 the engine failed; 74 the disk refused; 75 the feed gave up; 78 bad configuration, a state
     directory in use, or live not armed.
     """
+    # Its default is the end of the process: it waits until there is somebody to answer it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     overrides: dict[str, Any] = {"data.start": start, "data.end": end}
     overrides["data.catalog"] = None if catalog is None else str(catalog.resolve())
     if speed is not None:
@@ -85,12 +93,12 @@ def run(
 
         ensure_catalog(host, say)
         interrupts.check()
-    state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     _log_to(state_dir / "logs")
     where = f" --state-dir {state_dir}" if state_dir != DEFAULT_STATE_DIR else ""
     say(f"starting {config}; records, logs and the control socket lie in {state_dir}/")
     say(f"watch it from another shell: argonaut status{where} | positions | orders | stop (or Ctrl-C here)")
-    code = asyncio.run(Daemon(host, state_dir, say).run())
+    code = asyncio.run(Daemon(host, state_dir, say, adopt_state=adopt_state).run())
     if as_json:
         emit_json({"exit_code": int(code)})
     return code
@@ -132,34 +140,7 @@ def positions(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_S
         note(f"argonaut: {_STOPPED['reason']} ({state_dir})")
         return ExitCode.UNAVAILABLE
     columns = ("strategy", "instrument_id", "quantity", "average_price", "last_price", "value", "unrealised")
-    emit_json(rows) if as_json else _print_rows(rows, columns, "no positions")
-    return ExitCode.OK
-
-
-def orders(
-    show_all: Annotated[bool, typer.Option("--all", help="Closed orders too.")] = False,
-    as_json: JsonOption = False,
-    state_dir: StateDirOption = DEFAULT_STATE_DIR,
-) -> ExitCode:
-    """Show orders as they stand; works while the daemon is stopped.
-
-    Exit codes: 0 done.
-    """
-    rows = get(state_dir, f"/v1/orders?open_only={str(not show_all).lower()}")
-    if rows is None:
-        rows = read_orders(state_dir / "sessions", open_only=not show_all)
-    columns = (
-        "ts_event",
-        "strategy",
-        "instrument_id",
-        "side",
-        "quantity",
-        "kind",
-        "role",
-        "status",
-        "reason",
-    )
-    emit_json(rows) if as_json else _print_rows(rows, columns, "no orders")
+    emit_json(rows) if as_json else print_rows(rows, columns, "no positions")
     return ExitCode.OK
 
 
@@ -181,15 +162,17 @@ def stop(
     if running is None:
         emit_json(_STOPPED | {"was_running": False}) if as_json else emit_text("no daemon was running")
         return ExitCode.OK
-    post(state_dir, "/v1/stop", {"reason": reason, "flatten": flatten})
-    session_dir = state_dir / "sessions" / running["session"]
-    deadline = time.monotonic() + wait_secs
-    while (end := read_end(session_dir)) is None:
-        if time.monotonic() > deadline:
-            raise TransientError(
-                f"the daemon has not ended within {wait_secs:g} s; `argonaut status` says why"
-            )
-        time.sleep(0.05)
+    from bot.cli.records import session_end  # only here: the rest of this module has to be quick
+
+    process = os.pidfd_open(running["pid"])
+    try:
+        post(state_dir, "/v1/stop", {"reason": reason, "flatten": flatten})
+        ended, _, _ = select.select([process], [], [], wait_secs)
+    finally:
+        os.close(process)
+    if not ended:
+        raise TransientError(f"the daemon has not ended within {wait_secs:g} s; `argonaut status` says why")
+    end = session_end(state_dir, running["session"])
     if as_json:
         emit_json(_STOPPED | {"was_running": True, "end": end})
     else:
@@ -227,26 +210,6 @@ def _print_status(document: dict[str, Any]) -> None:
     if document.get("flatten", {}).get("state") in {"FLATTENING", "NOT_FLAT"}:
         lines.append(f"  flatten: {document['flatten']['state']} {document['flatten']['detail']}")
     emit_text("\n".join(lines))
-
-
-def _print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], empty: str) -> None:
-    if not rows:
-        emit_text(empty)
-        return
-    table = Table()
-    for column in columns:
-        table.add_column(column, justify="right" if isinstance(rows[0].get(column), float) else "left")
-    for row in rows:
-        table.add_row(*(_cell(column, row.get(column)) for column in columns))
-    print_table(table)
-
-
-def _cell(column: str, value: Any) -> str:
-    if column == "ts_event" and isinstance(value, int):
-        return f"{datetime.fromtimestamp(value // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
-    if isinstance(value, float):
-        return f"{value:,.8g}"
-    return "" if value is None else str(value)
 
 
 class _JsonLines(logging.Formatter):

@@ -11,11 +11,19 @@ import typer
 from bot.cli.ask import get, post
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
 from bot.exit_codes import ExitCode
-from bot.state_dir import DRILLS
-from ops.drill import PLAN, KillDrill
+from ops.disk import LocalDisk
+from ops.drill import PLAN, WHO, KillDrill
+from ops.journal import Kind
+from ops.journal.reading import newest_lines
+from ops.journal.records import decode as decode_line
 from ops.latch import LATCH, decode
+from ops.state_dir import JOURNAL
 from strategies.errors import TransientError
 from strategies.restrictions import Restriction
+
+DRILLS = "drills"
+_LINES = 10_000
+"""Newest records of the journal that are looked at; a drill sees far fewer."""
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -54,6 +62,7 @@ def kill(
         drill = KillDrill(
             lambda path, body: _answer(state_dir, path, body),
             lambda: _restrictions(state_dir),
+            lambda: _sent_since_kill(state_dir),
             monotonic=time.monotonic,
             wait=time.sleep,
             watch_secs=watch_secs,
@@ -75,6 +84,19 @@ def _answer(state_dir: Path, path: str, body: dict[str, Any] | None) -> Any:
 
 def _restrictions(state_dir: Path) -> tuple[Restriction, ...]:
     return decode((state_dir / LATCH).read_bytes())[1]
+
+
+def _sent_since_kill(state_dir: Path) -> list[str]:
+    """Orders that add risk and left after the drill's kill, in the order of the journal."""
+    kinds = (Kind.CONTROL, Kind.SUBMIT)
+    lines = newest_lines(LocalDisk(), state_dir / JOURNAL, lambda line: line.kind in kinds, _LINES)
+    sent: list[str] = []
+    for body in (decode_line(line.content).body for line in lines):
+        if body.get("command") == "kill" and body["who"] == WHO:
+            sent.clear()
+        elif body.get("role") == "OPEN":
+            sent.append(body["client_order_id"])
+    return sent
 
 
 def _file(state_dir: Path, started_at: datetime, evidence: dict[str, Any]) -> Path:

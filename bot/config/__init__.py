@@ -9,6 +9,8 @@ and nothing is read from the environment; secrets never enter a configuration.
 from bot.config.host import (
     AccountConfig,
     AccountType,
+    AlertsConfig,
+    ApiConfig,
     DaemonConfig,
     DataConfig,
     ExecutionConfig,
@@ -27,6 +29,8 @@ from bot.config.loading import HostConfig, LoadedStrategy, load_host, load_strat
 __all__ = [
     "AccountConfig",
     "AccountType",
+    "AlertsConfig",
+    "ApiConfig",
     "DaemonConfig",
     "DataConfig",
     "ExecutionConfig",

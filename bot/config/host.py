@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -200,6 +201,47 @@ class GuardianConfig(Section):
     """How long the trading loop may stand still before no risk is added."""
 
 
+class ApiConfig(Section):
+    """The read-only HTTP interface: health and metrics. Not part of the hash that pins the run."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    """A loopback address; others come through a proxy that you run."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8050
+    """0 takes any that is free; ``argonaut status`` says which."""
+
+    @field_validator("host")
+    @classmethod
+    def _is_loopback(cls, host: str) -> str:
+        try:
+            address = ip_address(host)
+        except ValueError:
+            raise ValueError('not an address such as "127.0.0.1" or "::1"') from None
+        if not address.is_loopback:
+            raise ValueError(
+                "not a loopback address; this interface is neither encrypted nor behind a password, put a "
+                "proxy that is before it"
+            )
+        return host
+
+
+class AlertsConfig(Section):
+    """Messages to people. Where they go is a secret, and so in no configuration: docs/ALERTS.md. Not part of
+    the hash that pins the run.
+    """
+
+    hosts: tuple[str, ...] = ()
+    """Hosts that ``json`` and ``mailto`` addresses may name."""
+    quiet_secs: Positive = 300.0
+    """For so long the same cause is not sent again."""
+    most_per_minute: Annotated[int, Field(ge=1, le=60)] = 6
+    """Messages; what exceeds them goes together in the next."""
+    anchor_hours: Positive = 24.0
+    """How often the head of the journal is sent."""
+    daily_summary: bool = True
+    """Whether each day, UTC, ends with a message."""
+
+
 class LiveConfig(Section):
     """Live only: which venue's client, and whether orders may leave at all."""
 
@@ -229,6 +271,8 @@ class HostSettings(Section):
     daemon: DaemonConfig = DaemonConfig()
     journal: JournalConfig = JournalConfig()
     guardian: GuardianConfig = GuardianConfig()
+    api: ApiConfig = ApiConfig()
+    alerts: AlertsConfig = AlertsConfig()
     live: LiveConfig = LiveConfig()
 
     @model_validator(mode="after")

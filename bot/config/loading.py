@@ -38,7 +38,8 @@ class HostConfig:
     strategies: tuple[LoadedStrategy, ...]
     """In the order in which they are called."""
     sha256: str
-    """Pins the run: hash over host and strategies with all defaults in place, less where files lie."""
+    """Pins the run: hash over host and strategies with all defaults in place, less where files lie and who
+    is served."""
 
     @property
     def catalog_path(self) -> Path:
@@ -46,9 +47,11 @@ class HostConfig:
         return _beside(self.path, self.settings.data.catalog)
 
     def document(self) -> Document:
-        """What the hash is of, plus where files lie."""
+        """What the hash is of, plus where files lie and who is served."""
         pinned = _pinned(self.settings, self.strategies)
         pinned["host"]["data"]["catalog"] = self.settings.data.catalog
+        for unpinned in ("api", "alerts"):
+            pinned["host"][unpinned] = getattr(self.settings, unpinned).model_dump(mode="json")
         return pinned
 
 
@@ -105,7 +108,9 @@ def canonical_json(document: object) -> bytes:
 
 
 def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Document:
-    host = settings.model_dump(mode="json", exclude={"strategies": True, "data": {"catalog"}})
+    host = settings.model_dump(
+        mode="json", exclude={"strategies": True, "api": True, "alerts": True, "data": {"catalog"}}
+    )
     return {"host": host, "strategies": [one.config.model_dump(mode="json") for one in strategies]}
 
 

@@ -7,11 +7,12 @@ refused, and every command that changes something needs a reason.
 
 from typing import Annotated, Any, Protocol
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
-from ops.commands import KillMode, RefusedError
+from ops.commands import KillMode
+from ops.refusals import RefusedError
 from strategies.errors import SafetyError
 from strategies.restrictions import EVERYTHING, Scope, ScopeKind
 
@@ -25,8 +26,11 @@ class Operator(Protocol):
     def positions(self) -> list[dict[str, Any]]:
         """What each strategy holds."""
 
-    def orders(self, *, open_only: bool) -> list[dict[str, Any]]:
-        """Orders as they stand."""
+    def open_orders(self) -> list[dict[str, Any]]:
+        """Orders that are not done."""
+
+    def reconcile(self, *, accept: bool, who: str, reason: str) -> dict[str, Any]:
+        """Compare our books with the venue's."""
 
     def request_stop(self, reason: str, *, flatten: bool | None) -> None:
         """Begin an orderly stop."""
@@ -93,6 +97,13 @@ class StrategyRequest(_Command):
     strategy: str = Field(min_length=1)
 
 
+class ReconcileRequest(_Command):
+    """Body of a comparison of books."""
+
+    accept: bool = False
+    """Take what the account holds beside ours as somebody else's from now on."""
+
+
 class FlattenRequest(_Command):
     """Body of a flatten: a kill that closes positions, of one strategy or of all."""
 
@@ -131,8 +142,8 @@ def _add_questions(app: FastAPI, operator: Operator) -> None:
         return operator.positions()
 
     @app.get("/v1/orders")
-    async def orders(*, open_only: bool = Query(default=True)) -> list[dict[str, Any]]:
-        return operator.orders(open_only=open_only)
+    async def orders() -> list[dict[str, Any]]:
+        return operator.open_orders()
 
 
 def _add_commands(app: FastAPI, operator: Operator) -> None:
@@ -153,6 +164,10 @@ def _add_commands(app: FastAPI, operator: Operator) -> None:
     @app.post("/v1/resume")
     async def resume(request: ResumeRequest) -> dict[str, Any]:
         return operator.resume(request.scope, who=request.who, reason=request.reason)
+
+    @app.post("/v1/reconcile")
+    async def reconcile(request: ReconcileRequest) -> dict[str, Any]:
+        return operator.reconcile(accept=request.accept, who=request.who, reason=request.reason)
 
     @app.post("/v1/pause")
     async def pause(request: StrategyRequest) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An index of the journal for questions: orders, executions, decisions, commands.
+"""An index of the journal for questions: orders, executions, decisions, verdicts, equity, commands.
 
 Flow: journal → **index** → operator.
 
@@ -18,7 +18,7 @@ from ops.journal.reading import BrokenChainError, Position, StoredLine, read_on
 from ops.journal.records import GENESIS, Kind, Record, decode, encode_body, stored_hash
 from ops.journal.segments import segment_path
 
-_VERSION = 1
+_VERSION = 2
 _PATIENCE_SECS = 5.0
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _START = Position(1, 0, 0, GENESIS)
@@ -43,6 +43,16 @@ CREATE TABLE fills (
 );
 CREATE INDEX fills_by_order ON fills (client_order_id);
 CREATE INDEX fills_by_strategy ON fills (strategy, ts_event);
+CREATE TABLE verdicts (
+    seq INTEGER PRIMARY KEY, ts_ns INTEGER, ts_event INTEGER, strategy TEXT, instrument_id TEXT,
+    requested REAL, approved REAL, reason TEXT, "limit" REAL, value REAL
+);
+CREATE INDEX verdicts_by_strategy ON verdicts (strategy, ts_event);
+CREATE TABLE equity (
+    seq INTEGER PRIMARY KEY, ts_ns INTEGER, ts_event INTEGER, strategy TEXT, equity REAL, cash REAL,
+    gross_exposure REAL, net_exposure REAL, realised REAL, unrealised REAL, fees REAL, drawdown REAL
+);
+CREATE INDEX equity_by_strategy ON equity (strategy, ts_event);
 CREATE TABLE commands (
     seq INTEGER PRIMARY KEY, ts_ns INTEGER, kind TEXT, command TEXT, scope TEXT, who TEXT, reason TEXT,
     body TEXT
@@ -72,6 +82,16 @@ _PUT_FILL = """
     VALUES (:instrument_id, :trade_id, :seq, :ts_ns, :ts_event, :strategy, :client_order_id, :side, :quantity,
             :price, :fee, :liquidity)
 """
+_PUT_VERDICT = """
+    INSERT INTO verdicts
+    VALUES (:seq, :ts_ns, :ts_event, :strategy, :instrument_id, :requested, :approved, :reason, :limit,
+            :value)
+"""
+_PUT_EQUITY = """
+    INSERT INTO equity
+    VALUES (:seq, :ts_ns, :ts_event, :strategy, :equity, :cash, :gross_exposure, :net_exposure, :realised,
+            :unrealised, :fees, :drawdown)
+"""
 _ORDERS = """
     SELECT orders.*, COALESCE((SELECT SUM(quantity) FROM fills
         WHERE fills.client_order_id = orders.client_order_id), 0.0) AS filled_quantity
@@ -87,13 +107,14 @@ class JournalIndex:
 
     Args:
         path: The SQLite file; made where there is none, thrown away where it is damaged or another version's.
+            None keeps the index in memory.
         folder: The journal.
 
     Raises:
         sqlite3.Error: If the file cannot be used though it is not damaged, for example on a full disk.
     """
 
-    def __init__(self, disk: Disk, folder: Path, path: Path) -> None:
+    def __init__(self, disk: Disk, folder: Path, path: Path | None) -> None:
         self._disk = disk
         self._folder = folder
         self._path = path
@@ -124,7 +145,7 @@ class JournalIndex:
     def orders(
         self, *, strategy: str | None = None, open_only: bool = False, limit: int = 1_000
     ) -> list[dict[str, Any]]:
-        """Orders as they stand, newest first, with what was filled."""
+        """Orders as they stand, newest first, with what was filled; a negative limit is none."""
         return self._rows(_ORDERS, strategy=strategy, open_only=open_only, limit=limit)
 
     def fills(
@@ -143,14 +164,19 @@ class JournalIndex:
         self, *, strategy: str | None = None, since_ns: int = 0, until_ns: int = 2**63 - 1, limit: int = 1_000
     ) -> list[dict[str, Any]]:
         """Decisions on bars that closed in a span of market time, both ends included, newest first."""
-        return self._rows(
-            """SELECT * FROM decisions WHERE strategy = COALESCE(:strategy, strategy)
-               AND ts_event BETWEEN :since_ns AND :until_ns ORDER BY seq DESC LIMIT :limit""",
-            strategy=strategy,
-            since_ns=since_ns,
-            until_ns=until_ns,
-            limit=limit,
-        )
+        return self._span("decisions", strategy, since_ns, until_ns, limit)
+
+    def verdicts(
+        self, *, strategy: str | None = None, since_ns: int = 0, until_ns: int = 2**63 - 1, limit: int = 1_000
+    ) -> list[dict[str, Any]]:
+        """What the guardrails said in a span of market time, both ends included, newest first."""
+        return self._span("verdicts", strategy, since_ns, until_ns, limit)
+
+    def equity(
+        self, *, strategy: str | None = None, since_ns: int = 0, until_ns: int = 2**63 - 1, limit: int = 1_000
+    ) -> list[dict[str, Any]]:
+        """Books marked at bars that closed in a span of market time, both ends included, newest first."""
+        return self._span("equity", strategy, since_ns, until_ns, limit)
 
     def commands(self, *, since_ns: int = 0, limit: int = 1_000) -> list[dict[str, Any]]:
         """Commands and changes of the latch at or after a wall-clock time, newest first."""
@@ -167,6 +193,13 @@ class JournalIndex:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _span(
+        self, table: str, strategy: str | None, since_ns: int, until_ns: int, limit: int
+    ) -> list[dict[str, Any]]:
+        where = "WHERE strategy = COALESCE(:strategy, strategy) AND ts_event BETWEEN :since_ns AND :until_ns"
+        query = f"SELECT * FROM {table} {where} ORDER BY seq DESC LIMIT :limit"  # noqa: S608 - a table of ours
+        return self._rows(query, strategy=strategy, since_ns=since_ns, until_ns=until_ns, limit=limit)
 
     def _rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
         cursor = self._connection.execute(query, parameters)
@@ -216,13 +249,14 @@ class JournalIndex:
     def _discard(self) -> None:
         with contextlib.suppress(AttributeError, sqlite3.Error):
             self._connection.close()
-        for suffix in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        if self._path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
         self._connection = _connect(self._path)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_PATIENCE_SECS, isolation_level=None)
+def _connect(path: Path | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(path or ":memory:", timeout=_PATIENCE_SECS, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # what a crash takes is read from the journal again
@@ -277,6 +311,16 @@ def _take_fill(connection: sqlite3.Connection, record: Record) -> None:
     connection.execute(_PUT_FILL, _row(record, record.body, _FILL_KEYS))
 
 
+def _take_verdict(connection: sqlite3.Connection, record: Record) -> None:
+    connection.execute(_PUT_VERDICT, _row(record, record.body, _VERDICT_KEYS))
+
+
+def _take_state(connection: sqlite3.Connection, record: Record) -> None:
+    reading = record.body.get("equity")
+    if reading is not None:
+        connection.execute(_PUT_EQUITY, _row(record, reading, _EQUITY_KEYS))
+
+
 def _take_command(connection: sqlite3.Connection, record: Record) -> None:
     row = _row(record, record.body, ("command", "scope", "who", "reason"))
     connection.execute(
@@ -292,8 +336,17 @@ _FILL_KEYS = (
     "instrument_id", "trade_id", "ts_event", "strategy", "client_order_id", "side", "quantity", "price",
     "fee", "liquidity",
 )  # fmt: skip
+_VERDICT_KEYS = (
+    "ts_event", "strategy", "instrument_id", "requested", "approved", "reason", "limit", "value",
+)  # fmt: skip
+_EQUITY_KEYS = (
+    "ts_event", "strategy", "equity", "cash", "gross_exposure", "net_exposure", "realised", "unrealised",
+    "fees", "drawdown",
+)  # fmt: skip
 _TAKES: Mapping[Kind, Callable[[sqlite3.Connection, Record], None]] = {
     Kind.DECISION: _take_decision,
+    Kind.VERDICT: _take_verdict,
+    Kind.STATE: _take_state,
     Kind.INTENT: _take_intents,
     Kind.SUBMIT: _take_outcome,
     Kind.OUTCOME: _take_outcome,

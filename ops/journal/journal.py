@@ -44,6 +44,10 @@ class Journal:
         """The first refusal of the disk; from then on nothing is recorded and nothing may add risk."""
         self.anchor_faults = 0
         """Anchors that could not be published."""
+        self.counts = dict.fromkeys(Kind, 0)
+        """Records taken since it was opened."""
+        self.checkpoint_ns = 0
+        """When the newest checkpoint was made, UTC nanoseconds."""
         self.durable_seq = recovered.chain.seq
         """Number of the last record that is on the disk."""
         self.recovered = recovered
@@ -58,7 +62,6 @@ class Journal:
         self._segment = recovered.next_segment
         self._segment_size = 0
         self._checkpoint_seq = 0
-        self._checkpoint_ns = 0
         self._is_closed = False
 
     @classmethod
@@ -176,12 +179,14 @@ class Journal:
         if self._segment_size + len(text) + LINE_OVERHEAD_BYTES > self._segments.segment_bytes:
             self._segment, self._segment_size = self._segment + 1, 0
             self._put_checkpoint(ts_ns)
+        self.counts[kind] += 1
         return self._queue(self._chain.extend(kind, text, ts_ns))
 
     def _put_checkpoint(self, ts_ns: int) -> None:
         body = encode_body(checkpoint_body(self._chain, self._key))
         ticket = self._queue(self._chain.extend(Kind.CHECKPOINT, body, ts_ns))
-        self._checkpoint_seq, self._checkpoint_ns = ticket.seq, ts_ns
+        self.counts[Kind.CHECKPOINT] += 1
+        self._checkpoint_seq, self.checkpoint_ns = ticket.seq, ts_ns
         if self._anchors:
             head = self.head
             # Only what is durable may be anchored: a head that a crash took back would look like a cut.
@@ -196,7 +201,7 @@ class Journal:
 
     def _is_checkpoint_due(self, ts_ns: int) -> bool:
         records = self._chain.seq - self._checkpoint_seq
-        return records >= EVERY_RECORDS or (records > 0 and ts_ns - self._checkpoint_ns >= EVERY_NS)
+        return records >= EVERY_RECORDS or (records > 0 and ts_ns - self.checkpoint_ns >= EVERY_NS)
 
     def _publish(self, ticket: Ticket, head: str, ts_ns: int) -> None:
         for anchor in self._anchors if ticket.is_durable else ():

@@ -32,11 +32,13 @@ class CompactRange:
 
     def add_all(self, leaves: Iterable[bytes]) -> None:
         """Add the hashes of the next leaves."""
-        sha256, peaks, size = hashlib.sha256, self._peaks, self.size
+        start, peaks, size = hashlib.sha256(b"\1"), self._peaks, self.size
         for leaf in leaves:
             node, rest = leaf, size
             while rest & 1:
-                node = sha256(b"\1" + peaks.pop() + node).digest()
+                state = start.copy()
+                state.update(peaks.pop() + node)
+                node = state.digest()
                 rest >>= 1
             peaks.append(node)
             size += 1

@@ -66,7 +66,9 @@ def cap_weights(weights: list[float], action_map: ActionMap, config: AllocationC
     if action_map is ActionMap.WEIGHTS:
         return capped
     limit = config.invest_max if action_map is ActionMap.SIMPLEX_CASH else config.gross_leverage_cap
-    gross = math.fsum([abs(weight) for weight in capped if not math.isnan(weight)])
+    gross = math.fsum(map(abs, capped))
+    if math.isnan(gross):
+        gross = math.fsum([abs(weight) for weight in capped if not math.isnan(weight)])
     if gross <= limit:
         return capped
     return [weight * (limit / gross) for weight in capped]

@@ -31,8 +31,8 @@ def limit_turnover(
     eps = config.rebalance_eps
     turnover = 0.0
     weights = []
-    for want, have in zip(wanted, current, strict=True):
-        change = abs(want - have)
+    for index, want in enumerate(wanted):
+        change = abs(want - current[index])
         if change > 0.0 and (change >= eps or want == 0.0):
             turnover += change
             weights.append(want)

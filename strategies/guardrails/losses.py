@@ -144,6 +144,11 @@ class StateLosses:
         return self._latches.get(state)
 
     @property
+    def profits(self) -> Mapping[int, float]:
+        """Change of equity so far by state, quote currency."""
+        return self._pnl
+
+    @property
     def latched(self) -> frozenset[int]:
         """States in which no position is opened any more."""
         return frozenset(state for state, latch in self._latches.items() if latch.latched)

@@ -56,11 +56,12 @@ class ReturnMoments:
         self._forgotten *= self._decay
         gain = (1.0 - self._decay) / (1.0 - self._forgotten)
         if self._few is not None:
-            products = [factor * value for factor in (1.0, *returns) for value in returns]
-            self._few = [
-                moment + (product - moment) * gain
-                for moment, product in zip(self._few, products, strict=True)
-            ]
+            moments, at = self._few, 0
+            for factor in (1.0, *returns):
+                for value in returns:
+                    moment = moments[at]
+                    moments[at] = moment + (factor * value - moment) * gain
+                    at += 1
             return
         change = self._change
         self._factors[1:, 0] = returns

@@ -88,7 +88,8 @@ class Sizer:
             self._closes = new
             return
         returns = [0.0] * len(new)
-        for index, (close, before) in enumerate(zip(new, last, strict=True)):
+        for index, close in enumerate(closes):
+            before = last[index]
             if not 0.0 < close < math.inf:
                 new[index] = before
             elif before > 0.0:
@@ -123,7 +124,7 @@ class Sizer:
             self._reasons.append(SizingReason.NO_EQUITY)
             return [0.0 if weight == 0.0 else math.nan for weight in weights]
         current = context.weights
-        whole = [have if math.isnan(want) else want for want, have in zip(weights, current, strict=True)]
+        whole = [current[index] if math.isnan(want) else want for index, want in enumerate(weights)]
         for rule in self._portfolio_rules:
             factor = rule.factor(whole, context)
             if isinstance(factor, SizingReason):

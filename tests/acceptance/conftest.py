@@ -1,5 +1,5 @@
 """Markets that the whole bot is run on."""
 
-from tests.support.markets import market, torn_market
+from tests.support.markets import long_market, market, torn_market
 
-__all__ = ["market", "torn_market"]
+__all__ = ["long_market", "market", "torn_market"]

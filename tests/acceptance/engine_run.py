@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from adapters.playback import STRETCH_ROWS
 from bot.backtest import run_engine
 from bot.cli.app import main as run_command
 from bot.config import load_host
-from ops.session import SessionRecorder
+from ops.journal.records import encode_body
 from strategies.observation import Observation
 from strategies.policies import Action, Policy
 from strategies.tape import MemoryTape, records_sha256
@@ -55,13 +56,21 @@ def plant_failure(kind: str, healthy_calls: int) -> None:
     setattr(bot.assembly, "make_policy", make)  # noqa: B010 - a fault, planted where no door is
 
 
-def records(tape: MemoryTape, session_dir: Path) -> None:
-    """Write the tape as the daemon writes its own."""
-    recorder = SessionRecorder(session_dir.parent, session_dir.name, {})
-    for kind in (tape.decisions, tape.verdicts, tape.orders, tape.fills, tape.equity, tape.halts):
-        for record in kind:
-            recorder.write(record)
-    recorder.close()
+def write_records(tape: MemoryTape, path: Path) -> None:
+    """Write the tape in the form in which a journal holds its records."""
+    kinds: dict[str, Sequence[Any]] = {
+        "decision": tape.decisions,
+        "verdict": tape.verdicts,
+        "order": tape.orders,
+        "fill": tape.fills,
+        "equity": tape.equity,
+        "halt": tape.halts,
+    }
+    rows = {
+        name: [json.loads(encode_body(record._asdict())) for record in records]
+        for name, records in kinds.items()
+    }
+    path.write_text(json.dumps(rows))
 
 
 def main(plan: dict[str, Any]) -> dict[str, Any]:
@@ -80,8 +89,8 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
         lambda done, _: stretches.append(done),
         stretch_rows=plan.get("stretch_rows", STRETCH_ROWS),
     )
-    if "session" in plan:
-        records(run.tape, Path(plan["session"]))
+    if "records" in plan:
+        write_records(run.tape, Path(plan["records"]))
     return {
         "stretches": len(stretches),
         "decisions_sha256": records_sha256(run.tape.decisions),

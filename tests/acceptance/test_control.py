@@ -11,9 +11,9 @@ import pytest
 
 from bot.exit_codes import ExitCode
 from ops.latch import LATCH, decode
-from ops.session import list_sessions, read_records
 from tests.support.bots import write_bot
 from tests.support.command import DaemonProcess
+from tests.support.journals import recorded
 
 BRISK = 1_800
 """Market seconds a second."""
@@ -21,10 +21,10 @@ OPENS = ("OPEN",)
 
 
 @pytest.fixture
-def host(market: Path, tmp_path: Path) -> Path:
+def host(long_market: Path, tmp_path: Path) -> Path:
     return write_bot(
         tmp_path,
-        market,
+        long_market,
         ("wanderer", "holder"),
         kind="paper",
         more="\n[guardian]\nresume_cooldown_secs = 0.0\n",
@@ -45,25 +45,21 @@ def status(daemon: DaemonProcess) -> dict[str, Any]:
     return document
 
 
-def records(state_dir: Path, kind: str) -> list[dict[str, Any]]:
-    return list(read_records(list_sessions(state_dir / "sessions")[-1], kind))
-
-
 def submitted(state_dir: Path, roles: tuple[str, ...]) -> list[str]:
     return [
         order["client_order_id"]
-        for order in records(state_dir, "order")
+        for order in recorded(state_dir, "order")
         if order["status"] == "SUBMITTED" and order["role"] in roles
     ]
 
 
 def decisions(state_dir: Path) -> int:
-    return len(records(state_dir, "decision"))
+    return len(recorded(state_dir, "decision"))
 
 
 def held(state_dir: Path, strategy: str) -> dict[str, float]:
     positions = defaultdict[str, float](float)
-    for fill in records(state_dir, "fill"):
+    for fill in recorded(state_dir, "fill"):
         if fill["strategy"] == strategy:
             signed = fill["quantity"] if fill["side"] == "BUY" else -fill["quantity"]
             positions[fill["instrument_id"]] += signed
@@ -75,7 +71,7 @@ def test_kill_by_command_stops_new_risk_survives_kill_9_and_is_resumed_by_comman
 ) -> None:
     state_dir = daemon.state_dir
     answer = daemon.ask("kill", "--reason", "a test", "--json")
-    daemon.ask("orders")  # which writes down what was sent before the kill
+    daemon.until(lambda: bool(recorded(state_dir, "command")))  # and with it all that was sent before
     sent, decided = submitted(state_dir, OPENS), decisions(state_dir)
     daemon.until(lambda: decisions(state_dir) > decided + 40)
 
@@ -145,21 +141,22 @@ def test_kill_of_an_instrument_holds_it_back_for_every_strategy(daemon: DaemonPr
     state_dir = daemon.state_dir
     scope = "instrument:BETAUSDT.DEMO"
     daemon.ask("kill", "--scope", scope, "--reason", "a test")
-    daemon.ask("orders")  # which writes down what was sent before the kill
-    before = {one["client_order_id"] for one in records(state_dir, "order")}
+    daemon.until(lambda: bool(recorded(state_dir, "command")))  # and with it all that was sent before
+    before = {one["client_order_id"] for one in recorded(state_dir, "order")}
 
     def opened_since() -> set[str]:
         return {
             order["instrument_id"]
-            for order in records(state_dir, "order")
+            for order in recorded(state_dir, "order")
             if order["role"] == "OPEN" and order["client_order_id"] not in before
         }
 
-    daemon.until(lambda: "ALPHAUSDT.DEMO" in opened_since())
+    def reasons() -> set[str]:
+        return {one["reason"] for one in recorded(state_dir, "verdict") if one["instrument_id"] in scope}
+
+    daemon.until(lambda: "ALPHAUSDT.DEMO" in opened_since() and "halted" in reasons())
 
     assert "BETAUSDT.DEMO" not in opened_since()
-    reasons = {one["reason"] for one in records(state_dir, "verdict") if one["instrument_id"] in scope}
-    assert "halted" in reasons
 
 
 def test_kills_that_come_while_a_flatten_runs_and_a_stop_behind_them_end_flat(
@@ -204,7 +201,7 @@ def test_drill_rehearses_a_kill_and_leaves_the_daemon_trading(daemon: DaemonProc
 
 
 def test_stop_leaves_no_restriction_behind(daemon: DaemonProcess) -> None:
-    assert daemon.ask("stop").code == 0
+    daemon.stop()
     daemon.wait(5.0)
 
     latch = daemon.state_dir / LATCH

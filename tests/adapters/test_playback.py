@@ -80,6 +80,16 @@ def test_playback_cuts_all_series_at_one_instant(
         assert max(stamps) == one.end_ns
 
 
+def test_playback_stretch_is_whole_where_every_series_has_every_close(full: Catalog) -> None:
+    alike, _, _ = play(full, start=close_ns(56), end=close_ns(59))
+    gap, _, _ = play(full, start=close_ns(56), end=close_ns(61))
+    late, _, _ = play(full, start=close_ns(40), end=close_ns(52))
+    alone, _, _ = play(full, (BETA,))
+
+    assert [one.is_whole for one in alike + alone] == [True, True]
+    assert [one.is_whole for one in gap + late] == [False, False]
+
+
 def test_playback_holds_no_more_than_a_stretch_of_each_series(
     monkeypatch: pytest.MonkeyPatch, full: Catalog
 ) -> None:

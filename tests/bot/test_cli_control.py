@@ -8,11 +8,11 @@ import pytest
 
 from bot.cli.app import main
 from bot.exit_codes import ExitCode
-from bot.state_dir import try_lock
 from ops.disk import LocalDisk
 from ops.guardian import GuardianLimits
 from ops.kill_switch import KILL_SWITCH
 from ops.latch import LATCH, TradingLatch, decode, encode
+from ops.state_lock import try_lock
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
 from strategies.restrictions import EVERYTHING, Origin, Restriction

@@ -36,10 +36,14 @@ def live(host: Path, state_dir: Path, *, remember: bool = True, kill_after_fills
     return None if kill_after_fills else json.loads(done.stdout)
 
 
+def write(market: Path, directory: Path, *strategies: str) -> Path:
+    directory.mkdir()
+    return write_bot(directory, market, strategies, kind="paper", end="2024-01-01T08:00")
+
+
 @pytest.fixture
 def host(market: Path, tmp_path: Path) -> Path:
-    strategies = ("wanderer", "breakout", "holder")
-    return write_bot(tmp_path, market, strategies, kind="paper", end="2024-01-01T08:00")
+    return write(market, tmp_path / "host", "wanderer", "breakout", "holder")
 
 
 def test_bot_on_a_venue_that_remembers_trades_as_on_one_that_forgets(host: Path, tmp_path: Path) -> None:
@@ -52,11 +56,13 @@ def test_bot_on_a_venue_that_remembers_trades_as_on_one_that_forgets(host: Path,
 
 
 def test_bot_after_a_kill_goes_on_where_the_venue_stands_with_what_each_strategy_had(
-    host: Path, tmp_path: Path
+    host: Path, market: Path, tmp_path: Path
 ) -> None:
     whole = live(host, tmp_path / "one")
     live(host, tmp_path / "two", kill_after_fills=60)
-    after = live(host, tmp_path / "two")
+    # What a strategy holds is its own, wherever the configuration names it.
+    reordered = write(market, tmp_path / "reordered", "holder", "wanderer", "breakout")
+    after = live(reordered, tmp_path / "two")
 
     before = [fill for fill in after["fills"] if fill[3] <= after["resume_ns"]]
     assert len(before) >= 60

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from ops.commands import KillMode, RefusedError
+from ops.commands import KillMode
 from ops.latch import decode
+from ops.refusals import RefusedError
 from strategies.errors import SafetyError
 from strategies.guardrails import TradingState
 from strategies.restrictions import EVERYTHING, Origin, Restriction, Scope

@@ -6,8 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ops.commands import KillMode, RefusedError
+from ops.commands import KillMode
 from ops.latch import decode
+from ops.refusals import RefusedError
 from strategies.errors import SafetyError
 from strategies.guardrails import TradingState
 from strategies.restrictions import Origin, Restriction, Scope

@@ -18,6 +18,7 @@ class FakeDaemon:
         self.decisions = 5
         self.orders = {"AR1": "OPEN", "AR2": "STOP"}
         self.open = {"AR1", "AR2"}
+        self.sent: list[str] = []
         self.now = 0.0
         self.asked: list[str] = []
 
@@ -25,9 +26,8 @@ class FakeDaemon:
         self.asked.append(path)
         if path == "/v1/status":
             return self._status()
-        if path.startswith("/v1/orders"):
-            some = self.open if "open_only=true" in path else self.orders
-            return [{"client_order_id": one, "role": self.orders[one]} for one in some]
+        if path == "/v1/orders":
+            return [{"client_order_id": one, "role": self.orders[one]} for one in self.open]
         if path == "/v1/kill":
             return self._kill()
         assert (path, bool(body)) == ("/v1/resume", True)
@@ -48,7 +48,6 @@ class FakeDaemon:
         }
 
     def _kill(self) -> dict[str, Any]:
-        self.orders["AR9"] = "OPEN"  # sent just before the kill came
         self.restrictions.append(Restriction(EVERYTHING, TradingState.HALTED, "drill", "drill", 1))
         return {
             "durable": self.fault != "not durable",
@@ -67,12 +66,16 @@ class FakeDaemon:
         if self.fault != "no decision":
             self.decisions += 1
         if self.fault == "sends on":
-            self.orders["AR3"] = "OPEN"
-        self.orders["AR4"] = "REDUCE"
+            self.sent.append("AR3")
 
     def drill(self) -> list[tuple[str, bool]]:
         steps = KillDrill(
-            self.ask, self.latch, monotonic=lambda: self.now, wait=self.wait, watch_secs=1.0
+            self.ask,
+            self.latch,
+            lambda: self.sent,
+            monotonic=lambda: self.now,
+            wait=self.wait,
+            watch_secs=1.0,
         ).run()
         return [(step.name, step.passed) for step in steps]
 
@@ -118,6 +121,6 @@ def test_drill_step_that_breaks_has_failed() -> None:
     def broken() -> list[Restriction]:
         raise OSError("no such file")
 
-    steps = KillDrill(daemon.ask, broken, monotonic=lambda: 0.0, wait=daemon.wait, watch_secs=1.0).run()
+    steps = KillDrill(daemon.ask, broken, list, monotonic=lambda: 0.0, wait=daemon.wait, watch_secs=1.0).run()
 
     assert (steps[-1].name, steps[-1].passed, steps[-1].detail) == ("latch", False, "OSError: no such file")

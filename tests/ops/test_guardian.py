@@ -189,7 +189,7 @@ def test_guardian_warns_of_a_short_stall_and_restricts_on_a_long_one(
     ("field", "cause", "state"),
     [
         ("journal_fault", "journal", HALTED),
-        ("unreconciled", "unreconciled", REDUCING),
+        ("unreconciled", "unreconciled", HALTED),
         ("dead_man_fault", "dead_man_switch", REDUCING),
     ],
 )

@@ -70,12 +70,16 @@ def test_record_is_written_as_what_it_is_with_all_its_fields_and_the_wall_clock(
     assert pages.taken == [(kind, record._asdict(), NOW)]
 
 
-def test_reading_of_equity_is_left_out() -> None:
+def test_reading_of_equity_waits_for_the_state_and_is_given_once() -> None:
     pages = Pages()
+    tape = JournalTape(pages, lambda: NOW)
 
-    JournalTape(pages, lambda: NOW).write(EQUITY)
+    tape.write(EQUITY)
+    taken = [tape.take_equity(EQUITY.strategy), tape.take_equity(EQUITY.strategy)]
 
     assert pages.taken == []
+    assert taken == [EQUITY, None]
+    assert tape.counts["equity"] == 1
 
 
 def test_record_is_read_back_to_the_bit_and_what_is_no_number_as_null() -> None:

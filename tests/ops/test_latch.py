@@ -187,10 +187,12 @@ def test_latch_adopts_what_another_record_knows_and_keeps_the_stricter() -> None
     latch, gate, _ = make(disk)
     latch.hold(KILL._replace(state=REDUCING, reason="ours"))
 
-    latch.adopt([KILL, LOSS])
+    latch.adopt(7, [KILL, LOSS])
 
     assert (gate.state(), gate.reason(), gate.state("one")) == (HALTED, KILL.reason, HALTED)
-    assert make(disk)[0].restrictions == (KILL, LOSS)
+    again = make(disk)[0]
+    assert again.restrictions == (KILL, LOSS)
+    assert again.serial > 7, "a later change of ours is later for the record, too"
 
 
 def test_latch_record_that_cannot_be_taken_stands_in_nobodys_way() -> None:

@@ -13,7 +13,7 @@ from ops.journal.segments import segment_path
 from ops.recall import Recall, StrategyMemory, restore
 from strategies.errors import SafetyError
 from tests.support.memory_disk import MemoryDisk
-from tests.support.recovery import ALPHA, BETA, MINUTE, NAMES, START, Bench, likeness, recalled
+from tests.support.recovery import ALPHA, BETA, CAPITAL, MINUTE, NAMES, START, Bench, likeness, recalled
 
 QUIET = (100.0, 50.0)
 DAY_NS = 86_400 * 10**9
@@ -382,6 +382,44 @@ def test_strategy_that_no_longer_runs_is_named_with_what_it_holds_and_has_open()
     assert recall.strategies.keys() == {"one"}
 
 
+def test_cash_of_a_strategy_that_is_gone_is_known_only_once_nothing_can_happen_to_it_any_more() -> None:
+    bench = bench_with_orders()
+    first, second = bench.strategy.door.working()
+    bench.fill(first, first.intent.quantity, 100.0, fee=0.5)
+    bench.strategy.door.ended(second.intent.client_order_id, bench.now_ns, "CANCELED")
+    bench.bar(QUIET)
+    holding = crash(bench, name="another").strategies["one"]
+    bench = bench_with_orders()
+    order, other = bench.strategy.door.working()
+    for one in (order, other):
+        bench.strategy.door.ended(one.intent.client_order_id, bench.now_ns, "CANCELED")
+    bench.bar(QUIET)
+    flat = crash(bench, name="another").strategies["one"]
+
+    assert holding.cash_left() is None
+    assert flat.cash_left() == CAPITAL
+    assert StrategyMemory().cash_left() is None
+
+
+@pytest.mark.parametrize(
+    ("held", "side", "cash", "expected"),
+    [(1.0, "SELL", 900.0, 900.0 + 110.0 - 2.0), (-1.0, "BUY", 1_100.0, 1_100.0 - 110.0 - 2.0)],
+)
+def test_cash_of_a_strategy_that_was_flattened_after_its_last_bar_counts_what_that_brought(
+    held: float, side: str, cash: float, expected: float
+) -> None:
+    state = {"instruments": ["A.X"], "ledger": {"positions": [held], "cash": cash}}
+    parts = [
+        {"instrument_id": "A.X", "side": side, "quantity": 0.25, "price": 110.0, "fee": 0.5},
+        {"instrument_id": "A.X", "side": side, "quantity": 0.75, "price": 110.0, "fee": 1.5},
+    ]
+    memory = StrategyMemory(state=state, since=[Record(1, 1, Kind.FILL, one) for one in parts])
+    partly = StrategyMemory(state=state, since=memory.since[:1])
+
+    assert (memory.positions(), memory.cash_left()) == ({}, expected)
+    assert partly.cash_left() is None
+
+
 def test_strategy_that_was_added_begins_with_nothing() -> None:
     bench = bench_with_orders()
 
@@ -452,6 +490,15 @@ def test_baseline_that_was_not_agreed_on_leaves_the_last_one() -> None:
     recall.take(Record(2, 2, Kind.RECONCILE, {"unexplained": ["cash"]}))
 
     assert recall.baseline == {"positions": {}, "cash": 5.0}
+
+
+def test_strategy_that_was_let_go_is_forgotten() -> None:
+    bench = bench_with_orders()
+    recall = crash(bench, name="another")
+
+    recall.take(Record(99, 9, Kind.RECONCILE, {"forgotten": ["one", "never there"]}))
+
+    assert recall.strategies == {}
 
 
 def test_memory_of_nothing_changes_nothing() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from strategies.config import GuardrailConfig
-from strategies.delivery import Fill, Written, intent_from
+from strategies.delivery import REMEMBERED, Fill, Written, intent_from
 from strategies.door import OrderDoor
 from strategies.errors import SafetyError
 from strategies.gate import TradingGate
@@ -424,3 +424,17 @@ def test_silent_door_books_what_exceeds_an_order_without_complaint_and_complains
 def test_damaged_intent_is_refused() -> None:
     with pytest.raises(SafetyError, match="as it was written down"):
         intent_from({"client_order_id": "AR1"})
+
+
+def test_door_says_since_when_it_remembers_every_execution() -> None:
+    bench = Bench()
+    for number in range(REMEMBERED - 1):
+        bench.door.mark_booked("AR1", f"T{number}", 1_000 + number)
+    whole = bench.door.booked_since_ns
+    bench.door.mark_booked("AR1", "T-last", 90_000)
+    full = bench.door.booked_since_ns
+    bench.door.mark_booked("AR1", "T-more", 90_001)
+
+    assert whole == 0
+    assert full == 1_001, "the next one pushes out that of 1,000"
+    assert bench.door.booked_since_ns == 1_002

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 from nautilus_trader.model import Bar, BarType, Price, Quantity
 
+from strategies.errors import SafetyError
 from strategies.guards import guarded
 from strategies.hub import PanelHub, PanelHubConfig
 from strategies.market import BarRow, Panel
@@ -177,6 +178,34 @@ def test_hub_timeout_of_zero_is_due_at_once_and_none_is_never(
     hub.on_bar(bar(A, 1))
 
     assert [due for due, _ in hub.clock.alerts.values()] == alerts
+
+
+def test_hub_sets_no_timeout_while_no_bar_is_missing_and_one_again_after_that() -> None:
+    journal: Journal = []
+    hub = make_hub(Listener("one", journal), timeout_secs=0.0)
+    hub.expect_whole_panels(2 * MINUTE)
+    alerts = []
+
+    for arriving in (bar(A, 1), bar(B, 1), bar(A, 2), bar(B, 2), bar(A, 3)):
+        hub.on_bar(arriving)
+        alerts.append([due for due, _ in hub.clock.alerts.values()])
+
+    assert alerts == [[], [], [], [], [0]]
+    assert decisions(journal) == [("one", 1), ("one", 2)]
+
+
+def test_hub_bar_that_is_missing_against_the_word_of_the_host_halts_and_decides_nothing() -> None:
+    journal: Journal = []
+    hub = make_hub(Listener("one", journal), timeout_secs=0.0)
+    hub.expect_whole_panels(5 * MINUTE)
+
+    for arriving in (bar(A, 1), bar(B, 1), bar(B, 2), bar(A, 3), bar(B, 3)):
+        hub.on_bar(arriving)
+
+    assert isinstance(hub.failure, SafetyError)
+    assert str(2 * MINUTE) in str(hub.failure)
+    assert decisions(journal) == [("one", 1)]
+    assert ("one", "contain", "hub.on_bar") in journal
 
 
 def test_hub_strategy_of_one_instrument_waits_for_nothing() -> None:

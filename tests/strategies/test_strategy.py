@@ -115,9 +115,7 @@ def door() -> Door:
     )
     pipeline = DecisionPipeline(config, rules, stages, Identity("one", Broken.policy_id, "c" * 64))
     door = Door(
-        PolicyStrategyConfig(
-            1, pipeline=pipeline, bar_types=(), gate=TradingGate(armed=True), tape=MemoryTape()
-        )
+        PolicyStrategyConfig(pipeline=pipeline, bar_types=(), gate=TradingGate(armed=True), tape=MemoryTape())
     )
     door.observe(panel(1))
     return door

@@ -14,6 +14,9 @@ starting_balance = 300_000.0
 [costs]
 borrow_annual_frac = 0.0
 
+[api]
+port = 0
+
 [data]
 catalog = "{catalog}"
 {span}

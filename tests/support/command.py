@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,13 @@ def environment() -> dict[str, str]:
     """Of a process of ours: none of the settings of whoever runs the tests."""
     ours = {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     return {key: value for key, value in os.environ.items() if not key.startswith("ARGONAUT_")} | ours
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+    return port
 
 
 def daemon_command(config: Path, state_dir: Path, *args: object) -> list[str]:
@@ -163,3 +171,9 @@ class DaemonProcess:
     def ask(self, *args: object) -> Answer:
         """Run a command on its state directory."""
         return argonaut(*args, "--state-dir", self.state_dir)
+
+    def stop(self, *args: object) -> Answer:
+        """Stop it in order; a test that goes on is one whose daemon ended without a complaint."""
+        answer = self.ask("stop", *args)
+        assert answer.code == 0, f"{answer}\n{self.said}"
+        return answer

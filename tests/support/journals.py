@@ -5,14 +5,46 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ops.disk import Disk
+from ops.disk import Disk, LocalDisk
 from ops.journal import Journal, Kind, Record, SigningKey, StepWriter
+from ops.journal.reading import Position, StoredLine, read_on
+from ops.journal.records import GENESIS, decode
 from ops.journal.segments import segment_numbers, segment_path
+from ops.state_dir import JOURNAL
 from tests.support.memory_disk import MemoryDisk
 
 FOLDER = Path("/journal")
 KEY = SigningKey.from_seed(bytes(32))
 OTHER_KEY = SigningKey.from_seed(b"\1" * 32)
+
+
+_NAMED = {
+    "decision": (Kind.DECISION,),
+    "verdict": (Kind.VERDICT,),
+    "order": (Kind.SUBMIT, Kind.OUTCOME),
+    "fill": (Kind.FILL,),
+    "halt": (Kind.NOTE,),
+    "equity": (Kind.STATE,),
+    "command": (Kind.CONTROL,),
+}
+
+
+def recorded(state_dir: Path, what: str) -> list[dict[str, Any]]:
+    """What the newest session of a daemon recorded of each kind of thing."""
+    rows: list[dict[str, Any]] = []
+
+    def visit(line: StoredLine) -> None:
+        if line.kind is Kind.SESSION_START:
+            rows.clear()
+        elif line.kind in _NAMED[what]:
+            body = decode(line.content).body
+            if what != "equity":
+                rows.append(body)
+            elif "equity" in body:
+                rows.append(body["equity"])
+
+    read_on(LocalDisk(), state_dir / JOURNAL, Position(1, 0, 0, GENESIS), visit)
+    return rows
 
 
 def open_journal(

@@ -47,6 +47,14 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def long_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Catalog of two generated weeks: bars enough for a daemon that a slow machine asks many things."""
+    root = tmp_path_factory.mktemp("long") / "catalog"
+    store_market(root, days=14)
+    return root
+
+
+@pytest.fixture(scope="session")
 def torn_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Catalog of a day in which each symbol misses bars that the other has, and both miss some."""
 

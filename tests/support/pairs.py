@@ -1,5 +1,6 @@
 """What a backtest and a daemon wrote down, and how the two may differ."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ops.session import list_sessions, read_records
 from tests.support.command import DaemonProcess, run_script
 from tests.support.data import ROOT
+from tests.support.journals import recorded
 
 type Rows = list[dict[str, Any]]
 
@@ -21,17 +22,16 @@ class Pair:
     """The same span in the backtest engine and in the daemon at full speed, a process each."""
 
     def __init__(self, backtest: Path, paper: Path, directory: Path) -> None:
-        self.engine = run_script(
-            _ENGINE_RUN, {"host": str(backtest), "session": str(directory / "backtest" / "one")}
-        )
+        records = directory / "backtest.json"
+        self.engine = run_script(_ENGINE_RUN, {"host": str(backtest), "records": str(records)})
+        self._backtest: dict[str, Rows] = json.loads(records.read_text())
         with DaemonProcess(paper, directory / "var", "--speed", "max") as daemon:
             assert daemon.wait(180.0) == 0, daemon.said
-        self._places = (directory / "backtest" / "one", list_sessions(directory / "var" / "sessions")[-1])
+        self._state_dir = directory / "var"
 
     def rows(self, kind: str) -> tuple[Rows, Rows]:
         """Records of a kind, of the backtest and of the daemon."""
-        backtest, paper = (list(read_records(place, kind)) for place in self._places)
-        return backtest, paper
+        return self._backtest[kind], recorded(self._state_dir, kind)
 
 
 def assert_same(pair: Pair) -> None:

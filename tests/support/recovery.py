@@ -132,7 +132,7 @@ def make_strategy(
     pipeline = DecisionPipeline(config, markets, stages, Identity(name, Told.policy_id, config_sha256))
     strategy = PolicyStrategy(
         PolicyStrategyConfig(
-            1, pipeline=pipeline, bar_types=(), gate=TradingGate(armed=True), tape=tape, log=outbox
+            pipeline=pipeline, bar_types=(), gate=TradingGate(armed=True), tape=tape, log=outbox
         )
     )
     strategy.door._courier = notebook

@@ -73,4 +73,5 @@ class EmaDistance(Kernel):
         super().__init__((f"ema_distance_{period}",), period, self._average.settle_values)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        row[at] = log(bar.close / self._average.push(bar.close))
+        close = bar.close
+        row[at] = log(close / self._average.push(close))

@@ -27,9 +27,10 @@ class Dispersion(CrossKernel):
 
     def update_panel(self, bars: Sequence[BarRow], rows: Sequence[list[float]], at: int) -> None:
         returns = []
-        for bar, closes in zip(bars, self._closes, strict=True):
-            closes.append(bar.close)
-            returns.append(log(bar.close / closes[0]))
+        for index, closes in enumerate(self._closes):
+            close = bars[index].close
+            closes.append(close)
+            returns.append(log(close / closes[0]))
         if len(self._closes[0]) <= self._window:
             return
         count = len(returns)

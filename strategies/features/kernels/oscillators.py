@@ -30,8 +30,9 @@ class Rsi(Kernel):
         super().__init__((f"rsi_{period}",), period + 1, self._gain.settle_values + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        change = bar.close - self._close
-        self._close = bar.close
+        close = bar.close
+        change = close - self._close
+        self._close = close
         if isnan(change):
             return
         gain = self._gain.push(change if change > 0.0 else 0.0)  # noqa: FURB136 - faster than max()

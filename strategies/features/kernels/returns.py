@@ -19,10 +19,10 @@ class LogReturn(Kernel):
         super().__init__((f"log_return_{period}",), period + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        closes = self._closes
-        closes.append(bar.close)
+        closes, close = self._closes, bar.close
+        closes.append(close)
         if len(closes) > self._period:
-            row[at] = log(bar.close / closes[0])
+            row[at] = log(close / closes[0])
 
 
 class SimpleReturn(Kernel):
@@ -37,10 +37,10 @@ class SimpleReturn(Kernel):
         super().__init__((f"simple_return_{period}",), period + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        closes = self._closes
-        closes.append(bar.close)
+        closes, close = self._closes, bar.close
+        closes.append(close)
         if len(closes) > self._period:
-            row[at] = bar.close / closes[0] - 1.0
+            row[at] = close / closes[0] - 1.0
 
 
 class RateOfChange(Kernel):
@@ -55,10 +55,10 @@ class RateOfChange(Kernel):
         super().__init__((f"roc_{period}",), period + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        closes = self._closes
-        closes.append(bar.close)
+        closes, close = self._closes, bar.close
+        closes.append(close)
         if len(closes) > self._period:
-            row[at] = 100.0 * (bar.close / closes[0] - 1.0)
+            row[at] = 100.0 * (close / closes[0] - 1.0)
 
 
 class OpenGap(Kernel):

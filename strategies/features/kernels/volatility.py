@@ -24,12 +24,12 @@ class RealisedVolatility(Kernel):
         super().__init__((f"realised_volatility_{window}",), window + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        previous = self._close
-        self._close = bar.close
+        previous, close = self._close, bar.close
+        self._close = close
         if isnan(previous):
             return
         returns = self._returns
-        returns.append(log(bar.close / previous))
+        returns.append(log(close / previous))
         if len(returns) == self._window:
             row[at] = hypot(*returns) * self._scale
 
@@ -52,11 +52,11 @@ class EwmaVolatility(Kernel):
         super().__init__((f"ewma_volatility_{halflife}",), halflife + 1, settled_after(self._decay) + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        previous = self._close
-        self._close = bar.close
+        previous, close = self._close, bar.close
+        self._close = close
         if isnan(previous):
             return
-        x = log(bar.close / previous)
+        x = log(close / previous)
         self._sum = self._sum * self._decay + x * x
         self._weight = self._weight * self._decay + 1.0
         if self._missing > 1:

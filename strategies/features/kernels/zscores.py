@@ -26,14 +26,14 @@ class CloseZscore(Kernel):
         super().__init__((f"close_zscore_{window}",), window)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        closes = self._closes
-        closes.append(bar.close)
+        closes, close = self._closes, bar.close
+        closes.append(close)
         window = self._window
         if len(closes) < window:
             return
         mean = fsum(closes) / window
         length = dist(closes, (mean,) * window)
-        row[at] = (bar.close - mean) * self._root / length if length > _STILL * mean else 0.0
+        row[at] = (close - mean) * self._root / length if length > _STILL * mean else 0.0
 
 
 class VolumeZscore(Kernel):
@@ -52,11 +52,11 @@ class VolumeZscore(Kernel):
         super().__init__((f"volume_zscore_{window}",), window)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        volumes = self._volumes
-        volumes.append(bar.volume)
+        volumes, volume = self._volumes, bar.volume
+        volumes.append(volume)
         window = self._window
         if len(volumes) < window:
             return
         mean = fsum(volumes) / window
         length = dist(volumes, (mean,) * window)
-        row[at] = (bar.volume - mean) * self._root / length if length > _STILL * mean else 0.0
+        row[at] = (volume - mean) * self._root / length if length > _STILL * mean else 0.0

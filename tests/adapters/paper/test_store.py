@@ -344,7 +344,7 @@ def test_file_of_something_else_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path, autocommit=True)) as db:
         db.execute("CREATE TABLE t (a)")
 
-    with pytest.raises(StateError, match="expected a paper venue's memory of format 1"):
+    with pytest.raises(StateError, match="expected a paper venue's memory of format 3"):
         VenueStore(path)
 
 

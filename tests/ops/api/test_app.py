@@ -9,7 +9,8 @@ import pytest
 import uvicorn
 
 from ops.api.app import make_app
-from ops.commands import KillMode, RefusedError
+from ops.commands import KillMode
+from ops.refusals import RefusedError
 from strategies.errors import SafetyError
 from strategies.restrictions import Scope
 
@@ -25,8 +26,12 @@ class _Operator:
     def positions(self) -> list[dict[str, Any]]:
         return []
 
-    def orders(self, *, open_only: bool) -> list[dict[str, Any]]:
-        return [{"client_order_id": "AR1", "open_only": open_only}]
+    def open_orders(self) -> list[dict[str, Any]]:
+        return [{"client_order_id": "AR1"}]
+
+    def reconcile(self, *, accept: bool, who: str, reason: str) -> dict[str, Any]:
+        self.commands.append(("reconcile", str(accept), who, reason))
+        return {"is_clean": True}
 
     def request_stop(self, reason: str, *, flatten: bool | None) -> None:
         self.stops.append((reason, flatten))
@@ -77,13 +82,13 @@ def test_routes_answer_over_a_unix_socket(tmp_path: Path) -> None:
             tmp_path / "s",
             operator,
             ("GET", "/v1/status", None),
-            ("GET", "/v1/orders?open_only=false", None),
+            ("GET", "/v1/orders", None),
             ("POST", "/v1/stop", {"reason": "test", "flatten": True}),
         )
     )
 
     assert answers[0].json() == {"state": "READY"}
-    assert answers[1].json()[0]["open_only"] is False
+    assert answers[1].json() == [{"client_order_id": "AR1"}]
     assert answers[2].status_code == 202
     assert operator.stops == [("test", True)]
 

@@ -90,6 +90,41 @@ def test_orders_stand_as_their_records_say_and_what_is_done_stays_done(tmp_path:
     index.close()
 
 
+def test_verdicts_and_equity_are_found_by_strategy_and_time(tmp_path: Path) -> None:
+    journal, _ = open_journal(LocalDisk(), folder=tmp_path / "journal")
+    verdict = {
+        "ts_event": 60, "strategy": "trend", "instrument_id": "A.X", "requested": 2.0, "approved": 0.5,
+        "reason": "max_notional", "limit": 50.0, "value": 200.0,
+    }  # fmt: skip
+    equity = {
+        "ts_event": 60, "strategy": "trend", "equity": 101.0, "cash": 51.0, "gross_exposure": 50.0,
+        "net_exposure": 50.0, "realised": 0.0, "unrealised": 1.0, "fees": 0.5, "drawdown": 0.0,
+    }  # fmt: skip
+    journal.append(Kind.VERDICT, verdict, 1)
+    journal.append(Kind.STATE, {"strategy": "trend", "state": {}, "equity": equity}, 1)
+    journal.append(Kind.STATE, {"strategy": "fresh", "state": {}}, 1)
+    journal.close(2)
+    index = _built(tmp_path)
+
+    (found,), (reading,) = index.verdicts(strategy="trend"), index.equity(until_ns=60)
+
+    assert {key: found[key] for key in verdict} == verdict
+    assert {key: reading[key] for key in equity} == equity
+    assert index.verdicts(since_ns=61) == index.equity(strategy="fresh") == []
+    index.close()
+
+
+def test_an_index_in_memory_answers_as_the_file_does(tmp_path: Path) -> None:
+    _write(tmp_path / "journal")
+    in_file = _built(tmp_path)
+    in_memory = JournalIndex(LocalDisk(), tmp_path / "journal", None)
+    in_memory.update()
+
+    assert in_memory.dump() == in_file.dump()
+    in_file.close()
+    in_memory.close()
+
+
 def test_an_execution_told_twice_is_counted_once(tmp_path: Path) -> None:
     _write(tmp_path / "journal")
     index = _built(tmp_path)

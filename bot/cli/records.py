@@ -1,0 +1,106 @@
+"""``argonaut orders``: what the journal says, whether or not a daemon runs.
+
+Questions are answered from the index, which is brought up to date here, in the process of whoever asks,
+and never on the daemon's loop.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, print_rows
+from bot.exit_codes import ExitCode
+from ops.disk import LocalDisk
+from ops.journal import Kind
+from ops.journal.index import JournalIndex
+from ops.journal.reading import newest_lines
+from ops.journal.records import Record, decode
+from ops.journal.segments import segment_numbers
+from ops.state_dir import INDEX, JOURNAL
+
+_ALL = -1
+_ORDER_COLUMNS = (
+    "ts_event", "strategy", "instrument_id", "side", "quantity", "filled_quantity", "kind", "role", "status",
+    "reason",
+)  # fmt: skip
+
+
+def orders(
+    show_all: Annotated[bool, typer.Option("--all", help="Closed orders too.")] = False,
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+) -> ExitCode:
+    """Show orders as they stand, oldest first; works while the daemon is stopped.
+
+    Exit codes: 0 done; 70 the journal is broken; 74 a file cannot be read or written.
+    """
+    rows: list[dict[str, Any]] = []
+    if segment_numbers(LocalDisk(), state_dir / JOURNAL):
+        with open_index(state_dir) as index:
+            rows = index.orders(open_only=not show_all, limit=_ALL)[::-1]
+    emit_json(rows) if as_json else print_rows(rows, _ORDER_COLUMNS, "no orders")
+    return ExitCode.OK
+
+
+@contextmanager
+def open_index(state_dir: Path) -> Iterator[JournalIndex]:
+    """The index of a state directory's journal, up to date.
+
+    Where its file cannot be written (a full disk, another user's directory), it is made in memory for this
+    once.
+
+    Raises:
+        BrokenChainError: If the journal is damaged.
+        OSError: If the journal cannot be read.
+    """
+    index = _up_to_date(state_dir, state_dir / INDEX) or _up_to_date(state_dir, None)
+    assert index is not None, "memory takes what a disk does not"
+    try:
+        yield index
+    finally:
+        index.close()
+
+
+def _up_to_date(state_dir: Path, path: Path | None) -> JournalIndex | None:
+    index: JournalIndex | None = None
+    try:
+        index = JournalIndex(LocalDisk(), state_dir / JOURNAL, path)
+        index.update()
+    except sqlite3.Error:
+        if index is not None:
+            index.close()
+        return None
+    except BaseException:
+        if index is not None:
+            index.close()
+        raise
+    return index
+
+
+def newest_record(state_dir: Path, kind: Kind) -> Record | None:
+    """The newest record of a kind; None where there is none.
+
+    Raises:
+        BrokenChainError: If the journal is damaged.
+    """
+    lines = newest_lines(LocalDisk(), state_dir / JOURNAL, lambda line: line.kind is kind, 1)
+    return decode(lines[0].content) if lines else None
+
+
+def session_end(state_dir: Path, session: str) -> dict[str, Any]:
+    """How a session that is over says that it ended.
+
+    Raises:
+        OSError: If the journal does not say.
+    """
+    record = newest_record(state_dir, Kind.STOP)
+    if record is None or record.body.get("session") != session:
+        raise OSError(
+            f"the daemon is gone, and {state_dir / JOURNAL} does not say how it ended: it was killed, or the "
+            f"disk refused; its last words are in {state_dir / 'logs'}"
+        )
+    return record.body

@@ -1,0 +1,152 @@
+"""How a trainer sees an environment: what it reads as tensors, and which portfolios share a market time.
+
+Flow: environment → **views** → ppo, pathwise.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from torch import Tensor
+
+from ml.environment import MarketEnvironment
+from ml.networks import Policy, Shapes
+from strategies.errors import ConfigError
+from strategies.market import Floats
+
+
+class Seen(NamedTuple):
+    """One observation of E environments."""
+
+    rows: Tensor
+    """Row of the dataset at each clock, shape (E / group,); zeros for a plain environment."""
+    vector: Tensor
+    """What is read beside the window, shape (E, V), float32."""
+
+
+class View(Protocol):
+    """Reads the observations of one environment."""
+
+    shapes: Shapes
+    group: int
+    """Environments that share a clock; they stand side by side."""
+
+    def read(self, observation: Any) -> Seen:
+        """Turn an observation of all environments into tensors."""
+
+    def windows(self, rows: Tensor) -> Tensor:
+        """Windows that end with these rows, shape (U, L, N, F)."""
+
+    def feature_moments(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of each feature over the training data, shape (F,)."""
+
+
+class MarketView:
+    """Looks windows up in the dataset, so that no rollout holds a copy of them.
+
+    Args:
+        environment: With ``observe_rows``.
+        device: Where features and tensors are.
+
+    Raises:
+        ConfigError: If the environment hands out windows.
+    """
+
+    def __init__(self, environment: MarketEnvironment, device: torch.device) -> None:
+        spaces_seen = environment.single_observation_space
+        if not (isinstance(spaces_seen, spaces.Dict) and "row" in spaces_seen.spaces):
+            raise ConfigError("expected a market environment with observe_rows=True: windows are looked up")
+        data = environment.dataset
+        discrete, actions = _actions_of(environment.single_action_space)
+        self.group = environment.num_envs // environment.num_clocks
+        self.shapes = Shapes(
+            lookback=data.lookback,
+            num_instruments=data.num_instruments,
+            num_features=data.num_features,
+            vector=7 + data.num_instruments + data.num_states,
+            actions=actions,
+            discrete_dims=discrete,
+        )
+        self._decidable = data.decidable
+        self._data, self._device = data, device
+        # A view of (T - L + 1, N, F, L) into one array: a window costs memory only while it is used.
+        self._windows = torch.tensor(data.features, device=device).unfold(0, data.lookback, 1)
+        self._beliefs = torch.tensor(data.beliefs, device=device)
+
+    def read(self, observation: Any) -> Seen:
+        rows = torch.as_tensor(observation["row"], device=self._device)
+        portfolio = torch.as_tensor(observation["portfolio"], device=self._device)
+        return Seen(rows[:: self.group], torch.cat((portfolio, self._beliefs[rows]), dim=1))
+
+    def windows(self, rows: Tensor) -> Tensor:
+        return self._windows[rows - self.shapes.lookback + 1].permute(0, 3, 1, 2)
+
+    def feature_moments(self) -> tuple[Floats, Floats]:
+        rows = self._data.features[self._decidable].astype(np.float64)
+        return rows.mean(axis=(0, 1)), rows.std(axis=(0, 1))
+
+
+class PlainView:
+    """Any Gymnasium vector environment whose observation is one array of numbers.
+
+    Args:
+        environment: With same-step resets.
+        device: Where tensors are.
+
+    Raises:
+        ConfigError: If it resets in another way, or its observation is not one array.
+    """
+
+    def __init__(self, environment: VectorEnv[Any, Any, Any], device: torch.device) -> None:
+        seen = environment.single_observation_space
+        if not (isinstance(seen, spaces.Box) and len(seen.shape) == 1):
+            raise ConfigError(f"expected observations that are one vector of numbers, found {seen}")
+        if environment.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
+            raise ConfigError("expected an environment that was made with AutoresetMode.SAME_STEP")
+        discrete, actions = _actions_of(environment.single_action_space)
+        self.group = 1
+        self.shapes = Shapes(0, 0, 0, seen.shape[0], actions, discrete)
+        self._device = device
+
+    def read(self, observation: Any) -> Seen:
+        vector = torch.as_tensor(np.asarray(observation, dtype=np.float32), device=self._device)
+        return Seen(torch.zeros(len(vector), dtype=torch.int64, device=self._device), vector)
+
+    def windows(self, rows: Tensor) -> Tensor:
+        return torch.zeros((len(rows), 0, 0, 0), device=self._device)
+
+    def feature_moments(self) -> tuple[Floats, Floats]:
+        return np.zeros(0), np.ones(0)
+
+
+def policy_answer(policy: Policy, view: View, seen: Seen) -> tuple[Tensor, Tensor]:
+    """Mean or logits (E, A) and value (E,); each window is encoded once for the group that shares it."""
+    codes = policy.encode(view.windows(seen.rows))
+    mean, value = policy(codes.repeat_interleave(view.group, dim=0), seen.vector)
+    return mean, value
+
+
+def view_of(environment: VectorEnv[Any, Any, Any], device: torch.device) -> View:
+    """The view that fits an environment.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    if isinstance(environment, MarketEnvironment):
+        return MarketView(environment, device)
+    return PlainView(environment, device)
+
+
+def _actions_of(space: spaces.Space[Any]) -> tuple[int, int]:
+    """Independent choices (0 for a continuous action) and numbers that the network answers with."""
+    match space:
+        case spaces.Discrete():
+            return 1, int(space.n)
+        case spaces.MultiDiscrete() if len(set(space.nvec.tolist())) == 1:
+            return len(space.nvec), int(space.nvec.sum())
+        case spaces.Box() if len(space.shape) == 1:
+            return 0, int(space.shape[0])
+        case _:
+            raise ConfigError(f"expected actions that are numbers or choices, found {space}")
