@@ -43,6 +43,7 @@ class Supervisor:
 
     def ready(self, status: str) -> None:
         """Start-up is done; the watchdog counts from now on."""
+        self._status = ""  # what was said while it was under way is said again
         self._tell(READY="1", STATUS=status)
 
     def stopping(self, status: str) -> None:

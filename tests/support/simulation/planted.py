@@ -154,8 +154,7 @@ def _fills_booked_twice(patch: pytest.MonkeyPatch) -> type[Process]:
     filled = OrderDoor.filled
 
     def forgetful(self: OrderDoor, fill: Any) -> None:
-        for name in ("_trade_ids", "_booked"):
-            getattr(self, name, {}).clear()
+        self._booked.clear()
         filled(self, fill)
 
     patch.setattr(OrderDoor, "filled", forgetful)
