@@ -11,7 +11,7 @@ time the state of every strategy.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from bot.assembly import Wired
 from bot.config import JournalConfig
 from ops.disk import LocalDisk
-from ops.journal import Journal, Kind, LogAnchor, WriterThread, load_or_create_key
+from ops.journal import Anchor, Journal, Kind, WriterThread, load_or_create_key
 from ops.journal_tape import JournalTape
 from ops.outbox import Outbox
 from ops.recall import Recall, StrategyMemory, restore
@@ -91,11 +91,14 @@ class Chronicle:
         config: JournalConfig,
         loop: asyncio.AbstractEventLoop,
         on_fault: Callable[[OSError], None],
+        *,
+        anchors: Sequence[Anchor] = (),
     ) -> "Chronicle":
         """Open the journal of a state directory; what a crash tore is cut, anything else refused.
 
         Args:
             on_fault: Called on the loop when the disk refuses for the first time.
+            anchors: Where heads are said outside of the journal.
 
         Raises:
             BrokenChainError: If the journal is damaged; nothing was changed and nothing may start.
@@ -113,7 +116,7 @@ class Chronicle:
             WriterThread(loop),
             ts_ns=now,
             on_fault=on_fault,
-            anchors=[LogAnchor()],
+            anchors=anchors,
             replay=recall.take,
             segment_bytes=config.segment_mib * 2**20,
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StateWriteError
+from bot.alerting import Alerting, channels_of
 from bot.chronicle import Chronicle
 from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
@@ -30,9 +31,12 @@ from bot.pins import code_sha256
 from bot.serving import Serving
 from bot.supervision import Supervision
 from bot.telemetry import Telemetry
+from bot.winding_down import holdings_of, last_words, wind_down
+from ops.alerts import Severity
 from ops.api.app import make_app
 from ops.api.probes import count_answers, make_probes
 from ops.disk import LocalDisk, Room, room
+from ops.journal import LogAnchor
 from ops.metrics import Events, Exposition
 from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
 from ops.state_lock import SOCKET
@@ -41,7 +45,7 @@ from strategies.guardrails import TradingState
 from strategies.tape import Record, TapeSink
 
 _POLL_SECS = 0.05
-_FLAT_POLL_SECS = 0.01
+_START_POLL_SECS = 0.01
 
 _LOG = logging.getLogger("argonaut.daemon")
 
@@ -77,9 +81,11 @@ class Daemon:
             BEAT_SECS,
             {loaded.config.name: loaded.config.instruments for loaded in host.strategies},
         )
+        self._alerting = Alerting(host, state_dir, channels_of(host, state_dir, os.environ), self._status)
         self._control = Control(
             host, state_dir, record=self._note_control, say=say, on_beat=self._events.beat
         )
+        self._operator: OperatorView | None = None
         self._supervision = Supervision(os.environ)
         self._held_dir: StateDir
         self._serving = Serving()
@@ -109,7 +115,11 @@ class Daemon:
         self._supervision.starting(self._state_dir)
         loop = asyncio.get_running_loop()
         self._chronicle = Chronicle.open(
-            self._state_dir, self.host.settings.journal, loop, lambda _: self._end_unrecorded()
+            self._state_dir,
+            self.host.settings.journal,
+            loop,
+            lambda _: self._end_unrecorded(),
+            anchors=[LogAnchor(), self._alerting.anchor],
         )
         self._chronicle.begin(self._pins())
         try:
@@ -150,6 +160,8 @@ class Daemon:
             unreconciled=lambda: "; ".join(self._chronicle.report.unexplained),
             after_beat=self._supervision.after_beat(self._control, self._chronicle),
         )
+        while self._control.reading is None:  # from the first beat on, nothing goes unnoticed
+            await asyncio.sleep(_START_POLL_SECS)
         self.state = "READY"
         self._paper.started.set()
         elapsed = (datetime.now(UTC) - self._started_at).total_seconds()
@@ -159,6 +171,8 @@ class Daemon:
             f"on {self.host.settings.venue.name} (paper), session {self._session}"
         )
         self._say(ready)
+        self._alerting.start()
+        self._alerting.say(Severity.INFO, "started", f"session {self._session}", f"start:{self._session}")
         if self._serving.url is not None:
             self._say(f"health and metrics: {self._serving.url}/readyz and /metrics")
         self._supervision.supervisor.ready(ready)
@@ -170,11 +184,13 @@ class Daemon:
             chronicle=self._chronicle,
             paper=self._paper,
             control=self._control,
+            alerting=self._alerting,
             events=self._events,
             exposition=self._exposition,
             state=lambda: self.state,
         )
-        commands = make_app(self._view())
+        self._operator = self._view()
+        commands = make_app(self._operator)
         count_answers(commands, "commands", self._events.answered)
         self._serving.serve_probes(make_probes(telemetry), self.host.settings.api)
         self._serving.serve_socket(commands, self._state_dir / SOCKET)
@@ -216,7 +232,7 @@ class Daemon:
             if self._node.done():
                 self._node.result()
                 raise ConfigError("the trading node ended before it was up; see the engine's log")
-            await asyncio.sleep(_FLAT_POLL_SECS)
+            await asyncio.sleep(_START_POLL_SECS)
 
     # -- main loop ---------------------------------------------------------------------------------
 
@@ -244,6 +260,7 @@ class Daemon:
             return
         self._next_look = now + 1.0
         self._chronicle.tick()
+        self._alerting.tick()
         free = LocalDisk().free_bytes(self._state_dir)
         if room(free) is not Room.AMPLE:
             state = TradingState.HALTED if room(free) is Room.FULL else TradingState.REDUCING
@@ -285,15 +302,31 @@ class Daemon:
         if not self._node.done():
             for strategy in () if self._flatten else strategies:
                 strategy.cancel_entries()
-            await self._wait_for_orders(deadline)
+            await wind_down(
+                self._paper, self._control.commands.flattening, lambda: self._flatten, until=deadline
+            )
             self._handle.stop()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._node), max(1.0, deadline - time.monotonic()))
         self._control.restrict_session(TradingState.HALTED, f"stopped: {self._stop_reason}")
         await self._control.close()
         await self._serving.close()
+        end = f"stopped: {self._stop_reason}"
+        self._alerting.say(Severity.INFO, "stopped", end, f"stop:{self._session}")
+        await self._alerting.close()
         self.state = "STOPPED"
-        self._report_end()
+        self._holdings = holdings_of(strategies)
+        for line, is_finding in last_words(
+            strategies,
+            self._holdings,
+            self.host.settings.venue.currency,
+            self._control.gate,
+            flatten=self._flatten,
+        ):
+            self._say(line)
+            if is_finding:
+                self._exit_code = self._exit_code or ExitCode.FINDINGS
+        self._say(f"stopped: {self._stop_reason}; records in {self._state_dir / JOURNAL}")
         try:
             self._paper.close()
         except StateWriteError as error:
@@ -303,55 +336,17 @@ class Daemon:
         self._chronicle.close(self._ending(self._stop_reason) | {"exit_code": int(self._exit_code)})
         self._held_dir.release()
 
-    async def _wait_for_orders(self, deadline: float) -> None:
-        """Wait until what was cancelled is gone and, when flattening, until every strategy is flat."""
-        strategies = self._paper.wired.strategies
-        killing = self._control.commands.flattening
-        while time.monotonic() < deadline:
-            if self._flatten:
-                for strategy in strategies:
-                    strategy.flatten()  # again and again: what was on its way may still fill
-            elif not killing.is_working and not any(one.num_working_entries for one in strategies):
-                return
-            if self._flatten and all(strategy.is_flat for strategy in strategies):
-                return
-            if self._paper.gateway.fault is not None:
-                return  # a venue that cannot write answers nothing more
-            if self._paper.replay.is_finished or self._paper.replay.is_dead:
-                with contextlib.suppress(StateWriteError):  # the gateway keeps it
-                    self._paper.gateway.settle_all()
-            await asyncio.sleep(_FLAT_POLL_SECS)
-
-    def _report_end(self) -> None:
-        self._holdings = {}
-        for strategy in self._paper.wired.strategies:
-            ledger = strategy.pipeline.stages.ledger
-            held = {
-                instrument.instrument_id: position
-                for instrument, position in zip(strategy.pipeline.instruments, ledger.positions, strict=True)
-                if position
-            }
-            self._holdings[strategy.name] = held
-            self._say(
-                f"{strategy.name}: equity {ledger.equity:,.2f} {self.host.settings.venue.currency}, "
-                f"profit {ledger.equity - ledger.capital:+,.2f} (costs {ledger.fees:,.2f}), "
-                f"{'flat' if not held else f'holds {held}'}, {strategy.decisions} decisions"
-            )
-            if self._flatten and held:
-                self._exit_code = self._exit_code or ExitCode.FINDINGS
-                self._say(f"{strategy.name} is not flat: its closing orders were not filled in time")
-            if strategy.failure is not None:
-                self._exit_code = self._exit_code or ExitCode.FINDINGS
-                self._say(f"{strategy.name} was halted: {self._control.gate.reason(strategy.name)}")
-        self._say(f"stopped: {self._stop_reason}; records in {self._state_dir / JOURNAL}")
-
     def _ending(self, reason: str) -> dict[str, Any]:
         return {"session": self._session, "exit_code": None, "reason": reason, "holdings": self._holdings}
 
     def _note_control(self, kind: str, fields: dict[str, Any]) -> None:
         _LOG.warning("%s", kind, extra={"fields": fields})
         self._events.note(kind, fields)
+        self._alerting.note(kind, fields)
         self._chronicle.record(kind, fields)
+
+    def _status(self) -> dict[str, Any]:
+        return {"state": self.state} if self._operator is None else self._operator.status()
 
     def _view(self) -> OperatorView:
         return OperatorView(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from bot.alerting import Alerting
 from bot.chronicle import Chronicle
 from bot.config import HostConfig
 from bot.control import Control
@@ -33,6 +34,7 @@ class Telemetry:
         chronicle: Its journal.
         paper: The node.
         control: What restricts trading.
+        alerting: What is told to people.
         events: What was counted.
         exposition: Where that is, beside what is read here.
         state: Says STARTING, READY, STOPPING or STOPPED.
@@ -46,6 +48,7 @@ class Telemetry:
         chronicle: Chronicle,
         paper: PaperNode,
         control: Control,
+        alerting: Alerting,
         events: Events,
         exposition: Exposition,
         state: Callable[[], str],
@@ -55,6 +58,7 @@ class Telemetry:
         self._chronicle = chronicle
         self._paper = paper
         self._control = control
+        self._alerting = alerting
         self._events = events
         self._exposition = exposition
         self._state = state
@@ -113,6 +117,9 @@ class Telemetry:
         yield Sample("ready", float(not self.unready()))
         yield Sample("loop_stalls", guardian.stalls)
         yield Sample("loop_longest_stall_seconds", guardian.longest_stall_secs)
+        for (channel, is_sent), count in self._alerting.desk.outcomes.items():
+            yield Sample("alerts", count, (channel, "sent" if is_sent else "failed"))
+        yield Sample("alerts_dropped", self._alerting.desk.dropped)
         yield Sample("disk_free_bytes", LocalDisk().free_bytes(self._state_dir))
 
     def _restrictions(self) -> Iterator[Sample]:

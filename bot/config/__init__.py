@@ -9,6 +9,7 @@ and nothing is read from the environment; secrets never enter a configuration.
 from bot.config.host import (
     AccountConfig,
     AccountType,
+    AlertsConfig,
     ApiConfig,
     DaemonConfig,
     DataConfig,
@@ -28,6 +29,7 @@ from bot.config.loading import HostConfig, LoadedStrategy, load_host, load_strat
 __all__ = [
     "AccountConfig",
     "AccountType",
+    "AlertsConfig",
     "ApiConfig",
     "DaemonConfig",
     "DataConfig",

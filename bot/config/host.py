@@ -225,6 +225,23 @@ class ApiConfig(Section):
         return host
 
 
+class AlertsConfig(Section):
+    """Messages to people. Where they go is a secret, and so in no configuration: docs/ALERTS.md. Not part of
+    the hash that pins the run.
+    """
+
+    hosts: tuple[str, ...] = ()
+    """Hosts that ``json`` and ``mailto`` addresses may name."""
+    quiet_secs: Positive = 300.0
+    """For so long the same cause is not sent again."""
+    most_per_minute: Annotated[int, Field(ge=1, le=60)] = 6
+    """Messages; what exceeds them goes together in the next."""
+    anchor_hours: Positive = 24.0
+    """How often the head of the journal is sent."""
+    daily_summary: bool = True
+    """Whether each day, UTC, ends with a message."""
+
+
 class LiveConfig(Section):
     """Live only: which venue's client, and whether orders may leave at all."""
 
@@ -255,6 +272,7 @@ class HostSettings(Section):
     journal: JournalConfig = JournalConfig()
     guardian: GuardianConfig = GuardianConfig()
     api: ApiConfig = ApiConfig()
+    alerts: AlertsConfig = AlertsConfig()
     live: LiveConfig = LiveConfig()
 
     @model_validator(mode="after")

@@ -50,7 +50,8 @@ class HostConfig:
         """What the hash is of, plus where files lie and who is served."""
         pinned = _pinned(self.settings, self.strategies)
         pinned["host"]["data"]["catalog"] = self.settings.data.catalog
-        pinned["host"]["api"] = self.settings.api.model_dump(mode="json")
+        for unpinned in ("api", "alerts"):
+            pinned["host"][unpinned] = getattr(self.settings, unpinned).model_dump(mode="json")
         return pinned
 
 
@@ -107,7 +108,9 @@ def canonical_json(document: object) -> bytes:
 
 
 def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Document:
-    host = settings.model_dump(mode="json", exclude={"strategies": True, "api": True, "data": {"catalog"}})
+    host = settings.model_dump(
+        mode="json", exclude={"strategies": True, "api": True, "alerts": True, "data": {"catalog"}}
+    )
     return {"host": host, "strategies": [one.config.model_dump(mode="json") for one in strategies]}
 
 

@@ -9,7 +9,7 @@ from ml.hmm.gaussians import coefficients, estimates
 from ml.hmm.settings import HmmSettings
 from ml.hmm.starts import PREVIOUS, Start
 from ml.hmm.transitions import Transitions
-from strategies.errors import ArgonautError
+from strategies.errors import DataError
 from strategies.market import Floats
 
 _FALL_TOLERANCE_NATS_PER_BAR = 1e-8
@@ -18,7 +18,7 @@ _POLISHED = 2
 """Starts, beside the previous model, that are followed to the end."""
 
 
-class ConvergenceError(ArgonautError):
+class ConvergenceError(DataError):
     """No start led to a model; nothing was written."""
 
 

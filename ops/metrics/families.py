@@ -6,7 +6,6 @@ which `argonaut_build_info` names. Labels come from closed sets (strategies and 
 configuration, enumerations of the code), so what a scrape holds does not grow with time.
 """
 
-import sys
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -63,6 +62,8 @@ PROCESS = (
     _gauge("loop_longest_stall_seconds", "Longest time that the trading loop stood still"),
     _gauge("disk_free_bytes", "Left on the disk of the state directory"),
     _counter("api_requests", "Answers of the HTTP interfaces", "surface", "code"),
+    _counter("alerts", "Messages to people, by channel and whether it took them", "channel", "result"),
+    _counter("alerts_dropped", "Alerts that were not sent because too many waited"),
     _gauge("scrape_seconds", "What gathering the previous scrape cost the trading loop"),
 )
 
@@ -193,7 +194,3 @@ def as_markdown() -> str:
         for family in FAMILIES
     ]
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(as_markdown())

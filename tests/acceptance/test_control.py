@@ -151,11 +151,12 @@ def test_kill_of_an_instrument_holds_it_back_for_every_strategy(daemon: DaemonPr
             if order["role"] == "OPEN" and order["client_order_id"] not in before
         }
 
-    daemon.until(lambda: "ALPHAUSDT.DEMO" in opened_since())
+    def reasons() -> set[str]:
+        return {one["reason"] for one in recorded(state_dir, "verdict") if one["instrument_id"] in scope}
+
+    daemon.until(lambda: "ALPHAUSDT.DEMO" in opened_since() and "halted" in reasons())
 
     assert "BETAUSDT.DEMO" not in opened_since()
-    reasons = {one["reason"] for one in recorded(state_dir, "verdict") if one["instrument_id"] in scope}
-    assert "halted" in reasons
 
 
 def test_kills_that_come_while_a_flatten_runs_and_a_stop_behind_them_end_flat(

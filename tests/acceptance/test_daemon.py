@@ -65,7 +65,8 @@ def test_daemon_is_ready_soon_answers_and_stops_in_order_on_sigterm(host: Path, 
     document = status.document()
     assert status.code == 0
     assert document["state"] == "READY"
-    assert (document["trading_state"], document["reason"], document["api_url"]) == ("ACTIVE", "", None)
+    assert (document["trading_state"], document["reason"]) == ("ACTIVE", "")
+    assert document["api_url"].startswith("http://127.0.0.1:")
     assert document["pid"] == daemon.process.pid
     assert len(document["config_sha256"]) == len(document["bundle_id"]) == 64
     assert [one["name"] for one in document["strategies"]] == ["wanderer", "holder"]

@@ -13,7 +13,7 @@ from bot.exit_codes import ExitCode
 from tests.support.bots import write_bot
 
 
-@pytest.mark.parametrize("library", ["nautilus_trader", "pyarrow", "pandas"])
+@pytest.mark.parametrize("library", ["nautilus_trader", "pyarrow"])
 def test_backtest_that_is_interrupted_stops_and_writes_no_report(
     market: Path, tmp_path: Path, library: str
 ) -> None:
@@ -26,7 +26,7 @@ def test_backtest_that_is_interrupted_stops_and_writes_no_report(
         env=os.environ | {"PYTHONPATH": "."},
     )
 
-    # From the moment that it maps the library on: importing, loading, in the engine, or reporting.
+    # From the moment that it maps the library on: importing, loading, or in the engine.
     while library not in Path(f"/proc/{process.pid}/maps").read_text() and process.poll() is None:
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)

@@ -28,6 +28,7 @@ NOT_HERE = {
     "argonaut_halts_total",
     "argonaut_commands_total",
     "argonaut_restrictions",
+    "argonaut_alerts_total",
 }
 """Of a daemon that nothing has happened to."""
 

@@ -58,6 +58,7 @@ OVERDUE, PACE = "argonaut_feed_overdue_seconds", "argonaut_feed_interval_seconds
 SLIPPAGE, TRADED = f"argonaut_slippage_quote{S}", f"argonaut_filled_quote_total{S}"
 LAG, DECISION = "argonaut_loop_lag_seconds", "argonaut_decision_seconds"
 TRIPPED = "argonaut_guardian_trips_total"
+FAILED = 'argonaut_alerts_total{channel="tgram-1",result="failed"}'
 LIMIT = 'argonaut_limit_used_ratio{scope="one",limit="daily_loss"}'
 VETOED = 'argonaut_verdicts_total{strategy="one",reason="name_cap",outcome="vetoed"}'
 
@@ -105,6 +106,8 @@ CASES = [
     ),
     one("ArgonautJournalNotSigned", "argonaut_journal_checkpoint_timestamp_seconds", constant(0), rising(60)),
     one("ArgonautAnchorFailing", "argonaut_journal_anchor_faults_total", rising(1), constant(9)),
+    one("ArgonautAlertsNotDelivered", FAILED, rising(1), constant(9)),
+    one("ArgonautAlertsNotDelivered", "argonaut_alerts_dropped_total", rising(1), constant(9)),
     one("ArgonautIntentsExpired", "argonaut_expired_intents_total", rising(1), constant(9)),
     one("ArgonautIntentsExpired", "argonaut_late_records_total", rising(1), constant(9)),
     one("ArgonautDiskLow", "argonaut_disk_free_bytes", constant(9e8), constant(2e9)),
