@@ -1,0 +1,100 @@
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from bot.cli.app import main
+from bot.exit_codes import ExitCode
+from ops.retention import delete_runs, old_runs
+
+DAY = 86_400
+NOW = 1_000 * DAY
+
+type Captured = pytest.CaptureFixture[str]
+
+
+def make_run(runs_dir: Path, name: str, days_old: float, now: float = NOW) -> Path:
+    path = runs_dir / name
+    (path / "plots").mkdir(parents=True)
+    (path / "plots" / "equity.svg").write_bytes(b"x" * 1_000)
+    (path / "manifest.json").write_bytes(b"{}")
+    os.utime(path / "manifest.json", (now - days_old * DAY, now - days_old * DAY))
+    return path
+
+
+def names(runs_dir: Path, *, keep: int, older_than_days: float = 30.0) -> list[str]:
+    found = old_runs(
+        runs_dir, keep=keep, older_than_days=older_than_days, now_secs=NOW, manifest="manifest.json"
+    )
+    return [run.path.name for run in found]
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    """Runs of 10, 20, ... 60 days, whose names are in another order."""
+    place = tmp_path / "var" / "runs"
+    for name, days in zip("fbdace", (10, 20, 30, 40, 50, 60), strict=True):
+        make_run(place, name, days)
+    return place
+
+
+def test_old_runs_are_the_oldest_but_never_of_the_newest(runs_dir: Path) -> None:
+    assert names(runs_dir, keep=1) == ["e", "c", "a"]
+    assert names(runs_dir, keep=1, older_than_days=0.0) == ["e", "c", "a", "d", "b"]
+    assert names(runs_dir, keep=5) == ["e"]
+    assert names(runs_dir, keep=6, older_than_days=0.0) == []
+    assert names(runs_dir, keep=600, older_than_days=0.0) == []
+
+
+def test_old_runs_say_how_old_and_large_they_are(runs_dir: Path) -> None:
+    (run, *_) = old_runs(runs_dir, keep=5, older_than_days=1.0, now_secs=NOW, manifest="manifest.json")
+
+    assert (run.age_days, run.size_bytes) == (60.0, 1_002)
+
+
+def test_old_runs_where_none_is_to_be_kept_are_refused(runs_dir: Path) -> None:
+    with pytest.raises(ValueError, match="keep 1 run or more, found 0"):
+        names(runs_dir, keep=0)
+
+
+def test_old_runs_are_neither_links_nor_their_targets_nor_anything_without_a_manifest(
+    runs_dir: Path, tmp_path: Path
+) -> None:
+    elsewhere = make_run(tmp_path / "elsewhere", "mine", 900)
+    (runs_dir / "latest").symlink_to("c")
+    (runs_dir / "linked").symlink_to(elsewhere)
+    (runs_dir / "notes").mkdir()
+    (runs_dir / "notes.txt").touch()
+    make_run(runs_dir, ".draft-of-another", 900)
+
+    assert names(runs_dir, keep=1) == ["e", "a"]
+
+
+def test_old_runs_where_nothing_ever_ran_are_none(tmp_path: Path) -> None:
+    assert names(tmp_path / "never", keep=1) == []
+
+
+def test_deleted_runs_are_gone_and_so_is_what_an_earlier_deletion_left(runs_dir: Path) -> None:
+    make_run(runs_dir, ".z.deleting", 70)
+
+    found = old_runs(runs_dir, keep=5, older_than_days=1.0, now_secs=NOW, manifest="manifest.json")
+    delete_runs(runs_dir, found)
+
+    assert sorted(path.name for path in runs_dir.iterdir()) == ["a", "b", "c", "d", "f"]
+
+
+def test_cleanup_deletes_only_when_it_is_told_to(tmp_path: Path, capsys: Captured) -> None:
+    for name, days in (("old", 90), ("older", 100), ("new", 1)):
+        make_run(tmp_path / "runs", name, days, now=time.time())
+    command = ["cleanup", "--keep", "1", "--state-dir", str(tmp_path)]
+
+    assert main([*command, "--json"]) == ExitCode.OK
+    planned = json.loads(capsys.readouterr().out)
+    assert (planned["is_deleted"], len(planned["runs"]), planned["size_bytes"]) == (False, 2, 2_004)
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+    assert main([*command, "--delete"]) == ExitCode.OK
+    assert "2 runs of 0.0 MiB are deleted" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["new"]
+    assert main(["cleanup", "--keep", "0", "--state-dir", str(tmp_path)]) == ExitCode.USAGE
