@@ -75,14 +75,15 @@ def measure() -> list[Figure]:
         if isinstance(run, str):
             figures.append(Figure(f"SMA cross, beside {other}", None, "s", f"not measured: {run}"))
             continue
-        for label, mine in (("decision path", ours), ("plain strategy", plain)):
+        # The target is for like with like: the others know no guardrails, sizing, records or shared account.
+        for label, mine, wanted in (("plain strategy", plain, target), ("decision path", ours, None)):
             figures.append(
                 Figure(
                     f"SMA cross, {label} beside {other}",
                     mine["cpu_secs"],
                     "s",
                     f"the same bars in {other} {run['version']}; {run['trades']:,} flips",
-                    target,
+                    wanted,
                     run["cpu_secs"],
                     other,
                     is_faster,
