@@ -90,12 +90,15 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
+{network}
+[Install]
+WantedBy=multi-user.target
+"""
+
+_NO_NETWORK = """\
 # Paper trading needs no network but this machine's own.
 IPAddressDeny=any
 IPAddressAllow=localhost
-
-[Install]
-WantedBy=multi-user.target
 """
 
 _SYSTEM_ONLY = frozenset(
@@ -149,6 +152,8 @@ class Installation:
     """Where the process starts."""
     credentials: Sequence[tuple[str, Path]] = ()
     """Names and files that systemd reads as root and gives to the daemon alone."""
+    network: bool = False
+    """Whether it may reach more than this machine, for messages to people or a venue."""
 
 
 def render_unit(installation: Installation, *, user: bool = False) -> str:
@@ -171,6 +176,7 @@ def render_unit(installation: Installation, *, user: bool = False) -> str:
         config=installation.config,
         home=installation.home,
         needs_person=" ".join(str(int(code)) for code in sorted(NEEDS_PERSON)),
+        network="" if installation.network else _NO_NETWORK,
         credentials="".join(f"LoadCredential={name}:{path}\n" for name, path in installation.credentials),
     )
     return "".join(_for_user(text)) if user else text

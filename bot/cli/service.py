@@ -28,6 +28,10 @@ def install_service(
         list[str] | None,
         typer.Option("--credential", metavar="NAME:FILE", help="A secret that only the service may read."),
     ] = None,
+    network: Annotated[
+        bool,
+        typer.Option("--network", help="It may reach other machines; a credential `alerts` implies it."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the unit and write nothing.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a unit that differs, whatever else was found wrong.")
@@ -42,6 +46,8 @@ def install_service(
 
     Examples:
       argonaut install-service --config /etc/argonaut/host.toml --dry-run
+
+      argonaut install-service --credential alerts:/etc/argonaut/alerts.urls
 
       sudo /opt/argonaut/.venv/bin/argonaut install-service --config /etc/argonaut/host.toml
 
@@ -60,7 +66,9 @@ def install_service(
     if not (user or problems):
         problems = unreachable([*needed, *([host.catalog_path] if host.catalog_path.exists() else [])])
     try:
-        text = render_unit(Installation(program, config, Path(sys.prefix).parent, given), user=user)
+        is_online = network or host.settings.kind is HostKind.LIVE or "alerts" in dict(given)
+        installation = Installation(program, config, Path(sys.prefix).parent, given, is_online)
+        text = render_unit(installation, user=user)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     folder = user_unit_dir(os.environ) if user else prefix / "etc" / "systemd" / "system"

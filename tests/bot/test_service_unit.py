@@ -3,6 +3,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,11 @@ def test_users_unit_verifies_clean(tmp_path: Path) -> None:
     assert "NoNewPrivileges=yes" in render_unit(here, user=True)
 
 
-def test_unit_exposes_little() -> None:
-    done = analyze("security", "--offline=true", "--no-pager", ROOT / "systemd" / UNIT)
+@pytest.mark.parametrize("network", [False, True])
+def test_unit_exposes_little(tmp_path: Path, network: bool) -> None:
+    unit = analyzable(tmp_path, render_unit(replace(OPT, network=network)))
+
+    done = analyze("security", "--offline=true", "--no-pager", unit)
 
     (exposure,) = re.findall(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     assert float(exposure) <= MOST_EXPOSURE
@@ -110,6 +114,24 @@ def test_install_service_dry_run_writes_nothing(config: Path, tmp_path: Path, ca
     assert document["is_written"] is False
     program = Path(sys.executable).parent / "argonaut"
     assert f"ExecStart={program} run {config}\n" in document["unit"]
+
+
+@pytest.mark.parametrize(("more", "is_closed"), [([], True), (["--network"], False)])
+def test_install_service_keeps_a_paper_bot_on_its_machine_unless_told_otherwise(
+    config: Path, capsys: Captured, more: list[str], is_closed: bool
+) -> None:
+    main(["install-service", "--config", str(config), "--dry-run", "--json", *more])
+
+    assert ("IPAddressDeny=any\n" in json.loads(capsys.readouterr().out)["unit"]) is is_closed
+
+
+def test_install_service_with_messages_to_people_may_reach_them(config: Path, capsys: Captured) -> None:
+    given = ["--credential", "alerts:/etc/argonaut/alerts.urls"]
+    main(["install-service", "--config", str(config), "--dry-run", "--json", *given])
+
+    unit = json.loads(capsys.readouterr().out)["unit"]
+    assert "LoadCredential=alerts:/etc/argonaut/alerts.urls\n" in unit
+    assert "IPAddressDeny" not in unit
 
 
 def test_install_service_writes_once_and_refuses_to_replace_a_changed_unit(
