@@ -228,6 +228,9 @@ class _SlowFile:
             time.sleep(STALL_SECS)
         self._file.sync()
 
+    def truncate(self, size: int) -> None:
+        self._file.truncate(size)
+
     def close(self) -> None:
         self._file.close()
 
