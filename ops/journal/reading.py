@@ -215,13 +215,12 @@ class _WholeCheck:
         return self.chain.seq
 
     def follow(self, lines: list[bytes]) -> Iterator[Kind]:
-        chain = self.chain
-        heads: list[
-            bytes
-        ] = []  # of lines that are good, but not in the tree yet: adding many at once is faster
+        chain, checkpoint = self.chain, Kind.CHECKPOINT
+        heads: list[bytes] = []
+        """Of lines that are good, but not in the tree yet: adding many at once is faster."""
         try:
             for line, kind, head in check_lines(lines, chain.seq + 1, chain.head):
-                if kind is Kind.CHECKPOINT:
+                if kind is checkpoint:
                     chain.advance(heads)
                     heads.clear()
                     check_checkpoint(decode(line).body, chain, self._key)
@@ -274,14 +273,24 @@ class _SegmentReader:
         try:
             for offset, lines in split_lines(self._disk, self._path, self._offset):
                 self._offset = offset
+                if visit is None:
+                    self._pass_over(lines)
+                    continue
                 for line, kind in zip(lines, checks.follow(lines), strict=True):
                     seq += 1
-                    if visit is not None:
-                        visit(StoredLine(number, self._offset, kind, seq, line))
+                    visit(StoredLine(number, self._offset, kind, seq, line))
                     self._offset += len(line)
         except LineError as error:
             return str(error)
         return None
+
+    def _pass_over(self, lines: list[bytes]) -> None:
+        """Check lines that nobody wants to see, up to the first that does not fit."""
+        before = self._checks.seq
+        try:
+            deque(self._checks.follow(lines), maxlen=0)
+        finally:
+            self._offset += sum(map(len, lines[: self._checks.seq - before]))
 
     def _rest(self) -> bytes | None:
         """Whatever is not zeros behind the good lines; None where it is more than one write."""
