@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.config import HostConfig
+from bot.exit_codes import ExitCode
 from ops.alerts import Alert, AlertAnchor, AlertDesk, Channel, Severity, deliver, read_channels
 from ops.disk import LocalDisk
 
@@ -81,18 +82,27 @@ class Alerting:
         """Tell a person."""
         self._take(Alert(severity, title, text, key, time.time_ns()))
 
+    def say_end(
+        self, session: str, reason: str, code: ExitCode, holdings: Mapping[str, Mapping[str, float]]
+    ) -> None:
+        """Tell a person how the daemon ended: at once, unless all is as it should be."""
+        held = {name: positions for name, positions in holdings.items() if positions}
+        severity = Severity.INFO if code is ExitCode.OK else Severity.PAGE
+        text = f"{reason}; exit code {code.value} ({code.name}), {f'holds {held}' if held else 'flat'}"
+        self.say(severity, "stopped", text, f"stop:{session}")
+
     def note(self, kind: str, fields: Mapping[str, Any]) -> None:
         """A change of the latch (``latch``): what was restricted is worth a message and a report."""
         if kind != "latch" or "restriction" not in fields:
             return
-        restriction = fields["restriction"]
+        restriction, serial = fields["restriction"], fields["serial"]
         what = f"{restriction['scope']} is {restriction['state']}"
         if fields["action"] in _NOTED:
             text = f"{restriction['reason']} ({restriction['who']}); {self._file_incident(restriction)}"
-            self.say(Severity.PAGE, what, text, f"latch:{restriction['scope']}:{restriction['who']}")
+            self.say(Severity.PAGE, what, text, f"latch:{serial}")  # each change is one of its own
         elif fields["action"] == "lift":
-            key = f"lift:{restriction['scope']}:{fields['serial']}"
-            self.say(Severity.INFO, f"{restriction['scope']} was resumed", restriction["reason"], key)
+            what = f"{restriction['scope']} was resumed"
+            self.say(Severity.INFO, what, restriction["reason"], f"lift:{restriction['scope']}:{serial}")
 
     def tick(self) -> None:
         """Let time pass: a day ends with a summary."""
@@ -100,8 +110,14 @@ class Alerting:
         if today == self._today:
             return
         yesterday, self._today = self._today, today
-        if self._daily_summary:
-            self.say(Severity.INFO, f"summary of {yesterday}", self._summary(), f"summary:{yesterday}")
+        if not self._daily_summary:
+            return
+        try:
+            text = self._summary()
+        except Exception:  # noqa: BLE001 - a message is no reason to stop trading
+            _LOG.exception("no summary of %s", yesterday)
+            return
+        self.say(Severity.INFO, f"summary of {yesterday}", text, f"summary:{yesterday}")
 
     def _take(self, alert: Alert) -> None:
         _LOG.warning("%s: %s", alert.title, alert.text, extra={"severity": alert.severity.value})

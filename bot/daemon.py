@@ -96,7 +96,12 @@ class Daemon:
 
     async def run(self) -> ExitCode:
         """Run until the end; the exit code says how it ended."""
-        await self.startup()
+        try:
+            await self.startup()
+        except Exception as error:
+            self._alerting.say(Severity.PAGE, "did not start", f"{type(error).__name__}: {error}", "start")
+            await self._alerting.close()
+            raise
         try:
             await self.main_loop()
         finally:
@@ -311,9 +316,6 @@ class Daemon:
         self._control.restrict_session(TradingState.HALTED, f"stopped: {self._stop_reason}")
         await self._control.close()
         await self._serving.close()
-        end = f"stopped: {self._stop_reason}"
-        self._alerting.say(Severity.INFO, "stopped", end, f"stop:{self._session}")
-        await self._alerting.close()
         self.state = "STOPPED"
         self._holdings = holdings_of(strategies)
         for line, is_finding in last_words(
@@ -335,15 +337,22 @@ class Daemon:
             self._say(str(error))
         self._chronicle.close(self._ending(self._stop_reason) | {"exit_code": int(self._exit_code)})
         self._held_dir.release()
+        self._alerting.say_end(self._session, self._stop_reason, self._exit_code, self._holdings)
+        await self._alerting.close()
 
     def _ending(self, reason: str) -> dict[str, Any]:
         return {"session": self._session, "exit_code": None, "reason": reason, "holdings": self._holdings}
 
     def _note_control(self, kind: str, fields: dict[str, Any]) -> None:
         _LOG.warning("%s", kind, extra={"fields": fields})
-        self._events.note(kind, fields)
-        self._alerting.note(kind, fields)
-        self._chronicle.record(kind, fields)
+        try:
+            self._chronicle.record(kind, fields)
+        finally:
+            for observe in (self._events.note, self._alerting.note):
+                try:
+                    observe(kind, fields)
+                except Exception:  # noqa: BLE001 - who only looks on stands in nobody's way
+                    _LOG.exception("it happened, but was not counted or told: %s", kind)
 
     def _status(self) -> dict[str, Any]:
         return {"state": self.state} if self._operator is None else self._operator.status()

@@ -188,7 +188,7 @@ class OperatorView:
         replay = self._paper.replay
         return {
             "name": "replay",
-            "state": _feed_state(replay.is_finished, replay.is_dead),
+            "state": feed_state(replay.is_finished, replay.is_dead),
             "ts_event": replay.ts_event,
             "end_ts": self._paper.last_ns,
             "bars": replay.bars_sent,
@@ -231,7 +231,8 @@ def _why(book: RiskBook) -> str:
     return book.fault or ("" if book.latch is None else book.latch.value)
 
 
-def _feed_state(is_finished: bool, is_dead: bool) -> str:
+def feed_state(is_finished: bool, is_dead: bool) -> str:
+    """PLAYING, FINISHED or DEAD."""
     if is_dead:
         return "DEAD"
     return "FINISHED" if is_finished else "PLAYING"

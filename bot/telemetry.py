@@ -12,6 +12,7 @@ from bot.alerting import Alerting
 from bot.chronicle import Chronicle
 from bot.config import HostConfig
 from bot.control import Control
+from bot.operator_view import feed_state
 from bot.paper import PaperNode
 from bot.pins import code_sha256
 from ops.disk import LocalDisk
@@ -138,8 +139,7 @@ class Telemetry:
 
     def _feed(self) -> Iterator[Sample]:
         replay, reading = self._paper.replay, self._control.reading
-        state = "DEAD" if replay.is_dead else "FINISHED" if replay.is_finished else "PLAYING"
-        yield from _one_hot("feed_state", state, FEED_STATES)
+        yield from _one_hot("feed_state", feed_state(replay.is_finished, replay.is_dead), FEED_STATES)
         yield Sample("feed_last_event_timestamp_seconds", replay.ts_event / _NS)
         if reading is not None:
             yield Sample("feed_overdue_seconds", max(0.0, reading.feed_overdue_secs or 0.0))
@@ -149,9 +149,9 @@ class Telemetry:
         yield Sample("feed_restarts", replay.restarts)
         newest: dict[str, tuple[float, int]] = {}
         for strategy in self._paper.wired.strategies:
-            names = [one.instrument_id for one in strategy.pipeline.instruments]
-            times = strategy.pipeline.last_bar_ts
-            newest |= dict(zip(names, zip(strategy.pipeline.closes, times, strict=True), strict=True))
+            pipeline = strategy.pipeline
+            for at, instrument in enumerate(pipeline.instruments):
+                newest[instrument.instrument_id] = pipeline.closes[at], pipeline.last_bar_ts[at]
         for name, (close, ts_event) in newest.items():
             yield Sample("last_price_quote", close, (name,))
             yield Sample("last_bar_timestamp_seconds", ts_event / _NS, (name,))

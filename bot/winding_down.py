@@ -16,7 +16,7 @@ from strategies.strategy import PolicyStrategy
 
 _POLL_SECS = 0.01
 
-type Holdings = dict[str, dict[str, float]]
+type Held = dict[str, dict[str, float]]
 """Signed base units by strategy and instrument; what is flat is not there."""
 
 
@@ -49,7 +49,7 @@ async def wind_down(
         await asyncio.sleep(_POLL_SECS)
 
 
-def holdings_of(strategies: Sequence[PolicyStrategy]) -> Holdings:
+def holdings_of(strategies: Sequence[PolicyStrategy]) -> Held:
     """What is held, of every strategy."""
     return {
         strategy.name: {
@@ -65,7 +65,7 @@ def holdings_of(strategies: Sequence[PolicyStrategy]) -> Holdings:
 
 def last_words(
     strategies: Sequence[PolicyStrategy],
-    holdings: Holdings,
+    holdings: Held,
     currency: str,
     gate: TradingGate,
     *,

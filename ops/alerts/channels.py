@@ -17,7 +17,7 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from strategies.errors import ConfigError
 
@@ -26,7 +26,7 @@ CREDENTIAL = "alerts"
 FILE = "alerts.urls"
 """Name in the state directory."""
 
-SERVICES = {"tgram": "api.telegram.org", "discord": "discord.com", "slack": "hooks.slack.com"}
+SERVICES = ("tgram", "discord", "slack")
 """Kinds that call one host and no other."""
 OWN_HOSTS = ("json", "jsons", "mailto", "mailtos")
 """Kinds that call the host in their address, which the configuration has to allow."""
@@ -99,9 +99,11 @@ def _check(where: str, url: str, hosts: Collection[str]) -> str:
         known = ", ".join([*SERVICES, *OWN_HOSTS])
         shown = kind if _KIND.fullmatch(kind) else "something else"
         raise ConfigError(f"{where}: expected an address of one of {known}, found {shown}")
-    if host in _LOOPBACK:
+    # A mail address may name the server that is to be called after the question mark.
+    servers = {host, *(one.lower() for one in parse_qs(parts.query).get("smtp", ()))}
+    if servers <= _LOOPBACK:
         return kind
-    if host not in hosts:
+    if not servers <= {*hosts, *_LOOPBACK}:
         raise ConfigError(
             f"{where}: expected a host that alerts.hosts of the host file allows, found another; add it "
             "there if this is where alerts shall go"

@@ -56,6 +56,7 @@ class AlertDesk:
         quiet_secs: For so long the same key is not sent again; how often it came is said with the next one.
         most_per_minute: Messages; what exceeds them goes together in the next.
         monotonic: Clock, seconds.
+        sleep: Waits, seconds.
     """
 
     def __init__(
@@ -66,17 +67,20 @@ class AlertDesk:
         quiet_secs: float,
         most_per_minute: int,
         monotonic: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._deliver = deliver
         self._sender = sender
         self._quiet_secs = quiet_secs
         self._most_per_minute = most_per_minute
         self._monotonic = monotonic
+        self._sleep = sleep
         self._waiting: deque[tuple[Alert, int]] = deque()
         self._last: dict[str, tuple[float, int]] = {}
         """When a key was taken last, and how often it was held back since."""
         self._sent_at: deque[float] = deque()
         self._arrived = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
         self.dropped = 0
         """Alerts that found the desk full."""
         self.outcomes: dict[tuple[str, bool], int] = {}
@@ -102,17 +106,32 @@ class AlertDesk:
         """Send what was taken, until cancelled."""
         while True:
             await self._arrived.wait()
-            await asyncio.sleep(self._pause_secs())
-            await self.flush()
+            await self._sleep(self._pause_secs())
+            self._send_what_waits()
 
     async def flush(self) -> None:
-        """Send everything that waits, in one message."""
+        """Send what waits, in one message, and return once every message has gone out or failed."""
+        self._send_what_waits()
+        await asyncio.gather(*self._sending)
+
+    def _send_what_waits(self) -> None:
+        # In a task of its own: a channel that is down is tried for minutes, and the next message cannot wait.
         self._arrived.clear()
         batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if not batch:
             return
         self._sent_at.append(self._monotonic())
-        for outcome in await self._deliver(self._title(batch), _body(batch)):
+        task = asyncio.create_task(self._send(self._title(batch), _body(batch)))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, title: str, body: str) -> None:
+        try:
+            outcomes = await self._deliver(title, body)
+        except Exception:  # noqa: BLE001 - whatever it is, the next message is to be tried
+            _LOG.exception("alert not delivered: %s", title)
+            outcomes = [Outcome("all", is_sent=False, error="the sender broke")]
+        for outcome in outcomes:
             key = (outcome.channel, outcome.is_sent)
             self.outcomes[key] = self.outcomes.get(key, 0) + 1
             if not outcome.is_sent:

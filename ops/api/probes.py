@@ -10,9 +10,9 @@ from typing import Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-HOSTS = ("127.0.0.1", "localhost", "[::1]")
+HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names under which this machine may be asked."""
 
 
 class Probe(Protocol):
@@ -52,7 +52,15 @@ def make_probes(probe: Probe) -> FastAPI:
         return Response(body, headers={"content-type": content_type})
 
     count_answers(app, "probes", probe.answered)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
+
+    @app.middleware("http")
+    async def refuse_other_names(
+        request: Request, answer: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        if request.url.hostname not in HOSTS:
+            return Response("expected a loopback address as host", status_code=400)
+        return await answer(request)
+
     return app
 
 

@@ -216,8 +216,7 @@ class _WholeCheck:
 
     def follow(self, lines: list[bytes]) -> Iterator[Kind]:
         chain, checkpoint = self.chain, Kind.CHECKPOINT
-        heads: list[bytes] = []
-        """Of lines that are good, but not in the tree yet: adding many at once is faster."""
+        heads: list[bytes] = []  # good, but not in the tree yet: adding many at once is faster
         try:
             for line, kind, head in check_lines(lines, chain.seq + 1, chain.head):
                 if kind is checkpoint:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,8 +65,8 @@ def test_daemon_tells_people_what_happened_and_files_how_things_stood(
     (halt,) = [one for one in said if "HALTED" in one[0]]
     assert halt[0] == "[PAGE] argonaut paper DEMO: all is HALTED"
     assert "a test of messages" in halt[1]
-    assert delay_secs < 15.0  # on a busy machine; the benchmark has the figure
-    assert any("stopped" in text for _, text in said)
+    assert delay_secs < 15.0  # on a busy machine
+    assert any("argonaut stop; exit code 0 (OK)" in text for _, text in said)
     (report,) = (state_dir / "incidents").iterdir()
     assert str(report) in halt[1]
     text = report.read_text()
@@ -75,6 +76,18 @@ def test_daemon_tells_people_what_happened_and_files_how_things_stood(
         daemon.said + text + "".join(path.read_text() for path in (state_dir / "logs").glob("*.jsonl"))
     )
     assert PATH not in everything
+
+
+def test_daemon_that_cannot_start_tells_people_why(host: Path, tmp_path: Path, receiver: Receiver) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        host.write_text(host.read_text().replace("port = 0", f"port = {port}"))
+        refused = argonaut("run", host, "--state-dir", tmp_path / "var")
+
+    ((title, text),) = messages(receiver)
+    assert refused.code == ExitCode.CONFIG
+    assert title.startswith("[PAGE] argonaut paper DEMO: did not start")
+    assert f"[api] port = {port}: expected a port" in text
 
 
 def test_head_of_the_journal_that_people_were_sent_is_looked_for_in_it(

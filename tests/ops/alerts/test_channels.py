@@ -58,6 +58,7 @@ def test_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None
         (f"jsons://user:{SECRET}@evil.example/allowed.example", "expected a host"),
         (f"json://allowed.example/{SECRET}", "expected an encrypted channel, found json; use jsons"),
         (f"mailto://user:{SECRET}@allowed.example", "use mailtos"),
+        (f"mailtos://user:{SECRET}@allowed.example?smtp=evil.example", "expected a host"),
         (f"file:///etc/passwd?{SECRET}", "found file"),
     ],
 )
@@ -69,6 +70,12 @@ def test_address_that_is_not_allowed_is_refused_by_line_and_not_shown(
 
     assert "line 2" in str(refusal.value)
     assert "hunter2" not in str(refusal.value)
+
+
+def test_mail_may_name_a_server_that_is_allowed(tmp_path: Path) -> None:
+    folder = write(tmp_path, "mailtos://user:pass@a.example?smtp=mail.a.example\n")
+
+    assert len(read_channels(None, folder, ["a.example", "mail.a.example"])) == 1
 
 
 def test_this_machine_needs_no_permission(tmp_path: Path) -> None:

@@ -99,26 +99,72 @@ def test_storm_is_one_message_that_says_how_much_it_leaves_out(bench: Bench) -> 
 
 def test_messages_beyond_the_rate_wait_for_their_minute() -> None:
     bench = Bench(most_per_minute=2)
-    sent_at: list[float] = []
+    waits: list[float] = []
+
+    async def sleep(secs: float) -> None:
+        waits.append(secs)
+        bench.clock.now += secs
 
     async def run() -> None:
+        bench.desk._sleep = sleep
         running = asyncio.create_task(bench.desk.run())
-        for number in range(2):
-            bench.desk.take(alert(str(number)))
-            await asyncio.sleep(0.01)
-            sent_at.append(len(bench.post.messages))
-        bench.clock.now = 59.99  # a hundredth of a second is left of the minute
-        bench.desk.take(alert("late"))
-        bench.desk.take(alert("later"))
-        await asyncio.sleep(0.001)
-        sent_at.append(len(bench.post.messages))
-        await asyncio.sleep(0.05)
-        sent_at.append(len(bench.post.messages))
+        for number, at in enumerate((0.0, 10.0, 20.0)):
+            bench.clock.now = at
+            bench.desk.take(alert(f"{number} a"))
+            bench.desk.take(alert(f"{number} b"))
+            while len(bench.post.messages) == number:
+                await asyncio.sleep(0)
         running.cancel()
 
     asyncio.run(run())
-    assert sent_at == [1, 2, 2, 3]
-    assert "and 1 more" in bench.post.messages[2][0]
+    assert waits == [0.0, 0.0, 40.0]  # the first of the two leaves the minute at 60 s
+    assert all("and 1 more" in title for title, _ in bench.post.messages)
+
+
+def test_channel_that_hangs_holds_up_no_later_message() -> None:
+    bench, told = Bench(), asyncio.Event()
+    sent: list[str] = []
+
+    async def deliver(title: str, _body: str) -> Sequence[Outcome]:
+        sent.append(title)
+        if len(sent) == 1:
+            await told.wait()
+        return [Outcome("tgram-1", is_sent=True, error="")]
+
+    async def run() -> None:
+        bench.desk._deliver = deliver
+        running = asyncio.create_task(bench.desk.run())
+        for number in range(2):
+            bench.desk.take(alert(str(number)))
+            while len(sent) == number:
+                await asyncio.sleep(0)
+        assert bench.desk.outcomes == {("tgram-1", True): 1}
+        told.set()
+        await bench.desk.flush()
+        running.cancel()
+
+    asyncio.run(asyncio.wait_for(run(), 30.0))
+    assert bench.desk.outcomes == {("tgram-1", True): 2}
+
+
+def test_sender_that_breaks_is_counted_and_the_next_message_is_tried(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    post = bench.post.deliver
+
+    async def deliver(title: str, body: str) -> Sequence[Outcome]:
+        if "first" in title:
+            raise RuntimeError("it broke")
+        return await post(title, body)
+
+    bench.desk._deliver = deliver
+    for title in ("first", "second"):
+        bench.desk.take(alert(title, title=title))
+        bench.flush()
+
+    assert [title for title, _ in bench.post.messages] == ["[PAGE] argonaut paper DEMO: second"]
+    assert bench.desk.outcomes == {("all", False): 1, ("tgram-1", True): 1}
+    assert "it broke" in caplog.text
 
 
 def test_delivery_that_fails_is_counted_and_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

@@ -79,6 +79,13 @@ def test_page_that_reached_the_port_under_a_name_of_its_own_is_refused(host: str
     assert "argonaut" not in answer.text
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1", "[::1]:8050", "LOCALHOST:8050"])
+def test_this_machine_is_answered_under_each_of_its_names(host: str) -> None:
+    (answer,) = ask(_Daemon(), ("GET", "/livez", {"host": host}))
+
+    assert answer.status_code == 200
+
+
 def test_probes_change_nothing_and_document_nothing() -> None:
     answers = ask(
         _Daemon(),

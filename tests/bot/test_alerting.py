@@ -1,0 +1,147 @@
+"""What a daemon tells people: every change of the latch, how it ended; and nothing that stops it."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.alerting import INCIDENTS, Alerting
+from bot.config import load_host
+from bot.exit_codes import ExitCode
+from ops.alerts import Channel, Outcome
+from ops.alerts.desk import Alert
+from tests.support.bots import write_bot
+
+
+def latch(action: str, serial: int, state: str = "HALTED") -> dict[str, Any]:
+    restriction = {"scope": "all", "state": state, "reason": "a test", "who": "cli", "origin": "operator"}
+    return {"action": action, "serial": serial, "restriction": restriction}
+
+
+class Bench:
+    """Alerting whose messages are kept."""
+
+    def __init__(self, folder: Path, status: Mapping[str, Any] | Exception) -> None:
+        self.status = status
+        host = load_host(write_bot(folder, folder / "catalog", ("holder",), kind="paper"))
+        channels = [Channel("json-1", "json://127.0.0.1:9/")]
+        self.alerting = Alerting(host, folder, channels, self._status)
+        self.taken: list[Alert] = []
+        self.alerting.desk.take = self.taken.append  # type: ignore[method-assign, assignment]
+        self.alerting.desk._deliver = self._deliver
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """Severity and title of all that was taken."""
+        return [(one.severity.value, one.title) for one in self.taken]
+
+    def _status(self) -> dict[str, Any]:
+        if isinstance(self.status, Exception):
+            raise self.status
+        return dict(self.status)
+
+    async def _deliver(self, _title: str, _body: str) -> Sequence[Outcome]:
+        return []
+
+    def notes(self, *changes: dict[str, Any]) -> None:
+        """Changes of the latch, on a loop, and the end of what they set off."""
+
+        async def run() -> None:
+            for fields in changes:
+                self.alerting.note("latch", fields)
+            await asyncio.sleep(0)
+            await self.alerting.close()
+
+        asyncio.run(run())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, {"state": "READY", "trading_state": "HALTED"})
+
+
+def test_halt_that_comes_again_after_a_resume_is_told_again_and_so_is_a_stricter_one(bench: Bench) -> None:
+    bench.notes(
+        latch("hold", 1, "REDUCING"), latch("hold", 2), latch("lift", 3), latch("hold", 4), latch("note", 5)
+    )
+
+    assert bench.said == [
+        ("page", "all is REDUCING"),
+        ("page", "all is HALTED"),
+        ("info", "all was resumed"),
+        ("page", "all is HALTED"),
+        ("page", "all is HALTED"),
+    ]
+    assert len({one.key for one in bench.taken}) == 5, "one key is sent once in five minutes"
+
+
+def test_every_halt_files_how_things_stood_where_the_message_says(bench: Bench, tmp_path: Path) -> None:
+    bench.notes(latch("hold", 1))
+
+    (report,) = (tmp_path / INCIDENTS).iterdir()
+    assert str(report) in bench.taken[0].text
+    assert json.loads(report.read_text().split("```json")[1].split("```")[0]) == bench.status
+
+
+def test_disk_that_takes_no_report_is_logged_and_the_message_goes_out(
+    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / INCIDENTS).write_text("a file where the folder should be")
+
+    bench.notes(latch("hold", 1))
+
+    assert bench.said == [("page", "all is HALTED")]
+    assert "no report of the incident could be filed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "holdings", "severity", "text"),
+    [
+        (ExitCode.OK, {"holder": {}}, "info", "signal SIGTERM; exit code 0 (OK), flat"),
+        (ExitCode.OK, {"holder": {"B": 2.0}}, "info", "holds {'holder': {'B': 2.0}}"),
+        (ExitCode.IO, {"holder": {"B": 2.0}}, "page", "exit code 74 (IO), holds"),
+        (ExitCode.FINDINGS, {}, "page", "exit code 1 (FINDINGS), flat"),
+    ],
+)
+def test_end_that_is_not_as_it_should_be_is_urgent(
+    bench: Bench, code: ExitCode, holdings: dict[str, dict[str, float]], severity: str, text: str
+) -> None:
+    bench.alerting.say_end("S", "signal SIGTERM", code, holdings)
+
+    assert bench.said == [(severity, "stopped")]
+    assert text in bench.taken[0].text
+
+
+def test_day_ends_with_one_summary_and_one_that_cannot_be_made_stops_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    strategy = {
+        "name": "holder",
+        "equity": 50_100.0,
+        "profit": 100.0,
+        "decisions": 7,
+        "trading_state": "ACTIVE",
+    }
+    bench.status = {
+        "state": "READY", "trading_state": "ACTIVE", "reason": "", "strategies": [strategy],
+        "journal": {"records": 12, "head": "f" * 64},
+    }  # fmt: skip
+    bench.alerting.tick()
+    assert bench.said == []
+
+    bench.alerting._today = date(2026, 1, 1)
+    bench.alerting.tick()
+    bench.alerting.tick()
+    assert bench.said == [("info", "summary of 2026-01-01")]
+    assert "holder: equity 50,100.00, profit +100.00, 7 decisions, ACTIVE" in bench.taken[0].text
+    assert bench.taken[0].text.endswith(f"head {'f' * 64}")
+    assert bench.alerting._today == datetime.now(UTC).date()
+
+    bench.alerting._today, bench.status = date(2026, 1, 2), RuntimeError("it broke")
+    bench.alerting.tick()
+    assert len(bench.said) == 1
+    assert "no summary of 2026-01-02" in caplog.text
