@@ -136,11 +136,6 @@ class Chronicle:
         """Why nothing can be recorded any more; empty while it can."""
         return "" if self._journal.fault is None else str(self._journal.fault)
 
-    @property
-    def progress(self) -> tuple[int, int]:
-        """How many records wait for the disk, and the number of the last one that is on it."""
-        return self._journal.backlog, self._journal.durable_seq
-
     async def settled(self) -> None:
         """Return once no order waits for the disk, and the disk is not far behind what was recorded."""
         written = asyncio.get_running_loop().create_future()

@@ -39,23 +39,15 @@ class Control:
         state_dir: Where the latch lies and the kill-switch file is looked for.
         record: Takes note of changes of the latch (``latch``) and of commands (``control``).
         say: Takes lines for a person.
-        on_beat: Called at each beat of the loop.
     """
 
     def __init__(
-        self,
-        host: HostConfig,
-        state_dir: Path,
-        *,
-        record: Recorder,
-        say: Callable[[str], None],
-        on_beat: Callable[[], None],
+        self, host: HostConfig, state_dir: Path, *, record: Recorder, say: Callable[[str], None]
     ) -> None:
         config, speed = host.settings.guardian, host.settings.replay.speed
         self._speed = None if speed == "max" else speed
         self._say = say
         self._record = record
-        self._on_beat = on_beat
         self._readings: Readings | None = None
         self.reading: Reading | None = None
         """What the guardian was shown last."""
@@ -113,7 +105,7 @@ class Control:
         *,
         journal_fault: Callable[[], str] = lambda: "",
         unreconciled: Callable[[], str] = lambda: "",
-        after_beat: Callable[[Reading], None] = lambda _: None,
+        after_beat: Sequence[Callable[[Reading], None]] = (),
     ) -> None:
         """Reach the strategies from now on, and begin to watch them.
 
@@ -121,7 +113,7 @@ class Control:
             paper: What runs.
             journal_fault: Why what happens cannot be recorded; empty while it can.
             unreconciled: Why our books and the venue's differ; empty while they agree or are compared.
-            after_beat: Gets each reading that the guardian has taken.
+            after_beat: Each gets every reading that the guardian has taken.
         """
         self._readings = Readings(
             paper, speed=self._speed, journal_fault=journal_fault, unreconciled=unreconciled
@@ -144,7 +136,6 @@ class Control:
 
     def _read(self) -> Reading:
         assert self._readings is not None, "it is attached before it is watched"
-        self._on_beat()
         self.reading = self._readings.read()
         return self.reading
 

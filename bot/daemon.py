@@ -82,9 +82,7 @@ class Daemon:
             {loaded.config.name: loaded.config.instruments for loaded in host.strategies},
         )
         self._alerting = Alerting(host, state_dir, channels_of(host, state_dir, os.environ), self._status)
-        self._control = Control(
-            host, state_dir, record=self._note_control, say=say, on_beat=self._events.beat
-        )
+        self._control = Control(host, state_dir, record=self._note_control, say=say)
         self._operator: OperatorView | None = None
         self._supervision = Supervision(os.environ)
         self._held_dir: StateDir
@@ -163,7 +161,10 @@ class Daemon:
             self._paper,
             journal_fault=lambda: self._chronicle.fault,
             unreconciled=lambda: "; ".join(self._chronicle.report.unexplained),
-            after_beat=self._supervision.after_beat(self._control, self._chronicle),
+            after_beat=(
+                lambda reading: self._events.beat(reading.monotonic_secs),
+                self._supervision.after_beat(self._control, self._chronicle),
+            ),
         )
         while self._control.reading is None:  # from the first beat on, nothing goes unnoticed
             await asyncio.sleep(_START_POLL_SECS)

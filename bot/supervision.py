@@ -68,9 +68,9 @@ class Supervision:
         """
 
         def beat(reading: Reading) -> None:
-            waiting, durable = chronicle.progress
+            journal = chronicle.journal
             silent = control.guardian.is_silent(reading)
-            self.watchdog.beat(Vitals(reading.monotonic_secs, waiting, durable, silent))
+            self.watchdog.beat(Vitals(reading.monotonic_secs, journal.backlog, journal.durable_seq, silent))
             state, reason = control.gate.state(), control.gate.reason()
             self.supervisor.status(f"trading {state.value}" + (f": {reason}" if reason else ""))
 

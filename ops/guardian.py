@@ -13,7 +13,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -321,18 +321,19 @@ async def watch(
     guardian: Guardian,
     read: Callable[[], Reading],
     beat_secs: float,
-    after_beat: Callable[[Reading], None] = lambda _: None,
+    after_beat: Sequence[Callable[[Reading], None]] = (),
 ) -> None:
     """Show the guardian a reading at every beat, until cancelled; a reading that fails trips it.
 
     Args:
-        after_beat: Gets each reading that the guardian has taken.
+        after_beat: Each gets every reading that the guardian has taken.
     """
     while True:
         try:
             reading = read()
             guardian.check(reading)
-            after_beat(reading)
+            for call in after_beat:
+                call(reading)
         except Exception as error:  # noqa: BLE001 - fail closed
             _LOG.exception("the guardian failed")
             guardian.fail(error)

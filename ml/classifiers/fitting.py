@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ml.classifiers.leakage import Bools, Ints
+from ml.rows import require_usable
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
 
@@ -175,16 +176,7 @@ def _check(x: Floats, y: Bools | Floats, names: Sequence[str]) -> None:
             f"classifier: expected at least {_FEWEST_ROWS} training rows over all instruments, "
             f"found {len(x)}; take a longer span"
         )
-    finite = np.isfinite(x)
-    if not finite.all():
-        at, column = np.argwhere(~finite)[0].tolist()
-        raise DataError(
-            f"classifier: expected finite features, found {x[at, column]} in {names[column]} "
-            f"({int((~finite).sum())} in all); leave out warm-up rows and repair the data"
-        )
-    constant = [name for name, column in zip(names, x.T, strict=True) if column.min() == column.max()]
-    if constant:
-        raise DataError(f"classifier: expected features that vary in training, found constant {constant}")
+    require_usable("classifier", x, names)
     kinds = np.unique(y)
     if not np.array_equal(kinds, [0.0, 1.0]):
         raise DataError(

@@ -19,6 +19,7 @@ import numpy as np
 
 from ml.drift.monitor import CLIP, DriftStatistics
 from ml.drift.reference import DriftReference, Statistic
+from ml.rows import require_usable
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
 
@@ -204,13 +205,4 @@ def _check(rows: Floats, columns: Sequence[str], settings: DriftSettings) -> Non
             f"drift: expected at least {needed} rows for windows of {settings.window_bars} bars, "
             f"found {len(rows)}; give more history or a shorter window"
         )
-    finite = np.isfinite(rows)
-    if not finite.all():
-        at, column = np.argwhere(~finite)[0].tolist()
-        raise DataError(
-            f"drift: expected finite values, found {rows[at, column]} in {columns[column]} at row {at}; "
-            "leave out warm-up rows and repair the data"
-        )
-    constant = [name for name, column in zip(columns, rows.T, strict=True) if column.min() == column.max()]
-    if constant:
-        raise DataError(f"drift: expected columns that vary, found constant {constant}; leave them out")
+    require_usable("drift", rows, columns)

@@ -108,12 +108,12 @@ class Events:
         """Count an answer of an HTTP interface."""
         self._count("api_requests", surface, str(code))
 
-    def beat(self) -> None:
+    def beat(self, monotonic_secs: float) -> None:
         """Measure how late the loop is; called at each beat of it."""
-        now = self._monotonic()
         if self._beaten_at is not None:
-            self._histograms["loop_lag_seconds"].observe(max(0.0, now - self._beaten_at - self._beat_secs))
-        self._beaten_at = now
+            late_secs = monotonic_secs - self._beaten_at - self._beat_secs
+            self._histograms["loop_lag_seconds"].observe(max(0.0, late_secs))
+        self._beaten_at = monotonic_secs
 
     def stopwatch(self, strategy: str) -> Stopwatch:
         """Make a stopwatch for the decisions of a strategy."""

@@ -46,7 +46,10 @@ def beat_of(
     if kill:
         gate.restrict(TradingState.HALTED, kill)
     guardian = Guardian(limits or GuardianLimits(), lambda *_: None, now=lambda: 0, beat_secs=0.1)
-    control, chronicle = SimpleNamespace(gate=gate, guardian=guardian), SimpleNamespace(progress=(0, 1))
+    control, chronicle = (
+        SimpleNamespace(gate=gate, guardian=guardian),
+        SimpleNamespace(journal=SimpleNamespace(backlog=0, durable_seq=1)),
+    )
     return supervision.after_beat(cast("Control", control), cast("Chronicle", chronicle))
 
 

@@ -132,7 +132,7 @@ def test_stopwatch_counts_what_stages_take_and_not_what_lies_between_bar_and_dec
 def test_loop_lag_is_what_a_beat_comes_late(bench: Bench) -> None:
     for passed in (0.0, 0.1, 0.15, 0.09):
         bench.clock.now += passed
-        bench.events.beat()
+        bench.events.beat(bench.clock.now)
 
     assert bench.value("loop_lag_seconds_count") == 3.0
     assert bench.value("loop_lag_seconds_sum") == pytest.approx(0.05)
