@@ -1,16 +1,19 @@
 """What a daemon tells people: every change of the latch, how it ended; and nothing that stops it."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bot.alerting import INCIDENTS, Alerting
 from bot.config import load_host
+from bot.daemon import Daemon
 from bot.exit_codes import ExitCode
 from ops.alerts import Channel, Outcome
 from ops.alerts.desk import Alert
@@ -77,6 +80,31 @@ def test_halt_that_comes_again_after_a_resume_is_told_again_and_so_is_a_stricter
         ("page", "all is HALTED"),
     ]
     assert len({one.key for one in bench.taken}) == 5, "one key is sent once in five minutes"
+
+
+@pytest.mark.parametrize("disk", ["takes it", "refuses"])
+def test_change_is_recorded_though_nobody_can_count_it_and_told_though_it_cannot_be_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
+) -> None:
+    host = load_host(write_bot(tmp_path, tmp_path / "catalog", ("holder",), kind="paper"))
+    daemon, recorded, told = Daemon(host, tmp_path, lambda _: None), list[str](), list[str]()
+
+    def record(kind: str, _fields: dict[str, Any]) -> None:
+        if disk == "refuses":
+            raise TypeError("it has no JSON form")
+        recorded.append(kind)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("it broke")
+
+    daemon._chronicle = SimpleNamespace(record=record)  # type: ignore[assignment]
+    monkeypatch.setattr(daemon._events, "note", fail)
+    monkeypatch.setattr(daemon._alerting, "note", lambda kind, _: told.append(kind))
+
+    with pytest.raises(TypeError) if disk == "refuses" else contextlib.nullcontext():
+        daemon._note_control("latch", latch("hold", 1))
+
+    assert (recorded, told) == ([] if disk == "refuses" else ["latch"], ["latch"])
 
 
 def test_every_halt_files_how_things_stood_where_the_message_says(bench: Bench, tmp_path: Path) -> None:
