@@ -15,13 +15,14 @@ bars alone, once for the group.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from pydantic import ConfigDict, Field
 
 from ml import market_step
 from ml.datasets import Dataset, Ints
@@ -36,7 +37,7 @@ from ml.market_state import (
     reset_books,
     rules_of,
 )
-from strategies.config import ActionMap, AllocationConfig, CostConfig
+from strategies.config import ActionMap, AllocationConfig, CostConfig, NonNegative, Section
 from strategies.errors import ConfigError, DataError
 from strategies.market import Float32s, Floats, Instrument
 from strategies.observation import PORTFOLIO_FIELDS
@@ -68,16 +69,18 @@ class DrawdownTerm(StrEnum):
 class RewardConfig:
     """reward = base - Σ weight · term, per bar."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = Section.model_config
+
     base: BaseReward = BaseReward.LOG_NAV
-    w_drawdown: float = 0.10
+    w_drawdown: NonNegative = 0.10
     drawdown_term: DrawdownTerm = DrawdownTerm.INCREMENT
-    w_turnover: float = 0.001
+    w_turnover: NonNegative = 0.001
     """Of what was traded, as a fraction of equity; on top of costs."""
-    w_volatility: float = 0.0
+    w_volatility: NonNegative = 0.0
     """Of the running standard deviation of the portfolio's return per bar."""
-    w_leverage: float = 0.0
+    w_leverage: NonNegative = 0.0
     """Of gross exposure, as a fraction of equity."""
-    sharpe_rate: float = 0.01
+    sharpe_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     """Step of the running moments of the differential Sharpe ratio."""
 
     def terms(self) -> Records:
