@@ -25,8 +25,9 @@ from strategies.market import Float32s
 from strategies.observation import PORTFOLIO_FIELDS
 from strategies.policies.onnx import ACTION_MAP_KEY, FORMAT, FORMAT_KEY, SCHEMA_KEY, open_session
 
-PARITY_TOLERANCE = 1e-6
-"""Largest difference between an action here and in onnxruntime, relative to actions larger than one."""
+PARITY_TOLERANCE = 1e-4
+"""Largest difference between an action here and in onnxruntime, relative to actions larger than one. With
+ordinary weights it is below 1e-6; it grows with them, and a graph that is wrong is off by far more."""
 
 _OPSET = 17
 _IR_VERSION = 8
