@@ -145,13 +145,16 @@ def train(
     if lock is None:
         raise ConfigError(f"run {run.run_id}: another process is at it; wait for it, or change the seed")
     with lock, _recorded(registry, run.run_id, now_ns), Tracker(run_dir) as tracker:
-        if (run_dir / LAST).is_file():
+        if list(run_dir.glob(f"*/{LAST}")):
             say(f"going on with {run.run_id} from its last checkpoint")
-        total = loaded.config.ppo.total_timesteps
+        total, before, last = loaded.config.total_timesteps, 0, 0
 
         def on_update(stats: Stats, policy: Policy) -> None:
-            tracker(stats, policy)
-            progress(min(stats.timesteps, total), total)
+            nonlocal before, last
+            before += last if stats.timesteps < last else 0  # the next trainer begins to count
+            last = stats.timesteps
+            tracker(stats, policy, before + last)
+            progress(min(before + last, total), total)
             check_wanted()
 
         trained = train_model(work.dataset, work.task, run_dir, on_update=on_update)

@@ -19,10 +19,11 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -34,6 +35,7 @@ from ml.randomness import OwnRandomness
 from ml.reward_scale import RewardScale
 from ml.smooth_market import State
 from ml.views import device_of
+from strategies.config import Bars, Fraction, NonNegative, Positive, Section
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
 
@@ -42,23 +44,25 @@ from strategies.market import Floats
 class PathwiseConfig:
     """All knobs; those of PPO's name mean the same."""
 
-    total_timesteps: int = 1_000_000
-    num_envs: int = 64
-    segment: int = 32
+    __pydantic_config__: ClassVar[ConfigDict] = Section.model_config
+
+    total_timesteps: Bars = 1_000_000
+    num_envs: Bars = 64
+    segment: Bars = 32
     """Steps that gradients go back through, H."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     schedule: Schedule = Schedule.CONSTANT
-    gamma: float = 0.997
-    gae_lambda: float = 0.985
+    gamma: Fraction = 0.997
+    gae_lambda: Fraction = 0.985
     """Of the returns that the critic learns."""
-    vf_coef: float = 1.0
-    max_grad_norm: float = 1.0
+    vf_coef: NonNegative = 1.0
+    max_grad_norm: Positive = 1.0
     scale_reward: bool = True
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     device: str = "cpu"
-    eval_every: int = 50_000
+    eval_every: Bars = 50_000
     stop_score: float | None = None
-    patience: int | None = None
+    patience: Bars | None = None
 
 
 class World(Protocol):

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
 from ml.environment import MarketEnvironment
 from ml.evaluation.statistics import sharpe, sortino
 from ml.networks import Policy
-from ml.views import MarketView
+from ml.views import MarketView, as_asked
 from strategies.market import Floats
 
 _ROWS_AT_ONCE = 2_048
@@ -60,14 +59,15 @@ def play_policy(policy: Policy, environment: MarketEnvironment) -> Play:
     device = next(policy.parameters()).device
     view = MarketView(environment, device)
     policy.eval()
-    space = environment.single_action_space
     with torch.no_grad():
         codes = _codes(policy, view, len(environment.dataset))
 
         def act(observation: Any) -> Any:
             seen = view.read(observation)
             mean, _ = policy(codes[seen.rows], seen.vector)
-            return to_action(policy, mean, space)
+            if policy.shapes.discrete_dims:
+                mean = mean.reshape(1, policy.shapes.discrete_dims, -1).argmax(dim=-1)
+            return as_asked(mean, environment)
 
         return _play(environment, act)
 
@@ -82,14 +82,6 @@ def play_weights(environment: MarketEnvironment, weights: Floats) -> Play:
     held = np.full_like(weights, np.nan)
     answers = iter([weights[None]])
     return _play(environment, lambda _: next(answers, held[None]))
-
-
-def to_action(policy: Policy, mean: Tensor, space: spaces.Space[Any]) -> Any:
-    """The most likely actions in the form that an environment takes; shape (B, A) to (B, …)."""
-    if isinstance(space, spaces.Box):
-        return np.clip(mean.numpy(force=True), space.low, space.high)
-    chosen = mean.reshape(len(mean), policy.shapes.discrete_dims, -1).argmax(dim=-1).numpy(force=True)
-    return chosen[:, 0] if isinstance(space, spaces.Discrete) else chosen
 
 
 def _codes(policy: Policy, view: MarketView, rows: int) -> Tensor:

@@ -43,22 +43,29 @@ class Tracker:
         if self._writer is not None:
             self._writer.close()
 
-    def __call__(self, stats: Stats, policy: Policy) -> None:
-        """Write one update."""
+    def __call__(self, stats: Stats, policy: Policy, timesteps: int) -> None:
+        """Write one update.
+
+        Args:
+            stats: What it did.
+            policy: The network after it.
+            timesteps: Samples of the whole training so far.
+        """
         if self._writer is None:
-            self._cut(stats.timesteps)
-            self._writer = SummaryWriter(str(self._folder), purge_step=stats.timesteps)
+            self._cut(timesteps)
+            self._writer = SummaryWriter(str(self._folder), purge_step=timesteps)
         document = {name: _plain(value) for name, value in asdict(stats).items()}
+        document["timesteps"] = timesteps
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(document, sort_keys=True) + "\n")
         for name, value in document.items():
             if isinstance(value, float):
-                self._writer.add_scalar(f"train/{name}", value, stats.timesteps)
+                self._writer.add_scalar(f"train/{name}", value, timesteps)
         for layer, norm in stats.grad_norms.items():
-            self._writer.add_scalar(f"gradient_norm/{layer}", norm, stats.timesteps)
+            self._writer.add_scalar(f"gradient_norm/{layer}", norm, timesteps)
         if self._updates % _HISTOGRAM_EVERY == 0:
             for layer, weight in policy.named_parameters():
-                self._writer.add_histogram(f"weights/{layer}", weight.detach().cpu(), stats.timesteps)
+                self._writer.add_histogram(f"weights/{layer}", weight.detach().cpu(), timesteps)
         self._updates += 1
 
     def _cut(self, timesteps: int) -> None:

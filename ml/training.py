@@ -6,7 +6,7 @@ In order of time the bars are cut in three. The regime model, the feature normal
 from the first; the second chooses the best network on the way; the third judges it once, at the end.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,19 +22,21 @@ from ml.environment import EpisodeConfig, MarketEnvironment
 from ml.export import parity_error, policy_onnx
 from ml.hmm import HmmFit, fit_hmm
 from ml.networks import Policy
+from ml.pathwise import Pathwise
 from ml.playing import play_policy, play_weights
 from ml.ppo import PPO
 from ml.ppo_config import Outcome, Stats
+from ml.smooth_market import SmoothMarket
 from ml.splits import Split, TimeRange, custom_ranges, eighty_twenty, last_year
-from ml.training_config import SplitConfig, SplitKind, TrainingConfig
-from ml.views import MarketView
+from ml.training_config import SplitConfig, SplitKind, TrainerKind, TrainingConfig
+from ml.views import MarketView, device_of
 from strategies.config import ActionMap, AllocationConfig, CostConfig, RegimeConfig, StrategyConfig
 from strategies.errors import ConfigError, DataError
 from strategies.market import Float32s, Floats, Instrument
 from strategies.regime import RegimeParams, fold
 
 LAST, BEST = "last.npz", "best.npz"
-"""Checkpoints in the directory of a run."""
+"""Checkpoints, in a directory named after the trainer."""
 
 _PARITY_OBSERVATIONS = 10_000
 
@@ -97,24 +99,15 @@ def train_model(
     if regime_fit is not None:
         dataset = with_beliefs(dataset, task.strategy, regime_fit.params)
     learning = _environment(dataset, task, spans.learn, is_training=True)
-    trainer = PPO(learning, task.config.network, task.config.ppo)
-    last = workdir / LAST
-    if last.is_file():
-        trainer.restore(load_checkpoint(last))
     selecting = _environment(dataset, task, spans.select)
-    outcome = trainer.train(
-        lambda policy: play_policy(policy, selecting).reward,
-        lambda stats: on_update(stats, trainer.policy),
-        workdir,
-    )
-    policy = _best(trainer, workdir).cpu()
+    policy, outcomes = _learn(learning, selecting, task.config, workdir, on_update)
     action_map = task.strategy.allocation.action_map
     content = policy_onnx(policy, action_map=action_map, schema_sha256=dataset.schema_sha256)
     scorecard = {
         "spans": _spans_json(dataset, spans),
         "judged": _judged(dataset, task, spans.judge, policy),
         "selected": _judged(dataset, task, spans.select, policy),
-        "training": _outcome_json(outcome),
+        "training": {name: _outcome_json(outcome) for name, outcome in outcomes.items()},
         "regime": None if regime_fit is None else _regime_json(regime_fit, dataset, spans),
         "parity_error": _parity(content, policy, learning, action_map),
     }
@@ -252,11 +245,44 @@ def _environment(
     )
 
 
-def _best(trainer: PPO, workdir: Path) -> Policy:
-    best = workdir / BEST
-    if best.is_file():
-        trainer.policy.load_state_dict(load_checkpoint(best)["policy"])
-    return trainer.policy
+def _learn(
+    learning: MarketEnvironment,
+    selecting: MarketEnvironment,
+    config: TrainingConfig,
+    workdir: Path,
+    on_update: Callable[[Stats, Policy], None],
+) -> tuple[Policy, dict[str, Outcome]]:
+    """The best network of the configured trainers, one after the other, and how each of them ended."""
+    outcomes: dict[str, Outcome] = {}
+    best: Mapping[str, Any] | None = None
+    for trainer in _trainers(learning, config):
+        name = type(trainer).__name__.lower()
+        checkpoints = workdir / name
+        if best is not None:
+            trainer.policy.load_state_dict(best)
+        if (checkpoints / LAST).is_file():
+            trainer.restore(load_checkpoint(checkpoints / LAST))
+        outcomes[name] = trainer.train(
+            lambda policy: play_policy(policy, selecting).reward,
+            partial(_tell, on_update, trainer),
+            checkpoints,
+        )
+        if (checkpoints / BEST).is_file():
+            trainer.policy.load_state_dict(load_checkpoint(checkpoints / BEST)["policy"])
+        best = trainer.policy.state_dict()
+    return trainer.policy.cpu(), outcomes
+
+
+def _trainers(learning: MarketEnvironment, config: TrainingConfig) -> Iterator[PPO | Pathwise]:
+    if config.trainer in (TrainerKind.PATHWISE, TrainerKind.PATHWISE_PPO):
+        world = SmoothMarket(learning, device_of(config.pathwise.device))
+        yield Pathwise(world, config.network, config.pathwise)
+    if config.trainer in (TrainerKind.PPO, TrainerKind.PATHWISE_PPO):
+        yield PPO(learning, config.network, config.ppo)
+
+
+def _tell(on_update: Callable[[Stats, Policy], None], trainer: PPO | Pathwise, stats: Stats) -> None:
+    on_update(stats, trainer.policy)
 
 
 def _judged(dataset: Dataset, task: Task, span: tuple[int, int], policy: Policy) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ml.drift import DriftSettings
 from ml.environment import RewardConfig
 from ml.hmm import HmmSettings
 from ml.networks import NetworkConfig
+from ml.pathwise import PathwiseConfig
 from ml.ppo_config import PPOConfig
 from strategies.config import Bars, NonNegative, Section
 
@@ -67,6 +68,16 @@ class EnvironmentConfig(Section):
     """Share of the capital at which an episode ends for good."""
 
 
+class TrainerKind(StrEnum):
+    """Who trains the network."""
+
+    PPO = "ppo"
+    PATHWISE = "pathwise"
+    """Gradients through the market itself: far fewer samples, for weights only (`ml.pathwise`)."""
+    PATHWISE_PPO = "pathwise_ppo"
+    """Pathwise first; PPO goes on from the best network of it."""
+
+
 class GenerateConfig(Section):
     """A generated market to learn from, instead of bars of the catalog."""
 
@@ -93,6 +104,20 @@ class TrainingConfig(Section):
     network: NetworkConfig = NetworkConfig()
     environment: EnvironmentConfig = EnvironmentConfig()
     reward: RewardConfig = RewardConfig()
+    trainer: TrainerKind = TrainerKind.PPO
     ppo: PPOConfig = PPOConfig()
+    pathwise: PathwiseConfig = PathwiseConfig()
     drift: DriftSettings = DriftSettings()
     """Thresholds of the drift monitor."""
+
+    @property
+    def total_timesteps(self) -> int:
+        """Samples of the whole training."""
+        of_ppo, of_pathwise = self.ppo.total_timesteps, self.pathwise.total_timesteps
+        match self.trainer:
+            case TrainerKind.PPO:
+                return of_ppo
+            case TrainerKind.PATHWISE:
+                return of_pathwise
+            case TrainerKind.PATHWISE_PPO:
+                return of_pathwise + of_ppo

@@ -103,7 +103,7 @@ def test_same_weights_make_the_same_bytes_and_other_weights_make_others() -> Non
     content = policy_onnx(policy, action_map=ActionMap.SIMPLEX_CASH, schema_sha256=SCHEMA)
 
     assert policy_onnx(policy, action_map=ActionMap.SIMPLEX_CASH, schema_sha256=SCHEMA) == content
-    policy.actor[0].weight.data[0, 0] += 1e-3
+    next(policy.actor.parameters()).data[0, 0] += 1e-3
     assert policy_onnx(policy, action_map=ActionMap.SIMPLEX_CASH, schema_sha256=SCHEMA) != content
 
 
@@ -141,7 +141,7 @@ def test_network_without_a_window_is_refused() -> None:
 
 def test_weight_that_is_not_finite_is_refused() -> None:
     policy = network(PolicyKind.MLP, ActionMap.WEIGHTS)
-    policy.actor[0].weight.data[0, 0] = float("nan")
+    next(policy.actor.parameters()).data[0, 0] = float("nan")
 
     with pytest.raises(DataError, match=r"finite weights.*actor\.0\.weight"):
         policy_onnx(policy, action_map=ActionMap.WEIGHTS, schema_sha256=SCHEMA)

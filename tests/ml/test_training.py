@@ -10,10 +10,11 @@ import pytest
 from ml.datasets import Dataset
 from ml.environment import EpisodeConfig, MarketEnvironment
 from ml.networks import Policy
+from ml.pathwise import PathwiseConfig
 from ml.playing import play_weights
 from ml.ppo_config import PPOConfig, Stats
 from ml.training import Trained, cut, regime_rows, train_model, with_beliefs
-from ml.training_config import EnvironmentConfig, SplitConfig, SplitKind
+from ml.training_config import EnvironmentConfig, SplitConfig, SplitKind, TrainerKind
 from strategies.config import AllocationConfig, CostConfig
 from strategies.errors import ConfigError, DataError
 from strategies.regime import RegimeFilter
@@ -29,7 +30,7 @@ def market(seed: int = 0, rows: int = 1_500) -> Dataset:
 def spliced(first: Dataset, second: Dataset, row: int) -> Dataset:
     """The first market up to a row, and the second from there."""
     names = ("open", "close", "volume", "present", "features")
-    joined = {
+    joined: dict[str, Any] = {
         name: np.concatenate([getattr(first, name)[:row], getattr(second, name)[row:]]) for name in names
     }
     return replace(first, **joined)
@@ -109,10 +110,10 @@ def test_network_that_scored_best_is_the_one_that_leaves(tmp_path: Path) -> None
     )
     found = train_model(market(), small_task(config=small_config(ppo=ppo)), tmp_path).scorecard
 
-    scores = [score for _, score in found["training"]["scores"]]
+    scores = [score for _, score in found["training"]["ppo"]["scores"]]
     assert len(scores) == 4
     assert len(set(scores)) > 1
-    assert found["training"]["best_score"] == max(scores)
+    assert found["training"]["ppo"]["best_score"] == max(scores)
     assert found["selected"]["policy"]["reward"] == pytest.approx(max(scores), abs=1e-12)
 
 
@@ -125,6 +126,29 @@ def test_discrete_policy_is_trained_and_exported(tmp_path: Path) -> None:
     found = train_model(market(), small_task(strategy, config), tmp_path)
 
     assert found.scorecard["parity_error"] == 0.0
+
+
+@pytest.mark.parametrize("trainer", [TrainerKind.PATHWISE, TrainerKind.PATHWISE_PPO])
+def test_other_trainers_make_models_and_go_on_after_an_interruption(
+    tmp_path: Path, trainer: TrainerKind
+) -> None:
+    pathwise = PathwiseConfig(total_timesteps=256, num_envs=8, segment=16, eval_every=128)
+    task = small_task(config=small_config(trainer=trainer, pathwise=pathwise))
+    updates = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal updates
+        updates += 1
+        if updates == task.config.total_timesteps // 128 - 1:
+            raise KeyboardInterrupt
+
+    whole = train_model(market(), task, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train_model(market(), task, tmp_path / "cut", on_update=interrupt)
+    again = train_model(market(), task, tmp_path / "cut")
+
+    assert contents(again) == contents(whole)
+    assert list(whole.scorecard["training"]) == trainer.value.split("_")
 
 
 def test_training_without_a_regime_model_makes_none(tmp_path: Path) -> None:
