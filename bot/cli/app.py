@@ -44,6 +44,7 @@ COMMANDS = {
     "flatten": Command("bot.cli.control:flatten", "Close all positions, and halt."),
     "install-service": Command("bot.cli.service:install_service", "Write the systemd unit."),
     "kill": Command("bot.cli.control:kill", "Stop trading now, until it is resumed."),
+    "leak-check": Command("bot.cli.leak_check:leak_check", "Look for knowledge of the future in a strategy."),
     "notify": Command("bot.cli.notify:notify", "Send a message to every alert channel."),
     "orders": Command("bot.cli.records:orders", "Show orders as they stand."),
     "pause": Command("bot.cli.control:pause", "Let a strategy add no risk."),
