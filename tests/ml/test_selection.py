@@ -70,8 +70,8 @@ def brute_force(returns: np.ndarray, num_blocks: int) -> float:
     for chosen in combinations(range(num_blocks), num_blocks // 2):
         inside = pd.concat([blocks[at] for at in chosen])
         outside = pd.concat([blocks[at] for at in range(num_blocks) if at not in chosen])
-        best = (inside.mean() / inside.std()).idxmax()
-        rank = (outside.mean() / outside.std()).rank()[best]
+        best = int((inside.mean() / inside.std()).to_numpy().argmax())
+        rank = (outside.mean() / outside.std()).rank().to_numpy()[best]
         omega = rank / (frame.shape[1] + 1)
         logits.append(np.log(omega / (1 - omega)))
     return float(np.mean(np.array(logits) <= 0))
@@ -97,7 +97,7 @@ def test_strategy_that_is_always_best_is_not_overfitted() -> None:
 
 
 def test_strategies_that_take_turns_are_always_overfitted() -> None:
-    # Each earns in one half of the time what it loses in the other: the best of one is the worst of the other.
+    # Each earns in one half of the time what it loses in the other: one's best is the other's worst.
     gains = np.tile([0.02, 0.01], 10)
     returns = np.stack([np.concatenate([gains, -gains]), np.concatenate([-gains, gains])], axis=1)
 
