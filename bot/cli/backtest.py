@@ -98,16 +98,18 @@ def _print_summary(metrics: Mapping[str, Any], currency: str) -> None:
     for name, book in (metrics["strategies"] | metrics["baselines"]).items():
         table.add_row(
             name,
-            _statistic(book["total_return_frac"], percent=True),
-            _statistic(book["max_drawdown_frac"], percent=True),
-            _statistic(book["sharpe"], percent=False),
+            statistic_text(book["total_return_frac"], percent=True),
+            statistic_text(book["max_drawdown_frac"], percent=True),
+            statistic_text(book["sharpe"], percent=False),
             str(book.get("trade_count", "")),
             f"{book['costs']['total_quote']:,.2f}" if "total_quote" in book["costs"] else "",
         )
     print_table(table)
 
 
-def _statistic(value: Any, *, percent: bool) -> str:
+def statistic_text(value: Any, *, percent: bool) -> str:
+    """A figure of a scorecard with its interval, for a table."""
+
     def shown(number: float | None) -> str:
         if number is None:
             return "–"
