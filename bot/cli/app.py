@@ -37,12 +37,15 @@ COMMANDS = {
     "audit": Command("bot.cli.audit:app", "Check, prove and show what the daemon recorded."),
     "backtest": Command("bot.cli.backtest:backtest", "Run strategies over the catalog and write a report."),
     "backup": Command("bot.cli.backup:backup", "Copy the daemon's state, also while it runs."),
-    "cleanup": Command("bot.cli.cleanup:cleanup", "Delete old backtests; says which ones first."),
+    "cleanup": Command(
+        "bot.cli.cleanup:cleanup", "Delete old backtests, reports and logs; says which first."
+    ),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
     "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),
     "drill": Command("bot.cli.drill:app", "Rehearse what must work when it is needed."),
     "flatten": Command("bot.cli.control:flatten", "Close all positions, and halt."),
     "install-service": Command("bot.cli.service:install_service", "Write the systemd unit."),
+    "jobs": Command("bot.cli.jobs:app", "List, run and cancel what is done beside trading."),
     "kill": Command("bot.cli.control:kill", "Stop trading now, until it is resumed."),
     "notify": Command("bot.cli.notify:notify", "Send a message to every alert channel."),
     "orders": Command("bot.cli.records:orders", "Show orders as they stand."),
