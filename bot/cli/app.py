@@ -51,6 +51,7 @@ COMMANDS = {
     "orders": Command("bot.cli.records:orders", "Show orders as they stand."),
     "pause": Command("bot.cli.control:pause", "Let a strategy add no risk."),
     "positions": Command("bot.cli.daemon:positions", "Show what each strategy holds."),
+    "preflight": Command("bot.cli.preflight:preflight", "Could a daemon start here, and trade?"),
     "reconcile": Command("bot.cli.reconcile:reconcile", "Compare our books with the venue's."),
     "restore": Command("bot.cli.backup:restore", "Make a state directory of a backup."),
     "resume": Command("bot.cli.control:resume", "Lift what a kill or a limit imposed."),
