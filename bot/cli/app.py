@@ -62,6 +62,7 @@ COMMANDS = {
     "run": Command("bot.cli.daemon:run", "Run the daemon."),
     "status": Command("bot.cli.daemon:status", "Say what the daemon is doing."),
     "stop": Command("bot.cli.daemon:stop", "Stop the daemon in order."),
+    "train": Command("bot.cli.train:train", "Train a model and pack it into a bundle."),
     "unpause": Command("bot.cli.control:unpause", "End a pause."),
     "version": Command("bot.cli.version:version", "Say what exactly is installed here."),
 }

@@ -47,7 +47,7 @@ class HostConfig:
     @property
     def catalog_path(self) -> Path:
         """Directory of the catalog."""
-        return _beside(self.path, self.settings.data.catalog)
+        return beside(self.path, self.settings.data.catalog)
 
     @property
     def backup_path(self) -> Path | None:
@@ -76,10 +76,10 @@ def load_host(path: Path, overrides: Mapping[str, Any] | None = None) -> HostCon
         ConfigError: If anything in any of the files is wrong; the message has a line for each problem.
     """
     overrides = overrides or {}
-    document, problems = _read(path)
+    document, problems = read_document(path)
     if document is not None:
         problems += _replace(document, overrides, str(path))
-    settings, refused = _validate(path, document, HostSettings)
+    settings, refused = validate(path, document, HostSettings)
     problems += [_mark_override(problem, overrides) for problem in refused]
     # A bad host file still shows what is wrong with the strategies that it names.
     loaded, refused = _load_strategies(path, document)
@@ -88,7 +88,7 @@ def load_host(path: Path, overrides: Mapping[str, Any] | None = None) -> HostCon
         problems += _check_together(path, settings, loaded)
     refuse(problems)
     assert settings is not None
-    return HostConfig(path, settings, tuple(loaded), _sha256(_pinned(settings, loaded)))
+    return HostConfig(path, settings, tuple(loaded), document_sha256(_pinned(settings, loaded)))
 
 
 def load_strategy(path: Path) -> LoadedStrategy:
@@ -105,7 +105,7 @@ def load_strategy(path: Path) -> LoadedStrategy:
 
 def is_host(path: Path) -> bool:
     """Whether a file means to be a host file rather than a strategy file."""
-    document, _ = _read(path)
+    document, _ = read_document(path)
     return document is not None and ("kind" in document or "strategies" in document)
 
 
@@ -123,11 +123,13 @@ def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Doc
     return {"host": host, "strategies": [one.config.model_dump(mode="json") for one in strategies]}
 
 
-def _sha256(document: Document) -> str:
+def document_sha256(document: Document) -> str:
+    """Hash of a document, whatever the order of its keys."""
     return hashlib.sha256(canonical_json(document)).hexdigest()
 
 
-def _read(path: Path) -> tuple[Document | None, list[Problem]]:
+def read_document(path: Path) -> tuple[Document | None, list[Problem]]:
+    """Read a TOML file; None with a problem where it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")), []
     except tomllib.TOMLDecodeError as error:
@@ -152,9 +154,10 @@ def _near_file(path: Path, beside: str = "") -> str:
         return ""
 
 
-def _validate[M: BaseModel](
+def validate[M: BaseModel](
     path: Path, document: Document | None, model: type[M]
 ) -> tuple[M | None, list[Problem]]:
+    """Turn a document into its model; None with all problems where it does not fit."""
     if document is None:
         return None, []
     try:
@@ -165,11 +168,11 @@ def _validate[M: BaseModel](
 
 
 def _load_strategy(path: Path) -> tuple[LoadedStrategy | None, list[Problem]]:
-    document, problems = _read(path)
-    config, refused = _validate(path, document, StrategyConfig)
+    document, problems = read_document(path)
+    config, refused = validate(path, document, StrategyConfig)
     if config is None:
         return None, problems + refused
-    return LoadedStrategy(path, config, _sha256(config.model_dump(mode="json"))), problems
+    return LoadedStrategy(path, config, document_sha256(config.model_dump(mode="json"))), problems
 
 
 def _load_strategies(host: Path, document: Document | None) -> tuple[list[LoadedStrategy], list[Problem]]:
@@ -180,7 +183,7 @@ def _load_strategies(host: Path, document: Document | None) -> tuple[list[Loaded
     for at, name in enumerate(names if isinstance(names, list) else []):
         if not isinstance(name, str):
             continue
-        path = _beside(host, name)
+        path = beside(host, name)
         key = f"strategies[{at}]"
         if path in seen:
             problems.append(
@@ -244,7 +247,8 @@ def _mark_override(problem: Problem, overrides: Mapping[str, Any]) -> Problem:
     return problem._replace(message=f"{problem.message} (given on the command line)") if given else problem
 
 
-def _beside(file: Path, name: str) -> Path:
+def beside(file: Path, name: str) -> Path:
+    """The file that another one names, relative to it."""
     return Path(os.path.normpath(file.parent / name))
 
 

@@ -92,7 +92,7 @@ def shown(value: Any, name: str = "", longest: int | None = _LONGEST_VALUE) -> s
 
 def _problem(file: str, root: Schema, error: ErrorDetails) -> Problem:
     location, kind = error["loc"], error["type"]
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         key, parent = _walk(root, location[:-1])
         return Problem(file, _join(key, str(location[-1])), _unknown(str(location[-1]), parent, root))
     key, schema = _walk(root, location)
