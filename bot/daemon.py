@@ -25,15 +25,18 @@ from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
 from bot.control import BEAT_SECS, Control
 from bot.exit_codes import ExitCode
+from bot.jobs import DaemonJobs, jobs_of
 from bot.operator_view import OperatorView
 from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
 from bot.serving import Serving
 from bot.supervision import Supervision
+from bot.tapes import Tapes
 from bot.telemetry import Telemetry
 from bot.winding_down import holdings_of, last_words, wind_down
 from ops.alerts import Severity
 from ops.api.app import make_app
+from ops.api.jobs import make_jobs_router
 from ops.api.probes import count_answers, make_probes
 from ops.disk import LocalDisk, Room, room
 from ops.journal import LogAnchor
@@ -42,7 +45,6 @@ from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
 from ops.state_lock import SOCKET
 from strategies.errors import ConfigError
 from strategies.guardrails import TradingState
-from strategies.tape import Record, TapeSink
 
 _POLL_SECS = 0.05
 _START_POLL_SECS = 0.01
@@ -83,6 +85,8 @@ class Daemon:
         )
         self._alerting = Alerting(host, state_dir, channels_of(host, state_dir, os.environ), self._status)
         self._control = Control(host, state_dir, record=self._note_control, say=say)
+        jobs = jobs_of(host, state_dir, self._alerting.summarise)
+        self._jobs = DaemonJobs(jobs, state_dir, record=self._note_control, say=self._alerting.say)
         self._operator: OperatorView | None = None
         self._supervision = Supervision(os.environ)
         self._held_dir: StateDir
@@ -135,7 +139,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGUSR1, self._control.on_kill_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # one that came before is answered now
         self._control.open(self._chronicle.recall.latch)
-        tape = _Tapes(self._chronicle.tape, self._control.guardian, self._events, ConsoleTape(self._say))
+        tape = Tapes(self._chronicle.tape, self._control.guardian, self._events, ConsoleTape(self._say))
         log_dir = self._state_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self._paper = make_paper_node(
@@ -182,6 +186,7 @@ class Daemon:
         if self._serving.url is not None:
             self._say(f"health and metrics: {self._serving.url}/readyz and /metrics")
         self._supervision.supervisor.ready(ready)
+        await self._jobs.start()
 
     def _serve(self) -> None:
         telemetry = Telemetry(
@@ -193,10 +198,12 @@ class Daemon:
             alerting=self._alerting,
             events=self._events,
             exposition=self._exposition,
+            jobs=self._jobs.samples,
             state=lambda: self.state,
         )
         self._operator = self._view()
         commands = make_app(self._operator)
+        commands.include_router(make_jobs_router(self._jobs))
         count_answers(commands, "commands", self._events.answered)
         self._serving.serve_probes(make_probes(telemetry), self.host.settings.api)
         self._serving.serve_socket(commands, self._state_dir / SOCKET)
@@ -266,7 +273,6 @@ class Daemon:
             return
         self._next_look = now + 1.0
         self._chronicle.tick()
-        self._alerting.tick()
         free = LocalDisk().free_bytes(self._state_dir)
         if room(free) is not Room.AMPLE:
             state = TradingState.HALTED if room(free) is Room.FULL else TradingState.REDUCING
@@ -316,6 +322,7 @@ class Daemon:
                 await asyncio.wait_for(asyncio.shield(self._node), max(1.0, deadline - time.monotonic()))
         self._control.restrict_session(TradingState.HALTED, f"stopped: {self._stop_reason}")
         await self._control.close()
+        await self._jobs.close()
         await self._serving.close()
         self.state = "STOPPED"
         self._holdings = holdings_of(strategies)
@@ -381,14 +388,3 @@ class Daemon:
             "strategies": {loaded.config.name: loaded.sha256 for loaded in self.host.strategies},
             "started_at": self._started_at.isoformat(),
         }
-
-
-class _Tapes:
-    """Gives each record to all who look at records, in order: the journal is first."""
-
-    def __init__(self, *sinks: TapeSink) -> None:
-        self._sinks = sinks
-
-    def write(self, record: Record) -> None:
-        for sink in self._sinks:
-            sink.write(record)

@@ -118,7 +118,7 @@ class OrderDoor:
             instrument_ids: Of these instruments; None is all.
         """
         for order in self.working_entries(instrument_ids):
-            self._courier.cancel(order.intent.client_order_id)
+            order.take_back(self._courier)
 
     def flatten(self, closes: Sequence[OrderIntent], instrument_ids: Collection[str] | None = None) -> None:
         """Ask for the end of everything, and send the orders that close what is held.
@@ -136,7 +136,7 @@ class OrderDoor:
                 closing.add(order.intent.instrument_id)
             elif not order.is_leaving:
                 order.is_leaving = True
-                self._courier.cancel(order.intent.client_order_id)
+                order.take_back(self._courier)
         for close in closes:
             if instrument_ids is not None and close.instrument_id not in instrument_ids:
                 continue
@@ -178,7 +178,7 @@ class OrderDoor:
         if intent.role is OrderRole.FLATTEN:
             return ""
         if self._working[intent.client_order_id].is_leaving:
-            return "a flatten came before it left"
+            return "it was taken back before it left"
         if intent.ts_event < self.last_bar_ts:
             return f"a later bar closed at {self.last_bar_ts} before it left"
         if not intent.reduce_only:
@@ -194,7 +194,7 @@ class OrderDoor:
     def _cancel_protection(self, instrument_id: str) -> None:
         for order in self.working():
             if order.intent.instrument_id == instrument_id and order.intent.role in _PROTECTION:
-                self._courier.cancel(order.intent.client_order_id)
+                order.take_back(self._courier)
 
     # -- what works --------------------------------------------------------------------------------
 

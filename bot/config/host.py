@@ -5,8 +5,9 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from ops.jobs.schedule import parse_schedule
 from strategies.config import CostConfig, Fraction, NonNegative, Positive, Section
 
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}
@@ -238,8 +239,37 @@ class AlertsConfig(Section):
     """Messages; what exceeds them goes together in the next."""
     anchor_hours: Positive = 24.0
     """How often the head of the journal is sent."""
-    daily_summary: bool = True
-    """Whether each day, UTC, ends with a message."""
+
+
+def _is_schedule(text: str) -> str:
+    parse_schedule(text)
+    return text
+
+
+Timetable = Annotated[str, AfterValidator(_is_schedule)]
+"""See `ops.jobs.schedule.parse_schedule`."""
+
+
+class JobsConfig(Section):
+    """Work beside trading, each at times of its own: five crontab fields in UTC (days of the week by name),
+    "every 6h", or "off". Not part of the hash that pins the run. ``argonaut jobs``.
+    """
+
+    daily_summary: Timetable = "0 0 * * *"
+    """A message to people about the day."""
+    verify_data: Timetable = "15 2 * * *"
+    """Check the catalog, as ``argonaut data verify`` does."""
+    backup: Timetable = "30 2 * * *"
+    """Copy the state directory, as ``argonaut backup`` does."""
+    backup_dir: str | None = None
+    """Folder for backups, relative to this file, best on another disk; None is ``backups/`` in the state
+    directory."""
+    backups_kept: Annotated[int, Field(ge=1, le=1000)] = 3
+    """How many of the newest backups stay."""
+    cleanup: Timetable = "45 2 * * *"
+    """Delete old backtests, logs and reports, as ``argonaut cleanup --delete`` does."""
+    kill_drill: Timetable = "0 3 * * sun"
+    """Paper only: rehearse a kill, as ``argonaut drill kill`` does; trading stands still for seconds."""
 
 
 class LiveConfig(Section):
@@ -273,6 +303,7 @@ class HostSettings(Section):
     guardian: GuardianConfig = GuardianConfig()
     api: ApiConfig = ApiConfig()
     alerts: AlertsConfig = AlertsConfig()
+    jobs: JobsConfig = JobsConfig()
     live: LiveConfig = LiveConfig()
 
     @model_validator(mode="after")

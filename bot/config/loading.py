@@ -18,6 +18,9 @@ from strategies.config import StrategyConfig
 
 type Document = dict[str, Any]
 
+_UNPINNED = frozenset({"alerts", "api", "jobs"})
+"""Sections that change nothing about what is traded."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedStrategy:
@@ -46,11 +49,17 @@ class HostConfig:
         """Directory of the catalog."""
         return beside(self.path, self.settings.data.catalog)
 
+    @property
+    def backup_path(self) -> Path | None:
+        """Folder for backups; None where the state directory has it."""
+        folder = self.settings.jobs.backup_dir
+        return None if folder is None else _beside(self.path, folder)
+
     def document(self) -> Document:
         """What the hash is of, plus where files lie and who is served."""
         pinned = _pinned(self.settings, self.strategies)
         pinned["host"]["data"]["catalog"] = self.settings.data.catalog
-        for unpinned in ("api", "alerts"):
+        for unpinned in sorted(_UNPINNED):
             pinned["host"][unpinned] = getattr(self.settings, unpinned).model_dump(mode="json")
         return pinned
 
@@ -109,7 +118,7 @@ def canonical_json(document: object) -> bytes:
 
 def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Document:
     host = settings.model_dump(
-        mode="json", exclude={"strategies": True, "api": True, "alerts": True, "data": {"catalog"}}
+        mode="json", exclude={"strategies": True, "data": {"catalog"}, **dict.fromkeys(_UNPINNED, True)}
     )
     return {"host": host, "strategies": [one.config.model_dump(mode="json") for one in strategies]}
 
