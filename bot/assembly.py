@@ -59,6 +59,9 @@ class Surroundings:
     """Spread assumed where the venue quotes none."""
     free_base: Callable[[str], float] | None = None
     """Free balance of a currency at the venue; None where the account may go short."""
+    held_at_venue: Callable[[str], Mapping[str, float]] | None = None
+    """What the venue says that a strategy (by the engine's id) holds, signed base units by instrument; None
+    where our books cannot differ from it."""
     panel_timeout_secs: float | None = 5.0
     """How long a panel waits for missing bars; 0 to the end of its own bar time, None until it is flushed."""
     on_bar: Callable[[str, BarRow], None] | None = None
@@ -283,6 +286,7 @@ def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> Polic
             gate=surroundings.gate,
             tape=surroundings.tape,
             free_base=surroundings.free_base,
+            held_at_venue=surroundings.held_at_venue,
             spread_bps=surroundings.spread_bps,
             now=surroundings.now,
             log=surroundings.log,

@@ -307,6 +307,7 @@ class Chronicle:
             memory = self.recall.strategies[name]
             held, works = memory.positions(), memory.open_orders()
             if held or works:
+                report.doubtful.update(held, (memory.orders[one].intent.instrument_id for one in works))
                 report.unexplained.append(
                     f"strategy {name} is not in the configuration any more, but holds {held or 'nothing'} "
                     f"and has {len(works)} orders open; name it again and flatten it first"

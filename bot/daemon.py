@@ -221,8 +221,7 @@ class Daemon:
             self._say(line)
         for line in report.unexplained:
             self._say(f"NOT RECONCILED: {line}")
-        if not report.is_clean:
-            self._control.gate.reconciled = False
+        self._control.take_report(report)
         if paper.resume_ns:
             at = datetime.fromtimestamp(paper.resume_ns // 1_000_000_000, UTC)
             self._say(
@@ -255,6 +254,8 @@ class Daemon:
                 self._end_unrecorded()
             elif replay.is_dead:
                 self._end(f"the feed gave up: {replay.failure}", ExitCode.TEMPORARY)
+            elif self._control.has_given_up_feed:
+                self._end("the feed has been silent for too long", ExitCode.TEMPORARY)
             elif replay.is_finished and self.host.settings.replay.at_end == "stop":
                 self._end("the data ended", ExitCode.OK)
             with contextlib.suppress(TimeoutError):

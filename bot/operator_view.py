@@ -95,6 +95,7 @@ class OperatorView:
             "journal": self._chronicle.status(),
             "reconciled": self._chronicle.report.is_clean,
             "unexplained": list(self._chronicle.report.unexplained),
+            "doubtful": sorted(self._chronicle.report.doubtful),
             **self._control.status(),
         }
 
@@ -156,7 +157,7 @@ class OperatorView:
     def reconcile(self, *, accept: bool, who: str, reason: str) -> dict[str, Any]:
         """Compare our books with the venue's; see `Chronicle.reconcile`."""
         report = self._chronicle.reconcile(accept=accept, who=who, reason=reason)
-        self._control.gate.reconciled = report.is_clean
+        self._control.take_report(report)
         halted = self._control.gate.state() is TradingState.HALTED
         return {"is_clean": report.is_clean, "halted": halted, "report": report.as_json()}
 

@@ -141,7 +141,7 @@ def make_paper_node(
     meter = CostMeter(settings.costs, rules)
     venue = _make_venue(host, instruments, meter, store)
     gateway, fence, claims = PaperGateway(venue, store), CommandFence(), OrderClaims()
-    started = asyncio.Event()
+    started, queries = asyncio.Event(), PaperQueries(venue)
     replay = ReplayConfig(
         venue=settings.venue.name,
         instruments=list(instruments.values()),
@@ -166,6 +166,7 @@ def make_paper_node(
             borrow_cost=meter.borrow_cost,
             spread_bps=2.0 * settings.costs.half_spread_bps,
             free_base=None if may_short else _holdings(gateway.venue),
+            held_at_venue=queries.held_by,
             panel_timeout_secs=None,  # the barrier flushes
             on_bar=meter.note_bar,
             after_bar=None if chronicle is None else chronicle.write_states,
@@ -179,7 +180,6 @@ def make_paper_node(
     replay.settle = _barrier(wired, replay.status, fence, chronicle)
     _set_times(replay, playback.first_ns, _warmup_ns(host, wired), _longest_bar_ns(host))
     ends = (playback.first_ns, playback.last_ns)
-    queries = PaperQueries(venue)
     return PaperNode(node, wired, replay.status, gateway, started, *ends, queries, store, not may_short)
 
 

@@ -29,7 +29,7 @@ from strategies.delivery import (
 )
 from strategies.errors import SafetyError
 from strategies.gate import TradingGate
-from strategies.guardrails import RiskBook, TradingState
+from strategies.guardrails import RiskBook
 from strategies.market import Instrument
 from strategies.orders import Bracket, OrderIntent, OrderRole
 from strategies.portfolio import Ledger
@@ -181,15 +181,9 @@ class OrderDoor:
             return "a flatten came before it left"
         if intent.ts_event < self.last_bar_ts:
             return f"a later bar closed at {self.last_bar_ts} before it left"
-        if not intent.reduce_only:
-            state = self._gate.state(self._strategy, intent.instrument_id)
-            if state is not TradingState.ACTIVE:
-                return (
-                    f"trading state {state.value}: {self._gate.reason(self._strategy, intent.instrument_id)}"
-                )
-            if not (self._gate.armed and self._gate.reconciled):
-                return "not armed" if not self._gate.armed else "our books and the venue's differ"
-        return ""
+        if self._index[intent.instrument_id] in self.unknown.values():
+            return f"nobody knows what became of an order in {intent.instrument_id}"
+        return self._gate.objection(self._strategy, intent.instrument_id, reduces=intent.reduce_only)
 
     def _cancel_protection(self, instrument_id: str) -> None:
         for order in self.working():
@@ -297,7 +291,7 @@ class OrderDoor:
         return next(iter(self._booked.values())) + 1 if len(self._booked) == REMEMBERED else 0
 
     def mark_unknown(self, client_order_id: str) -> None:
-        """Nobody knows what became of an order: its instrument takes on no risk until an answer comes."""
+        """Nobody knows what became of an order: its instrument is left alone until an answer comes."""
         intent = self._working[client_order_id].intent
         self.unknown[client_order_id] = self._index[intent.instrument_id]
 

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from strategies.config import CostConfig, Fraction, NonNegative, Positive, Section
 
+LEAST_SILENCE_SECS = 600.0
+"""As long as ``StartLimitIntervalSec`` of the unit."""
+
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}
 
 
@@ -195,6 +198,9 @@ class GuardianConfig(Section):
     """Orders of one decision of one strategy, above which it halts."""
     stale_feed_intervals: Positive | None = 5.0
     """Bars, at the feed's own pace, that may be missing before no risk is added; at least five seconds."""
+    restart_after_silence_secs: Annotated[float, Field(ge=LEAST_SILENCE_SECS)] | None = None
+    """How long a feed from outside may be silent before the daemon ends with exit code 75, so that its
+    supervisor starts it anew; at least ten minutes, so that it never runs out of starts."""
     max_clock_step_secs: Positive | None = 2.0
     """Step of the wall clock against the monotonic one after which no risk is added."""
     max_stall_secs: Positive | None = 5.0

@@ -167,6 +167,33 @@ def test_books_that_stop_agreeing_while_the_intent_is_on_its_way_stop_the_order(
     assert bench.courier.sent == []
 
 
+def test_doubt_that_comes_while_a_reduction_is_on_its_way_stops_it_and_no_flatten() -> None:
+    bench = Bench()
+    bought(bench)
+    close, flatten = intent(OrderRole.CLOSE, "AR2"), intent(OrderRole.FLATTEN, "AR3")
+    bench.door.send(close)
+    bench.gate.doubtful = frozenset({NAME})
+    bench.disk.answer(Written.DURABLE)
+    bench.door.send(flatten)
+    bench.disk.answer(Written.DURABLE)
+
+    assert bench.statuses("AR2") == ["DENIED"]
+    assert bench.courier.sent[1:] == [flatten]
+
+
+def test_reduction_waits_while_an_order_of_its_instrument_is_unknown() -> None:
+    bench = Bench()
+    bought(bench)
+    bench.door.resume(intent(OrderRole.STOP, "AR2"), filled=0.0, is_working=True)
+    bench.door.mark_unknown("AR2")
+    for name in ("AR3", "AR4"):
+        bench.door.send(intent(OrderRole.REDUCE, name))
+        bench.disk.answer(Written.DURABLE)
+        bench.door.accepted("AR2", MINUTE + 1)
+
+    assert [bench.statuses(name) for name in ("AR3", "AR4")] == [["DENIED"], ["SUBMITTED"]]
+
+
 @pytest.mark.parametrize("written", [Written.DURABLE, Written.LATE])
 def test_reduction_leaves_in_a_halt_and_without_waiting_for_the_disk(written: Written) -> None:
     bench = Bench()
