@@ -14,7 +14,7 @@ from bot.config import HostConfig, LoadedStrategy
 from bot.market_data import bar_type
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
-from strategies.delivery import IntentLog
+from strategies.delivery import Courier, IntentLog
 from strategies.errors import ConfigError, SafetyError
 from strategies.features import FeaturePipeline
 from strategies.gate import TradingGate
@@ -66,8 +66,12 @@ class Surroundings:
     """How long a panel waits for missing bars; 0 to the end of its own bar time, None until it is flushed."""
     on_bar: Callable[[str, BarRow], None] | None = None
     """Called with bar type and bar before the strategies decide."""
+    on_panel: Callable[[int, Mapping[str, BarRow]], None] | None = None
+    """Called with a close time and its bars, by bar type, before any strategy sees them."""
     after_bar: Callable[[int], None] | None = None
     """Called with a close time once every strategy has decided on it."""
+    courier: Courier | None = None
+    """Who carries orders on; None for the engine."""
     log: IntentLog | None = None
     """Where intents are written down before their orders leave; None where nothing outlives the process."""
     now: Callable[[], int] | None = None
@@ -102,6 +106,7 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
             listeners=strategies,
             timeout_secs=surroundings.panel_timeout_secs,
             on_bar_seen=surroundings.on_bar,
+            on_panel=surroundings.on_panel,
             before_decisions=_before_decisions(surroundings, borrow, ledgers),
             after_decisions=surroundings.after_bar,
         )
@@ -290,6 +295,7 @@ def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> Polic
             spread_bps=surroundings.spread_bps,
             now=surroundings.now,
             log=surroundings.log,
+            courier=surroundings.courier,
         )
     )
 

@@ -152,8 +152,10 @@ class Control:
 
     def restrict_session(self, state: TradingState, reason: str) -> None:
         """Restrict everything until the process ends, and not beyond."""
-        ts_ns = time.time_ns()
-        self.gate.hold(Restriction(EVERYTHING, state, reason, "argonaut", ts_ns, Origin.SESSION))
+        restriction = Restriction(EVERYTHING, state, reason, "argonaut", time.time_ns(), Origin.SESSION)
+        if self.gate.hold(restriction):
+            held = {"command": "restrict", "scope": str(EVERYTHING), "who": "argonaut", "reason": reason}
+            self._record("control", held | {"answer": as_fields(restriction)})
 
     def on_kill_signal(self) -> None:
         """SIGUSR1: halt everything."""

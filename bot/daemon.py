@@ -27,8 +27,8 @@ from bot.control import BEAT_SECS, Control
 from bot.exit_codes import ExitCode
 from bot.operator_view import OperatorView
 from bot.paper import PaperNode, make_paper_node, open_store
-from bot.pins import code_sha256
 from bot.serving import Serving
+from bot.session_pins import session_pins
 from bot.supervision import Supervision
 from bot.telemetry import Telemetry
 from bot.winding_down import holdings_of, last_words, wind_down
@@ -124,7 +124,7 @@ class Daemon:
             lambda _: self._end_unrecorded(),
             anchors=[LogAnchor(), self._alerting.anchor],
         )
-        self._chronicle.begin(self._pins())
+        self._chronicle.begin(session_pins(self.host, self._session, self._started_at))
         try:
             await self._bring_up(loop)
         except BaseException as error:
@@ -372,16 +372,6 @@ class Daemon:
             state=lambda: self.state,
             stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
         )
-
-    def _pins(self) -> dict[str, Any]:
-        return {
-            "session": self._session,
-            "config": str(self.host.path),
-            "config_sha256": self.host.sha256,
-            "code_sha256": code_sha256(),
-            "strategies": {loaded.config.name: loaded.sha256 for loaded in self.host.strategies},
-            "started_at": self._started_at.isoformat(),
-        }
 
 
 class _Tapes:

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from ops.recall import CLOSED
+from ops.refusals import RefusedError
 from strategies.delivery import Fill, WorkingOrder
 from strategies.door import OrderDoor
 from strategies.errors import SafetyError, TransientError
@@ -234,6 +235,26 @@ def beside(ours: Holdings, venue: Holdings) -> Holdings:
         if abs(others := venue.positions.get(name, 0.0) - ours.positions.get(name, 0.0)) > _DUST
     }
     return Holdings(positions, venue.cash - ours.cash)
+
+
+def require_others(ours: Holdings, baseline: Holdings, *, is_cash: bool) -> None:
+    """See that what an operator calls somebody else's can be.
+
+    Raises:
+        RefusedError: If our books claim what a cash account, which cannot owe, does not hold: nobody else can
+            have that, and the strategies would go on selling it.
+    """
+    claimed = [name for name, held in baseline.positions.items() if is_cash and held < 0.0]
+    if claimed:
+        raise RefusedError(
+            "; ".join(
+                f"{name}: our books claim {ours.positions.get(name, 0.0):.12g}, of which "
+                f"{-baseline.positions[name]:.12g} is not in the account"
+                for name in claimed
+            )
+            + "; that is nobody else's. Flatten, then give the strategy another name and accept: its old "
+            "books are forgotten, and the new name begins with what capital_quote says"
+        )
 
 
 def baseline_from(stored: Mapping[str, Any] | None) -> Holdings | None:

@@ -112,7 +112,8 @@ class WorkingOrder:
         self.is_taken = False
         """Whether the venue has said that it has the order; it cannot say later that it never had it."""
         self.is_leaving = False
-        """Whether a flatten has asked for its end and the venue has not answered."""
+        """Whether it was taken back before it was sent, or a flatten has asked for its end and the venue has
+        not answered."""
 
 
 def still_to_fill(

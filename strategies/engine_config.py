@@ -7,7 +7,7 @@ from nautilus_trader.model import StrategyId
 from nautilus_trader.trading import StrategyConfig as NautilusStrategyConfig
 
 from strategies.decision import DecisionPipeline
-from strategies.delivery import IntentLog, Unwritten
+from strategies.delivery import Courier, IntentLog, Unwritten
 from strategies.gate import TradingGate
 from strategies.tape import TapeSink
 
@@ -37,6 +37,7 @@ class PolicyStrategyConfig(NautilusStrategyConfig):
         spread_bps: float = 0.0,
         now: Callable[[], int] | None = None,
         log: IntentLog | None = None,
+        courier: Courier | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.bar_types = bar_types
@@ -47,3 +48,4 @@ class PolicyStrategyConfig(NautilusStrategyConfig):
         self.spread_bps = spread_bps
         self.now = now
         self.log = Unwritten() if log is None else log
+        self.courier = courier

@@ -95,7 +95,7 @@ class PolicyStrategy(Strategy):
             gate=config.gate,
             tape=config.tape,
             log=ContainedLog(config.log, self.on_written),
-            courier=_EngineCourier(self),
+            courier=config.courier or _EngineCourier(self),
         )
 
     # -- after a restart ---------------------------------------------------------------------------

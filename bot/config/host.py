@@ -169,6 +169,8 @@ class DaemonConfig(Section):
     on_stop: OnStop = OnStop.KEEP
     stop_timeout_secs: Positive = 30.0
     """How long an orderly stop may take before the process ends without it."""
+    session_files: bool = True
+    """Whether a session that ends writes ``sessions/<id>/``; ``argonaut session`` does it at any time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
@@ -259,7 +261,8 @@ class LiveConfig(Section):
     """Harmless until this is true; a command-line flag has to say so once more."""
 
 
-_SECTIONS_OF_ONE_KIND = {"replay": HostKind.PAPER, "live": HostKind.LIVE}
+SECTIONS_OF_ONE_KIND = {"replay": HostKind.PAPER, "live": HostKind.LIVE}
+"""Sections that only a host of that kind may have."""
 
 
 class HostSettings(Section):
@@ -283,7 +286,7 @@ class HostSettings(Section):
 
     @model_validator(mode="after")
     def _sections_are_of_this_kind(self) -> "HostSettings":
-        for section, kind in _SECTIONS_OF_ONE_KIND.items():
+        for section, kind in SECTIONS_OF_ONE_KIND.items():
             if section in self.model_fields_set and self.kind is not kind:
                 raise ValueError(f'[{section}] is read by kind = "{kind}" only; remove it from this file')
         return self

@@ -16,8 +16,10 @@ from ops.reconciliation import (
     baseline_from,
     beside,
     compare_holdings,
+    require_others,
     settle_orders,
 )
+from ops.refusals import RefusedError
 from strategies.door import OrderDoor
 from strategies.errors import TransientError
 from tests.support.memory_disk import MemoryDisk
@@ -464,6 +466,15 @@ def test_operator_takes_every_difference_as_somebody_elses() -> None:
     report = compared(ours, venue, beside(ours, venue))
 
     assert report.as_json()["baseline"] == {"positions": {ALPHA: 0.5}, "cash": -6_000.0}
+
+
+def test_operator_cannot_call_somebody_elses_what_our_books_claim_and_a_cash_account_does_not_hold() -> None:
+    ours, venue = Holdings({ALPHA: 10.0, BETA: 1.0}, 0.0), Holdings({ALPHA: 4.0, BETA: 2.0}, 600.0)
+
+    with pytest.raises(RefusedError, match=f"^{ALPHA}: our books claim 10, of which 6 is not in the account"):
+        require_others(ours, beside(ours, venue), is_cash=True)
+    require_others(ours, beside(ours, venue), is_cash=False)  # somebody may be short beside us
+    require_others(ours, beside(ours, Holdings({ALPHA: 10.0, BETA: 2.0}, 0.0)), is_cash=True)
 
 
 def test_baseline_that_was_never_written_is_none() -> None:

@@ -205,6 +205,25 @@ def test_reduction_leaves_in_a_halt_and_without_waiting_for_the_disk(written: Wr
     bench.disk.answer(written)
 
     assert bench.courier.sent[-1] == close
+    (submitted,) = [one for one in bench.tape.orders if one.client_order_id == "AR2"]
+    assert submitted.reason == ("late_record" if written is Written.LATE else "")
+
+
+def test_halt_takes_back_what_could_add_risk_and_leaves_protection_at_the_venue_which_a_flatten_takes() -> (
+    None
+):
+    bench = Bench()
+    bought(bench)
+    for role, name in ((OrderRole.STOP, "AR2"), (OrderRole.TARGET, "AR3"), (OrderRole.OPEN, "AR4")):
+        bench.door.send(intent(role, name))
+        bench.disk.answer(Written.DURABLE)
+
+    bench.door.cancel_entries()
+    halted = list(bench.courier.cancelled)
+    bench.door.flatten([])
+
+    assert halted == ["AR4"]
+    assert set(bench.courier.cancelled[1:]) == {"AR2", "AR3", "AR4"}
 
 
 def test_decision_that_a_later_bar_has_overtaken_is_dropped() -> None:
@@ -218,6 +237,23 @@ def test_decision_that_a_later_bar_has_overtaken_is_dropped() -> None:
     assert bench.door.is_flat
 
 
+@pytest.mark.parametrize("role", [OrderRole.OPEN, OrderRole.REDUCE])
+def test_order_that_is_taken_back_on_its_way_to_the_disk_never_leaves_and_nobody_is_asked_to_cancel_it(
+    role: OrderRole,
+) -> None:
+    bench = Bench()
+    bought(bench)
+    bench.door.send(intent(role, "AR2", quantity=1.0))
+
+    bench.door.cancel_entries()
+    bench.disk.answer(Written.DURABLE)
+
+    # The engine does not know the order: a cancel of it would raise, and halt the strategy.
+    assert bench.courier.cancelled == []
+    assert [one.client_order_id for one in bench.courier.sent if isinstance(one, OrderIntent)] == ["AR1"]
+    assert bench.statuses("AR2") == ["DENIED"]
+
+
 def test_flatten_stops_what_is_still_on_its_way_to_the_disk_and_goes_itself() -> None:
     bench = Bench()
     bought(bench)
@@ -229,6 +265,7 @@ def test_flatten_stops_what_is_still_on_its_way_to_the_disk_and_goes_itself() ->
     bench.disk.answer(Written.LATE)
 
     assert bench.courier.sent[1:] == [flatten]
+    assert bench.courier.cancelled == []
 
 
 def test_close_takes_its_protection_back_when_it_leaves_not_before() -> None:
