@@ -20,6 +20,7 @@ from ops.disk import LocalDisk
 from ops.guardian import Guardian, GuardianLimits, Reading, watch
 from ops.kill_switch import KillSwitch
 from ops.latch import LATCH, Recorder, TradingLatch, as_fields, from_fields
+from ops.reconciliation import Report
 from strategies.errors import ConfigError
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
@@ -139,10 +140,22 @@ class Control:
         self.reading = self._readings.read()
         return self.reading
 
+    @property
+    def has_given_up_feed(self) -> bool:
+        """Whether the feed has been silent for so long that the process is to be started anew."""
+        return self.reading is not None and self.guardian.gives_up_on_feed(self.reading)
+
+    def take_report(self, report: Report) -> None:
+        """Hold back what a comparison of our books with the venue's leaves in doubt."""
+        self.gate.reconciled = report.is_clean
+        self.gate.doubtful = frozenset(report.doubtful)
+
     def restrict_session(self, state: TradingState, reason: str) -> None:
         """Restrict everything until the process ends, and not beyond."""
-        ts_ns = time.time_ns()
-        self.gate.hold(Restriction(EVERYTHING, state, reason, "argonaut", ts_ns, Origin.SESSION))
+        restriction = Restriction(EVERYTHING, state, reason, "argonaut", time.time_ns(), Origin.SESSION)
+        if self.gate.hold(restriction):
+            held = {"command": "restrict", "scope": str(EVERYTHING), "who": "argonaut", "reason": reason}
+            self._record("control", held | {"answer": as_fields(restriction)})
 
     def on_kill_signal(self) -> None:
         """SIGUSR1: halt everything."""

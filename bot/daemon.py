@@ -28,8 +28,8 @@ from bot.exit_codes import ExitCode
 from bot.jobs import DaemonJobs, jobs_of
 from bot.operator_view import OperatorView
 from bot.paper import PaperNode, make_paper_node, open_store
-from bot.pins import code_sha256
 from bot.serving import Serving
+from bot.session_pins import session_pins
 from bot.supervision import Supervision
 from bot.tapes import Tapes
 from bot.telemetry import Telemetry
@@ -128,7 +128,7 @@ class Daemon:
             lambda _: self._end_unrecorded(),
             anchors=[LogAnchor(), self._alerting.anchor],
         )
-        self._chronicle.begin(self._pins())
+        self._chronicle.begin(session_pins(self.host, self._session, self._started_at))
         try:
             await self._bring_up(loop)
         except BaseException as error:
@@ -228,8 +228,7 @@ class Daemon:
             self._say(line)
         for line in report.unexplained:
             self._say(f"NOT RECONCILED: {line}")
-        if not report.is_clean:
-            self._control.gate.reconciled = False
+        self._control.take_report(report)
         if paper.resume_ns:
             at = datetime.fromtimestamp(paper.resume_ns // 1_000_000_000, UTC)
             self._say(
@@ -262,6 +261,8 @@ class Daemon:
                 self._end_unrecorded()
             elif replay.is_dead:
                 self._end(f"the feed gave up: {replay.failure}", ExitCode.TEMPORARY)
+            elif self._control.has_given_up_feed:
+                self._end("the feed has been silent for too long", ExitCode.TEMPORARY)
             elif replay.is_finished and self.host.settings.replay.at_end == "stop":
                 self._end("the data ended", ExitCode.OK)
             with contextlib.suppress(TimeoutError):
@@ -378,13 +379,3 @@ class Daemon:
             state=lambda: self.state,
             stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
         )
-
-    def _pins(self) -> dict[str, Any]:
-        return {
-            "session": self._session,
-            "config": str(self.host.path),
-            "config_sha256": self.host.sha256,
-            "code_sha256": code_sha256(),
-            "strategies": {loaded.config.name: loaded.sha256 for loaded in self.host.strategies},
-            "started_at": self._started_at.isoformat(),
-        }

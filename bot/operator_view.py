@@ -1,11 +1,13 @@
 """The daemon as its operator sees it: documents that are asked for, and commands that are given."""
 
+import asyncio
 import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from adapters.paper.copying import copy_store
 from adapters.paper.store import VENUE_FILE
 from bot.chronicle import Chronicle
 from bot.config import HostConfig
@@ -62,6 +64,7 @@ class OperatorView:
         self._api_url = api_url
         self._state = state
         self._stop = stop
+        self._copying = asyncio.Lock()
 
     # -- questions ---------------------------------------------------------------------------------
 
@@ -95,6 +98,7 @@ class OperatorView:
             "journal": self._chronicle.status(),
             "reconciled": self._chronicle.report.is_clean,
             "unexplained": list(self._chronicle.report.unexplained),
+            "doubtful": sorted(self._chronicle.report.doubtful),
             **self._control.status(),
         }
 
@@ -156,19 +160,20 @@ class OperatorView:
     def reconcile(self, *, accept: bool, who: str, reason: str) -> dict[str, Any]:
         """Compare our books with the venue's; see `Chronicle.reconcile`."""
         report = self._chronicle.reconcile(accept=accept, who=who, reason=reason)
-        self._control.gate.reconciled = report.is_clean
+        self._control.take_report(report)
         halted = self._control.gate.state() is TradingState.HALTED
         return {"is_clean": report.is_clean, "halted": halted, "report": report.as_json()}
 
     async def snapshot(self, *, who: str, reason: str) -> dict[str, Any]:
         """Hold an instant fast for a backup: the newest record, and a copy of the paper venue beside it."""
         given = {"command": "snapshot", "scope": "all", "who": who, "reason": reason}
-        self._chronicle.record("control", given)
-        journal, venue = self._chronicle.status(), None
-        if self._paper.store is not None:
-            venue = f".{VENUE_FILE}.snapshot"
-            self._paper.gateway.save()
-            self._paper.store.copy_to(self._state_dir / venue)
+        async with self._copying:
+            self._chronicle.record("control", given)
+            journal, venue = self._chronicle.status(), None
+            if self._paper.store is not None:
+                venue = f".{VENUE_FILE}.{journal['records']}.snapshot"
+                self._paper.gateway.save()
+                await copy_store(self._paper.store, self._state_dir / venue)
         await self._chronicle.written()
         return {"seq": journal["records"], "head": journal["head"], "venue": venue}
 

@@ -60,9 +60,11 @@ COMMANDS = {
     "quickcheck": Command("bot.cli.quickcheck:quickcheck", "Does the whole of it work on this machine?"),
     "reconcile": Command("bot.cli.reconcile:reconcile", "Compare our books with the venue's."),
     "report": Command("bot.cli.report:report", "List backtests, or show the figures of one."),
+    "replay": Command("bot.cli.replay:replay", "Decide a recorded session again, and compare."),
     "restore": Command("bot.cli.backup:restore", "Make a state directory of a backup."),
     "resume": Command("bot.cli.control:resume", "Lift what a kill or a limit imposed."),
     "run": Command("bot.cli.daemon:run", "Run the daemon."),
+    "session": Command("bot.cli.session:session", "Write down what a session left, for people."),
     "status": Command("bot.cli.daemon:status", "Say what the daemon is doing."),
     "stop": Command("bot.cli.daemon:stop", "Stop the daemon in order."),
     "train": Command("bot.cli.train:train", "Train a model and pack it into a bundle."),
@@ -71,9 +73,9 @@ COMMANDS = {
 }
 
 GROUPS = {
-    "Run": ("run", "status", "positions", "orders", "stop", "logs", "doctor", "preflight"),
+    "Run": ("run", "status", "positions", "orders", "stop", "session", "logs", "doctor", "preflight"),
     "Stop and let go on": ("kill", "pause", "unpause", "flatten", "resume", "reconcile"),
-    "Data and research": ("data", "backtest", "report", "compare", "leak-check", "config"),
+    "Data and research": ("data", "backtest", "report", "compare", "replay", "leak-check", "config"),
     "Learn": ("train", "models"),
     "Keep it well": ("jobs", "backup", "restore", "cleanup", "drill", "notify", "audit"),
     "Install": ("install-service", "quickcheck", "version"),

@@ -25,7 +25,7 @@ from bot.config.host import (
     ReplayConfig,
     VenueConfig,
 )
-from bot.config.loading import HostConfig, LoadedStrategy, load_host, load_strategy
+from bot.config.loading import HostConfig, LoadedStrategy, host_from_document, load_host, load_strategy
 
 __all__ = [
     "AccountConfig",
@@ -47,6 +47,7 @@ __all__ = [
     "OnStop",
     "ReplayConfig",
     "VenueConfig",
+    "host_from_document",
     "load_host",
     "load_strategy",
 ]

@@ -10,6 +10,9 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from ops.jobs.schedule import parse_schedule
 from strategies.config import CostConfig, Fraction, NonNegative, Positive, Section
 
+LEAST_SILENCE_SECS = 600.0
+"""As long as ``StartLimitIntervalSec`` of the unit."""
+
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}
 
 
@@ -167,6 +170,8 @@ class DaemonConfig(Section):
     on_stop: OnStop = OnStop.KEEP
     stop_timeout_secs: Positive = 30.0
     """How long an orderly stop may take before the process ends without it."""
+    session_files: bool = True
+    """Whether a session that ends writes ``sessions/<id>/``; ``argonaut session`` does it at any time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
@@ -196,6 +201,9 @@ class GuardianConfig(Section):
     """Orders of one decision of one strategy, above which it halts."""
     stale_feed_intervals: Positive | None = 5.0
     """Bars, at the feed's own pace, that may be missing before no risk is added; at least five seconds."""
+    restart_after_silence_secs: Annotated[float, Field(ge=LEAST_SILENCE_SECS)] | None = None
+    """How long a feed from outside may be silent before the daemon ends with exit code 75, so that its
+    supervisor starts it anew; at least ten minutes, so that it never runs out of starts."""
     max_clock_step_secs: Positive | None = 2.0
     """Step of the wall clock against the monotonic one after which no risk is added."""
     max_stall_secs: Positive | None = 5.0
@@ -283,7 +291,8 @@ class LiveConfig(Section):
     """Harmless until this is true; a command-line flag has to say so once more."""
 
 
-_SECTIONS_OF_ONE_KIND = {"replay": HostKind.PAPER, "live": HostKind.LIVE}
+SECTIONS_OF_ONE_KIND = {"replay": HostKind.PAPER, "live": HostKind.LIVE}
+"""Sections that only a host of that kind may have."""
 
 
 class HostSettings(Section):
@@ -308,7 +317,7 @@ class HostSettings(Section):
 
     @model_validator(mode="after")
     def _sections_are_of_this_kind(self) -> "HostSettings":
-        for section, kind in _SECTIONS_OF_ONE_KIND.items():
+        for section, kind in SECTIONS_OF_ONE_KIND.items():
             if section in self.model_fields_set and self.kind is not kind:
                 raise ValueError(f'[{section}] is read by kind = "{kind}" only; remove it from this file')
         return self
