@@ -7,7 +7,6 @@ rows that its predecessors left, so an index made bit by bit equals one made at 
 import dataclasses
 import json
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,7 +51,8 @@ CREATE TABLE equity (
 );
 CREATE INDEX equity_by_strategy ON equity (strategy, ts_event);
 CREATE TABLE lots (
-    strategy TEXT, instrument_id TEXT, sign INTEGER, lots TEXT, PRIMARY KEY (strategy, instrument_id)
+    strategy TEXT, instrument_id TEXT, seq INTEGER, sign INTEGER, quantity REAL, price REAL, ts_event INTEGER,
+    fee_per_unit REAL, opened REAL, PRIMARY KEY (strategy, instrument_id, seq)
 );
 CREATE TABLE trades (
     strategy TEXT, instrument_id TEXT, exit_order_id TEXT, sign INTEGER, seq INTEGER, ts_ns INTEGER,
@@ -117,12 +117,18 @@ _LENGTHEN_REGIME = """
     WHERE seq = :stay
 """
 _OF_BOOK = "WHERE strategy = :strategy AND instrument_id = :instrument_id"
-_LOTS = f"SELECT sign, lots FROM lots {_OF_BOOK}"  # noqa: S608 - a clause of ours
+_LOTS = f"""
+    SELECT seq, sign, quantity, price, ts_event, fee_per_unit, opened FROM lots {_OF_BOOK} ORDER BY seq
+"""  # noqa: S608 - a clause of ours
 _CLOSINGS = f"""
     SELECT sign, quantity, entry_value, exit_value, fees, unit_seconds, entry_ts, exit_ts FROM trades
     {_OF_BOOK} AND exit_order_id = :client_order_id
 """  # noqa: S608 - likewise
-_PUT_LOTS = "INSERT OR REPLACE INTO lots VALUES (:strategy, :instrument_id, :sign, :lots)"
+_PUT_LOT = """
+    INSERT OR REPLACE INTO lots
+    VALUES (:strategy, :instrument_id, :seq, :sign, :quantity, :price, :ts_event, :fee_per_unit, :opened)
+"""
+_DROP_LOT = f"DELETE FROM lots {_OF_BOOK} AND seq = :seq"  # noqa: S608 - likewise
 _PUT_TRADE = """
     INSERT OR REPLACE INTO trades
     VALUES (:strategy, :instrument_id, :client_order_id, :sign, :seq, :ts_ns, :entry_ts, :exit_ts, :quantity,
@@ -176,15 +182,28 @@ def _take_fill(connection: sqlite3.Connection, record: Record) -> None:
 def _match(connection: sqlite3.Connection, row: dict[str, Any]) -> None:
     """Let a fill open or close lots, first in, first out."""
     book, order_id = FillBook(), row["client_order_id"]
-    held = connection.execute(_LOTS, row).fetchone()
-    if held is not None:
-        book.sign, book.lots = held[0], deque(Lot(*lot) for lot in json.loads(held[1]))
-    for sign, *sums in connection.execute(_CLOSINGS, row):
-        book.closings[order_id, sign] = Closing(*sums)
+    loaded, reach = {}, 0.0
+    for seq, book.sign, *lot in connection.execute(_LOTS, row):
+        if book.sign == (1 if row["side"] == "BUY" else -1):
+            break  # it adds to what is open, however many lots that are
+        loaded[seq] = Lot(*lot)
+        reach += loaded[seq].quantity
+        if reach > row["quantity"]:
+            break
+    book.lots.extend(loaded.values())
+    if loaded:
+        for sign, *sums in connection.execute(_CLOSINGS, row):
+            book.closings[order_id, sign] = Closing(*sums)
     names = {name: row[name] for name in FillRecord._fields}
     book.apply(FillRecord(**names | {"fee": row["fee"] or 0.0}))
-    lots = json.dumps([dataclasses.astuple(lot) for lot in book.lots])
-    connection.execute(_PUT_LOTS, row | {"sign": book.sign, "lots": lots})
+    left = {id(lot) for lot in book.lots}
+    for seq, held in loaded.items():
+        if id(held) in left:
+            connection.execute(_PUT_LOT, row | {"sign": book.sign, "seq": seq} | dataclasses.asdict(held))
+        else:
+            connection.execute(_DROP_LOT, row | {"seq": seq})
+    if book.lots and all(book.lots[-1] is not held for held in loaded.values()):
+        connection.execute(_PUT_LOT, row | {"sign": book.sign} | dataclasses.asdict(book.lots[-1]))
     for (_, sign), closing in book.closings.items():
         connection.execute(_PUT_TRADE, row | {"sign": sign} | dataclasses.asdict(closing))
 
