@@ -25,16 +25,12 @@ from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
 from bot.control import BEAT_SECS, Control
 from bot.exit_codes import ExitCode
-from bot.operator_view import OperatorView
+from bot.interface import Interface
 from bot.paper import PaperNode, make_paper_node, open_store
 from bot.pins import code_sha256
-from bot.serving import Serving
 from bot.supervision import Supervision
-from bot.telemetry import Telemetry
 from bot.winding_down import holdings_of, last_words, wind_down
 from ops.alerts import Severity
-from ops.api.app import make_app
-from ops.api.probes import count_answers, make_probes
 from ops.disk import LocalDisk, Room, room
 from ops.journal import LogAnchor
 from ops.metrics import Events, Exposition
@@ -83,10 +79,9 @@ class Daemon:
         )
         self._alerting = Alerting(host, state_dir, channels_of(host, state_dir, os.environ), self._status)
         self._control = Control(host, state_dir, record=self._note_control, say=say)
-        self._operator: OperatorView | None = None
+        self._interface = Interface(host, state_dir, os.environ)
         self._supervision = Supervision(os.environ)
         self._held_dir: StateDir
-        self._serving = Serving()
         self._paper: PaperNode
         self._exit_code = ExitCode.OK
         self._next_look = 0.0
@@ -135,7 +130,13 @@ class Daemon:
         loop.add_signal_handler(signal.SIGUSR1, self._control.on_kill_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # one that came before is answered now
         self._control.open(self._chronicle.recall.latch)
-        tape = _Tapes(self._chronicle.tape, self._control.guardian, self._events, ConsoleTape(self._say))
+        tape = _Tapes(
+            self._chronicle.tape,
+            self._control.guardian,
+            self._events,
+            ConsoleTape(self._say),
+            self._interface.live,
+        )
         log_dir = self._state_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self._paper = make_paper_node(
@@ -163,6 +164,7 @@ class Daemon:
             unreconciled=lambda: "; ".join(self._chronicle.report.unexplained),
             after_beat=(
                 lambda reading: self._events.beat(reading.monotonic_secs),
+                lambda reading: self._interface.lag.beat(reading.monotonic_secs),
                 self._supervision.after_beat(self._control, self._chronicle),
             ),
         )
@@ -179,14 +181,14 @@ class Daemon:
         self._say(ready)
         self._alerting.start()
         self._alerting.say(Severity.INFO, "started", f"session {self._session}", f"start:{self._session}")
-        if self._serving.url is not None:
-            self._say(f"health and metrics: {self._serving.url}/readyz and /metrics")
+        if self._interface.url is not None:
+            self._say(f"health and metrics: {self._interface.url}/readyz and /metrics")
         self._supervision.supervisor.ready(ready)
 
     def _serve(self) -> None:
-        telemetry = Telemetry(
-            self.host,
-            self._state_dir,
+        self._interface.open(
+            session=self._session,
+            started_at=self._started_at,
             chronicle=self._chronicle,
             paper=self._paper,
             control=self._control,
@@ -194,12 +196,8 @@ class Daemon:
             events=self._events,
             exposition=self._exposition,
             state=lambda: self.state,
+            stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
         )
-        self._operator = self._view()
-        commands = make_app(self._operator)
-        count_answers(commands, "commands", self._events.answered)
-        self._serving.serve_probes(make_probes(telemetry), self.host.settings.api)
-        self._serving.serve_socket(commands, self._state_dir / SOCKET)
 
     def _take_state_dir(self) -> StateDir:
         settings = self.host.settings
@@ -233,7 +231,7 @@ class Daemon:
 
     async def _wait_until_running(self) -> None:
         hub = self._paper.wired.hub
-        await self._serving.until_started()
+        await self._interface.until_started()
         while not hub.is_running():
             if self._node.done():
                 self._node.result()
@@ -316,7 +314,7 @@ class Daemon:
                 await asyncio.wait_for(asyncio.shield(self._node), max(1.0, deadline - time.monotonic()))
         self._control.restrict_session(TradingState.HALTED, f"stopped: {self._stop_reason}")
         await self._control.close()
-        await self._serving.close()
+        await self._interface.close()
         self.state = "STOPPED"
         self._holdings = holdings_of(strategies)
         for line, is_finding in last_words(
@@ -356,21 +354,8 @@ class Daemon:
                     _LOG.exception("it happened, but was not counted or told: %s", kind)
 
     def _status(self) -> dict[str, Any]:
-        return {"state": self.state} if self._operator is None else self._operator.status()
-
-    def _view(self) -> OperatorView:
-        return OperatorView(
-            self.host,
-            self._state_dir,
-            self._started_at,
-            session=self._session,
-            chronicle=self._chronicle,
-            paper=self._paper,
-            control=self._control,
-            api_url=lambda: self._serving.url,
-            state=lambda: self.state,
-            stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
-        )
+        operator = self._interface.operator
+        return {"state": self.state} if operator is None else operator.status()
 
     def _pins(self) -> dict[str, Any]:
         return {

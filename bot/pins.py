@@ -1,5 +1,6 @@
 """What a run is pinned to: everything that could change its result, by hash or version."""
 
+import functools
 import hashlib
 import json
 import platform
@@ -67,8 +68,9 @@ def run_id_of(host: HostConfig, pins: Mapping[str, Any]) -> str:
     return f"{host.path.stem}-{digest[:12]}"
 
 
+@functools.cache
 def code_sha256() -> str:
-    """Hash of our own source, whatever version control says of it."""
+    """Hash of our own source as it was when first asked, whatever version control says of it."""
     digest = hashlib.sha256()
     for package in _PACKAGES:
         for path in sorted((_ROOT / package).rglob("*.py")):
