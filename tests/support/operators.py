@@ -29,6 +29,28 @@ from strategies.restrictions import Scope
 EMPTY_PAGE = b'{"rows":[],"next_cursor":null}'
 
 
+COMMANDS: dict[str, dict[str, Any]] = {
+    "kill": {},
+    "flatten": {},
+    "resume": {"scope": "all"},
+    "pause": {"strategy": "one"},
+    "unpause": {"strategy": "one"},
+    "stop": {},
+    "reconcile": {},
+    "snapshot": {},
+    "arm": {},
+    "arm/confirm": {"nonce": "n"},
+    "disarm": {},
+}
+"""Routes of commands, and what their bodies have to say beside a reason."""
+
+
+def body_of(path: str) -> dict[str, Any] | None:
+    """A body that a route takes; None for a question."""
+    name = path.removeprefix("/v1/")
+    return COMMANDS[name] | {"reason": "r"} if name in COMMANDS else None
+
+
 class FakeOperator:
     """Everything works, except what the arguments say does not."""
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from ops.api.connection import Peer
-from tests.support.operators import FakeOperator, asked, on_socket, served
+from tests.support.operators import COMMANDS, FakeOperator, asked, on_socket, served
 
 ME = f"uid {os.getuid()}"
 BAD = "about:blank"
@@ -82,37 +82,24 @@ def test_commands_reach_the_operator_as_they_were_given_with_who_gave_them() -> 
     ]
 
 
-GOOD: dict[str, dict[str, Any]] = {
-    "kill": {},
-    "flatten": {},
-    "resume": {"scope": "all"},
-    "pause": {"strategy": "one"},
-    "unpause": {"strategy": "one"},
-    "stop": {},
-    "reconcile": {},
-    "snapshot": {},
-    "arm": {},
-    "arm/confirm": {"nonce": "n"},
-    "disarm": {},
-}
 RISKY = {"resume", "unpause", "arm/confirm"}
 """What adds risk is on the disk before it is carried out."""
 
 
-@pytest.mark.parametrize("route", GOOD)
+@pytest.mark.parametrize("route", COMMANDS)
 def test_command_is_recorded_before_it_is_carried_out(route: str) -> None:
     operator = FakeOperator()
 
-    post(operator, (route, GOOD[route] | {"reason": "r"}))
+    post(operator, (route, COMMANDS[route] | {"reason": "r"}))
 
     assert [entry[0] == "asked" for entry in operator.log] == [True, False]
     assert operator.log[0] == ("asked", route.replace("/", " "), ME, "r", route in RISKY)
 
 
-@pytest.mark.parametrize("route", GOOD)
+@pytest.mark.parametrize("route", COMMANDS)
 def test_command_without_a_reason_or_with_anything_unknown_is_refused(route: str) -> None:
     operator = FakeOperator()
-    good = GOOD[route] | {"reason": "r"}
+    good = COMMANDS[route] | {"reason": "r"}
 
     answers = post(
         operator,
