@@ -34,6 +34,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "api": Command("bot.cli.api:app", "Describe the HTTP interface."),
     "audit": Command("bot.cli.audit:app", "Check, prove and show what the daemon recorded."),
     "backtest": Command("bot.cli.backtest:backtest", "Run strategies over the catalog and write a report."),
     "backup": Command("bot.cli.backup:backup", "Copy the daemon's state, also while it runs."),
@@ -68,6 +69,7 @@ COMMANDS = {
     "status": Command("bot.cli.daemon:status", "Say what the daemon is doing."),
     "stop": Command("bot.cli.daemon:stop", "Stop the daemon in order."),
     "train": Command("bot.cli.train:train", "Train a model and pack it into a bundle."),
+    "token": Command("bot.cli.token:app", "Make, list and revoke tokens of the HTTP interface."),
     "unpause": Command("bot.cli.control:unpause", "End a pause."),
     "version": Command("bot.cli.version:version", "Say what exactly is installed here."),
 }

@@ -211,27 +211,63 @@ class GuardianConfig(Section):
 
 
 class ApiConfig(Section):
-    """The read-only HTTP interface: health and metrics. Not part of the hash that pins the run."""
+    """The HTTP interface on a port: health, metrics, and with tokens all of docs/API.md. Not part of the hash
+    that pins the run.
+    """
 
     enabled: bool = True
     host: str = "127.0.0.1"
-    """A loopback address; others come through a proxy that you run."""
+    """An address of this machine; one that others can reach needs all of the settings below."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8050
     """0 takes any that is free; ``argonaut status`` says which."""
+    tokens: bool = False
+    """Answer whoever brings a token of ``argonaut token new``: questions, commands, and then metrics, too."""
+    hosts: tuple[str, ...] = ()
+    """Names under which it may be asked, beside the address and this machine's own names."""
+    allow_remote: bool = False
+    """Whether ``host`` may be an address that others can reach."""
+    tls_cert: str | None = None
+    """Absolute path of a certificate with its chain, PEM."""
+    tls_key: str | None = None
+    """Absolute path of its private key, PEM, readable by its owner alone."""
 
     @field_validator("host")
     @classmethod
-    def _is_loopback(cls, host: str) -> str:
+    def _is_an_address(cls, host: str) -> str:
         try:
-            address = ip_address(host)
+            ip_address(host)
         except ValueError:
             raise ValueError('not an address such as "127.0.0.1" or "::1"') from None
-        if not address.is_loopback:
-            raise ValueError(
-                "not a loopback address; this interface is neither encrypted nor behind a password, put a "
-                "proxy that is before it"
-            )
         return host
+
+    @field_validator("tls_cert", "tls_key")
+    @classmethod
+    def _is_absolute(cls, path: str | None) -> str | None:
+        if path is not None and not path.startswith("/"):
+            raise ValueError("not an absolute path")
+        return path
+
+    @model_validator(mode="after")
+    def _is_safe_where_others_reach_it(self) -> "ApiConfig":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key come together or not at all")
+        if ip_address(self.host).is_loopback:
+            return self
+        lacking = [
+            setting
+            for setting, is_there in (
+                ("allow_remote = true", self.allow_remote),
+                ("tokens = true", self.tokens),
+                ("tls_cert and tls_key", self.tls_cert is not None),
+            )
+            if not is_there
+        ]
+        if lacking:
+            raise ValueError(
+                f'host = "{self.host}" is not a loopback address: others can reach it; it needs '
+                f"{', '.join(lacking)} as well"
+            )
+        return self
 
 
 class AlertsConfig(Section):

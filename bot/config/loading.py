@@ -204,7 +204,7 @@ def _load_strategy(path: Path) -> tuple[LoadedStrategy | None, list[Problem]]:
     config, refused = validate(path, document, StrategyConfig)
     if config is None:
         return None, problems + refused
-    return LoadedStrategy(path, config, documentdocument_sha256(config.model_dump(mode="json"))), problems
+    return LoadedStrategy(path, config, document_sha256(config.model_dump(mode="json"))), problems
 
 
 def _load_strategies(host: Path, document: Document | None) -> tuple[list[LoadedStrategy], list[Problem]]:

@@ -1,11 +1,18 @@
-"""The routes of `argonaut jobs`, on the operator's socket."""
+"""The routes of jobs: `argonaut jobs` asks them, too."""
 
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, FastAPI, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-_MOST_RUNS = 1000
+from ops.api.answers import Document
+from ops.api.bodies import Command
+from ops.api.roles import Caller
+
+_MOST_RUNS = 1_000
+
+type RunId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 class JobDesk(Protocol):
@@ -27,52 +34,69 @@ class JobDesk(Protocol):
         """End a run."""
 
 
-class _Command(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    reason: str = Field(min_length=1, max_length=500)
-    who: str = Field(default="operator", min_length=1, max_length=100)
-    """Who asks; it is recorded."""
-
-
-class RunJobRequest(_Command):
+class RunJobRequest(Command):
     """Body of a request to run a job now."""
 
     name: str = Field(min_length=1, max_length=100)
 
 
-class CancelRunRequest(_Command):
+class CancelRunRequest(Command):
     """Body of a request to end a run."""
 
-    run_id: int = Field(ge=1)
+    run_id: int = Field(ge=1, le=2**63 - 1)
 
 
-def make_jobs_router(desk: JobDesk) -> APIRouter:
-    """Build the routes.
+class RunsQuery(BaseModel):
+    """What a question for runs may say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=20, ge=1, le=_MOST_RUNS)
+
+
+def add_jobs(
+    app: FastAPI,
+    desk: JobDesk,
+    *,
+    may_look: Callable[..., Awaitable[Caller]],
+    may_command: Callable[..., Awaitable[Caller]],
+) -> None:
+    """Add the routes of jobs.
 
     Args:
-        desk: The daemon's jobs; its methods are called on the loop.
+        app: Where to.
+        desk: The daemon's jobs; its methods are called on the loop, and record a command before it acts.
+        may_look: Dependency of what only looks.
+        may_command: Dependency of commands.
     """
-    router = APIRouter(prefix="/v1/jobs")
+    looking = APIRouter(prefix="/v1/jobs", dependencies=[Depends(may_look)], tags=["viewer"])
+    commanding = APIRouter(prefix="/v1/jobs", tags=["operator"])
+    by = Annotated[Caller, Depends(may_command)]
 
-    @router.get("")
+    @looking.get("", response_model=list[Document])
     async def jobs() -> list[dict[str, Any]]:
+        """Every job with its schedule, what is next, and its newest run."""
         return await desk.jobs()
 
-    @router.get("/runs")
-    async def runs(limit: int = 20) -> list[dict[str, Any]]:
-        return await desk.runs(max(1, min(limit, _MOST_RUNS)))
+    @looking.get("/runs", response_model=list[Document])
+    async def runs(asked: Annotated[RunsQuery, Query()]) -> list[dict[str, Any]]:
+        """The newest runs, newest first."""
+        return await desk.runs(asked.limit)
 
-    @router.get("/runs/{run_id}")
-    async def log(run_id: int) -> dict[str, Any]:
+    @looking.get("/runs/{run_id}", response_model=Document)
+    async def log(run_id: RunId) -> dict[str, Any]:
+        """A run, and what it has said so far."""
         return await desk.log(run_id)
 
-    @router.post("/run", status_code=202)
-    async def run(request: RunJobRequest) -> dict[str, Any]:
-        return await desk.run(request.name, who=request.who, reason=request.reason)
+    @commanding.post("/run", status_code=202, response_model=Document)
+    async def run(request: RunJobRequest, caller: by) -> dict[str, Any]:
+        """Run a job whatever its schedule says."""
+        return await desk.run(request.name, who=caller.named(request.who), reason=request.reason)
 
-    @router.post("/cancel")
-    async def cancel(request: CancelRunRequest) -> dict[str, Any]:
-        return await desk.cancel(request.run_id, who=request.who, reason=request.reason)
+    @commanding.post("/cancel", response_model=Document)
+    async def cancel(request: CancelRunRequest, caller: by) -> dict[str, Any]:
+        """End a run."""
+        return await desk.cancel(request.run_id, who=caller.named(request.who), reason=request.reason)
 
-    return router
+    app.include_router(looking)
+    app.include_router(commanding)
