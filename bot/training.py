@@ -100,7 +100,8 @@ def load_training(path: Path) -> LoadedTraining:
     pinned = config.model_dump(mode="json", exclude={"host", "strategy"})
     pinned["costs"] = host.settings.costs.model_dump(mode="json")
     pinned["venue"] = host.settings.venue.model_dump(mode="json")
-    pinned["strategy_sha256"] = host.strategies[0].sha256
+    # Where the bundle will lie when it is traded says nothing of how it is trained.
+    pinned["strategy"] = host.strategies[0].config.model_dump(mode="json", exclude={"policy": {"path"}})
     return LoadedTraining(path, config, host, document_sha256(pinned))
 
 
@@ -109,7 +110,6 @@ def train(
     state_dir: Path,
     *,
     now_ns: Callable[[], int],
-    bundles_dir: Path | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     check_wanted: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda _: None,
@@ -120,7 +120,6 @@ def train(
         loaded: What to train.
         state_dir: Runs, registry and models lie here.
         now_ns: Wall clock, UTC nanoseconds; for the registry alone.
-        bundles_dir: Where the bundle is written; None takes the store of models.
         progress: Told how many of how many samples are done.
         check_wanted: Raises what shall end the run; asked after each update.
         say: Takes a line for a person.
@@ -135,8 +134,7 @@ def train(
     name = loaded.strategy.config.name
     registry, store = Registry(state_dir / REGISTRY), ModelStore(state_dir)
     run = registry.queue(work.as_run(now_ns()))
-    parent_dir = bundles_dir or store.directory(name)
-    done = parent_dir / (run.bundle_id or "")[:12]
+    done = store.directory(name) / (run.bundle_id or "")[:12]
     if run.state is RunState.SUCCEEDED and (done / MANIFEST).is_file():
         bundle = open_bundle(done)
         return FinishedTraining(run, bundle, bundle.document(SCORECARD), is_new=False)
@@ -158,9 +156,8 @@ def train(
             check_wanted()
 
         trained = train_model(work.dataset, work.task, run_dir, on_update=on_update)
-        bundle = write_bundle(parent_dir, work.contents(loaded, trained, store.active_id(name)))
-        if bundles_dir is None:
-            store.point(name, "latest", bundle)
+        bundle = write_bundle(store.directory(name), work.contents(loaded, trained, store.active_id(name)))
+        store.point(name, "latest", bundle)
     run = registry.move(run.run_id, RunState.SUCCEEDED, now_ns(), bundle_id=bundle.bundle_id)
     return FinishedTraining(run, bundle, trained.scorecard, is_new=True)
 

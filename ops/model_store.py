@@ -98,17 +98,7 @@ class ModelStore:
             ConfigError: If what is there under its id is something else.
             OSError: If the disk refuses.
         """
-        place = self.directory(bundle.name) / bundle.bundle_id[:_ID_LENGTH]
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            partial = place.with_name(f".partial-{place.name}")
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(bundle.path, partial)
-            partial.rename(place)
-        found = open_bundle(place)
-        if found.bundle_id != bundle.bundle_id:
-            raise ConfigError(f"{place}: another bundle has this name; move it away")
-        return found
+        return copy_bundle(bundle, self.directory(bundle.name) / bundle.bundle_id[:_ID_LENGTH])
 
     def point(self, name: str, pointer: Pointer, bundle: Bundle) -> None:
         """Let a link lead to a bundle of the store, in one step.
@@ -152,6 +142,29 @@ class ModelStore:
             ConfigError: If there is none, or it is damaged; nothing has changed then.
         """
         return self.promote(name, self.find(name, "previous").bundle_id)
+
+
+def copy_bundle(bundle: Bundle, place: Path) -> Bundle:
+    """Copy a bundle, wholly or not at all, and check every byte of the copy.
+
+    Args:
+        bundle: Which.
+        place: Directory that the copy is to be; it may be there if it is the same bundle.
+
+    Raises:
+        ConfigError: If something else is there.
+        OSError: If the disk refuses.
+    """
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial = place.with_name(f".partial-{place.name}")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(bundle.path, partial)
+        partial.rename(place)
+    found = open_bundle(place)
+    if found.bundle_id != bundle.bundle_id:
+        raise ConfigError(f"{place}: another bundle is there; move it away")
+    return found
 
 
 def _target(link: Path) -> str | None:

@@ -30,7 +30,10 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="First digits of its id, o
 
 @app.command("list")
 def list_models(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
-    """List all models; exit 1 where one is damaged."""
+    """List all models.
+
+    Exit codes: 0 done; 1 one is damaged.
+    """
     entries = ModelStore(state_dir).entries()
     if as_json:
         emit_json({"models": [_document(entry) for entry in entries]})
@@ -48,7 +51,13 @@ def list_models(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT
 def show(
     name: Name, bundle_id: Id, as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR
 ) -> ExitCode:
-    """Show how a model was trained, on what, and how well it did."""
+    """Show how a model was trained, on what, and how well it did.
+
+    Example:
+      argonaut models show ppo_hmm_demo latest
+
+    Exit codes: 0 done; 78 there is no such model, or it is damaged.
+    """
     bundle = ModelStore(state_dir).find(name, bundle_id)
     document = _contents(bundle)
     if as_json:
@@ -64,7 +73,10 @@ def import_model(
     as_json: JsonOption = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
-    """Copy a bundle into the store, once every byte of it was checked."""
+    """Copy a bundle into the store, once every byte of it was checked.
+
+    Exit codes: 0 done; 74 the disk refused; 78 it is no bundle, or damaged.
+    """
     return _answer("imported", ModelStore(state_dir).add(open_bundle(source)), as_json=as_json)
 
 
@@ -72,7 +84,13 @@ def import_model(
 def promote(
     name: Name, bundle_id: Id, as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR
 ) -> ExitCode:
-    """Make a model the one that `models/STRATEGY/active` leads to; a daemon takes it when it starts."""
+    """Make a model the one that `models/STRATEGY/active` leads to; a daemon takes it when it starts.
+
+    Example:
+      argonaut models promote ppo_hmm_demo latest
+
+    Exit codes: 0 done; 78 there is no such model, or it is damaged; nothing has changed then.
+    """
     return _answer("active", ModelStore(state_dir).promote(name, bundle_id), as_json=as_json)
 
 
@@ -80,7 +98,10 @@ def promote(
 def rollback(
     name: Name, as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR
 ) -> ExitCode:
-    """Go back to the model that was active before."""
+    """Go back to the model that was active before.
+
+    Exit codes: 0 done; 78 there is none, or it is damaged; nothing has changed then.
+    """
     return _answer("active", ModelStore(state_dir).rollback(name), as_json=as_json)
 
 

@@ -21,6 +21,7 @@ from bot.cli.console import (
 )
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
+from ops.model_store import copy_bundle
 from strategies.errors import ConfigError
 
 _FIGURES = {
@@ -37,7 +38,7 @@ def train(
         Path, typer.Argument(metavar="CONFIG", help="Training file, for example configs/training.toml.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Directory that the bundle's own is made in.")
+        Path | None, typer.Option("--out", help="Copy the bundle there, too; a new directory.")
     ] = None,
     as_json: JsonOption = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
@@ -64,11 +65,12 @@ def train(
             loaded,
             state_dir,
             now_ns=time.time_ns,
-            bundles_dir=out,
             progress=advance,
             check_wanted=interrupts.check,
             say=note,
         )
+    if out is not None:
+        copy_bundle(finished.bundle, out)
     if as_json:
         emit_json(
             {
