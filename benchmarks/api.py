@@ -46,8 +46,9 @@ def measure() -> list[Figure]:
         fill(folder / JOURNAL, RECORDS)
         calm, busy, answers = asyncio.run(lags_ms(folder))
     how = (
-        f"{QUOTES_PER_SEC} quotes a second for {SECS:g} s, each told to {LISTENERS} streams; {ASKERS} clients "
-        f"in a process of their own got {answers / SECS:,.0f} answers a second of `/v1/orders?limit=1000`"
+        f"{QUOTES_PER_SEC} quotes a second for {SECS:g} s, each told to {LISTENERS} streams; "
+        f"{ASKERS} clients in a process of their own got {answers / SECS:,.0f} answers a second of "
+        "`/v1/orders?limit=1000`"
     )
     return [
         Figure(
