@@ -25,6 +25,7 @@ PARTS = (
     "journal",
     "safety",
     "snapshot",
+    "api",
     "daemon",
 )
 HERE = Path(__file__).resolve().parent

@@ -34,6 +34,8 @@ DEFAULT_STATE_DIR = Path("var")
 
 _PATIENCE_SECS = 2.0
 _WIDTH_UNWATCHED = 180
+_TIMES = frozenset({"ts_event", "entry_ts", "exit_ts", "first_ts", "last_ts"})
+"""Columns of UTC nanoseconds."""
 
 
 def note(text: str) -> None:
@@ -112,8 +114,10 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _cell(column: str, value: Any) -> str:
-    if column == "ts_event" and isinstance(value, int):
+    if column in _TIMES and isinstance(value, int):
         return f"{datetime.fromtimestamp(value // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, float):
         return f"{value:,.8g}"
+    if isinstance(value, list):
+        return " ".join(_cell("", one) or "-" for one in value)
     return "" if value is None else str(value)

@@ -25,8 +25,8 @@ from bot.cli.console import (
     emit_json,
     emit_text,
     note,
-    print_rows,
 )
+from bot.cli.standing import show_live
 from bot.config import HostConfig, HostKind, load_host
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
@@ -159,15 +159,8 @@ def positions(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_S
 
     Exit codes: 0 done; 69 no daemon answers.
     """
-    rows = get(state_dir, "/v1/positions")
-    if rows is None:
-        if as_json:
-            emit_json({"error": {"kind": "Unavailable", "message": _STOPPED["reason"], "exit_code": 69}})
-        note(f"argonaut: {_STOPPED['reason']} ({state_dir})")
-        return ExitCode.UNAVAILABLE
     columns = ("strategy", "instrument_id", "quantity", "average_price", "last_price", "value", "unrealised")
-    emit_json(rows) if as_json else print_rows(rows, columns, "no positions")
-    return ExitCode.OK
+    return show_live("/v1/positions", columns, "no positions", as_json, state_dir)
 
 
 def stop(

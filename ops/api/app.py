@@ -43,7 +43,7 @@ OPEN = frozenset({"/livez", "/readyz"})
 
 _BEARER = Security(HTTPBearer(auto_error=False, description="A token of `argonaut token new`."))
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": description}
+    status: {"model": Problem, "description": description}
     for status, description in (
         (400, "asked under a name that is not ours"),
         (401, "no valid token"),
@@ -67,6 +67,19 @@ _PAGES_OF_INSTRUMENTS: tuple[tuple[Question, type[answers.Row]], ...] = (
     (Question.TRADES, answers.TradeRow),
     (Question.VERDICTS, answers.VerdictRow),
 )
+
+
+class _Described(FastAPI):
+    """Says of what kind its problems are."""
+
+    def openapi(self) -> dict[str, Any]:
+        described = super().openapi()
+        for operations in described["paths"].values():
+            for operation in operations.values():
+                for status, response in operation["responses"].items():
+                    if status >= "400" and "application/json" in response.get("content", {}):
+                        response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+        return described
 
 
 def needs(role: Role) -> Callable[..., Awaitable[Caller]]:
@@ -100,7 +113,7 @@ def make_app(
         probe: What machines look at; None leaves those routes out.
         jobs: What is done beside trading; None leaves those routes out.
     """
-    app = FastAPI(
+    app = _Described(
         title="Argonaut",
         summary="What the daemon does, and what an operator may do to it.",
         version="1",
@@ -139,7 +152,7 @@ def probes(probe: Probe, *guards: Any) -> APIRouter:
         """Alive: the trading loop itself has answered."""
         return _json({"status": "alive"})
 
-    @router.get("/readyz", responses={503: {"description": "not ready, and why"}})
+    @router.get("/readyz", responses={503: {"description": "not ready, and why", "model": dict[str, Any]}})
     async def readyz() -> JSONResponse:
         """Ready: reconciled, the feed alive, everything recorded."""
         found = probe.unready()
@@ -202,6 +215,7 @@ def _add_pages(router: APIRouter, operator: Operator) -> None:
         router.add_api_route(
             f"/v1/{question.value}",
             page,
+            dependencies=[Depends(_each_once)],
             name=question.value,
             response_class=Response,
             responses={200: {"model": answers.Page[row]}},  # type: ignore[valid-type]
@@ -212,6 +226,12 @@ def _add_pages(router: APIRouter, operator: Operator) -> None:
         add(question, row, InstrumentQuery)
     for question, row in _PAGES:
         add(question, row, PageQuery)
+
+
+async def _each_once(request: Request) -> None:
+    names = [name for name, _ in request.query_params.multi_items()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ProblemError(422, f"expected each parameter once, found more of {', '.join(twice)[:200]}")
 
 
 def _add_stream(router: APIRouter, live: LiveStream) -> None:

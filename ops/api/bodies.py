@@ -1,5 +1,6 @@
 """What requests may say: bodies of commands, filters of questions. Strict, and nothing beside."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -10,10 +11,12 @@ from strategies.restrictions import EVERYTHING, Scope
 
 MOST_ROWS = 1_000
 
+_SCOPE = re.compile(r"(all|(venue|strategy|instrument):[!-~]{1,200})")
+
 
 def _scope(text: object) -> Scope:
-    if not isinstance(text, str):
-        raise ValueError("expected a scope as text")
+    if not isinstance(text, str) or not _SCOPE.fullmatch(text):
+        raise ValueError("expected the scope all, venue:NAME, strategy:NAME or instrument:ID")
     return Scope.parse(text)
 
 
@@ -29,10 +32,11 @@ def _cursor(text: object) -> str:
     return str(Cursor.parse(text))
 
 
+_CURSOR = {"type": "string", "pattern": r"^[0-9]{1,18}(:[!-~]{0,200})?$"}
 _ScopeField = Annotated[
     Scope,
     PlainValidator(_scope),
-    WithJsonSchema({"type": "string", "description": "all, venue:NAME, strategy:NAME or instrument:ID"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SCOPE.pattern}$"}),
 ]
 _ModeField = Annotated[
     KillMode,
@@ -124,7 +128,7 @@ class PageQuery(BaseModel):
     until_ns: int | None = Field(default=None, ge=0, le=LATEST_NS)
     """Market time at or before which it is."""
     limit: int = Field(default=100, ge=1, le=MOST_ROWS)
-    before: Annotated[str | None, PlainValidator(_cursor), WithJsonSchema({"type": "string"})] = None
+    before: Annotated[str | None, PlainValidator(_cursor), WithJsonSchema(_CURSOR)] = None
     """``next_cursor`` of the page before."""
 
 

@@ -20,6 +20,8 @@ DROP = "argonaut.drop"
 REQUEST_SECS = 10.0
 """In which a request has to be there as a whole."""
 
+_DOMAIN = 39
+"""SO_DOMAIN of socket(7), which Python does not name on every build."""
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -71,9 +73,12 @@ class Connection(H11Protocol):
 def peer_of(transport: asyncio.BaseTransport) -> Peer:
     """Who is at the other end."""
     connected = transport.get_extra_info("socket")
-    if connected is not None and connected.family == socket.AF_UNIX:
+    # The kernel's word for what it is: uvicorn calls every socket that it is handed a unix socket.
+    if connected is not None and connected.getsockopt(socket.SOL_SOCKET, _DOMAIN) == socket.AF_UNIX:
         size = _CREDENTIALS.size
-        _, uid, _ = _CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-        return Peer(f"uid {uid}", uid)
+        pid, uid, _ = _CREDENTIALS.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        if pid > 0 and uid >= 0:
+            return Peer(f"uid {uid}", uid)
+        return Peer("unknown", None)
     address = transport.get_extra_info("peername")
     return Peer(address[0] if address else "unknown", None)

@@ -88,20 +88,26 @@ class SiteFence:
 
 
 class Identity:
-    """Finds out who asks: the user behind a unix socket, else whoever a bearer token is.
+    """Finds out who asks: on a unix socket the user behind it, on a port whoever a bearer token is.
 
     A request without a token goes on without a caller: routes say whether that will do. One with a token
     that is not valid ends here.
     """
 
-    def __init__(self, app: ASGIApp, book: TokenBook | None, throttle: FailureThrottle) -> None:
+    def __init__(
+        self, app: ASGIApp, book: TokenBook | None, throttle: FailureThrottle, *, is_socket: bool
+    ) -> None:
         self._app = app
+        self._is_socket = is_socket
         self._book = book
         self._throttle = throttle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer: Peer | None = scope.get(PEER)
-        if peer is not None and peer.uid is not None:
+        if self._is_socket:
+            if peer is None or peer.uid is None:
+                await not_authenticated()(scope, receive, send)
+                return
             scope[CALLER] = Caller(peer.name, Role.ADMIN)
         elif (given := Headers(scope=scope).getlist("authorization")) and self._book is not None:
             scheme, _, token = given[0].partition(" ")
@@ -248,7 +254,7 @@ def fenced(
     stack: Any = Once(app, monotonic)
     stack = SizeFence(stack)
     stack = Turnstile(stack, monotonic)
-    stack = Identity(stack, book, FailureThrottle(monotonic))
+    stack = Identity(stack, book, FailureThrottle(monotonic), is_socket=hosts is None)
     stack = SiteFence(stack)
     stack = stack if hosts is None else NameFence(stack, hosts)
     return CountAnswers(stack, surface, answered)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +14,16 @@ from ops.api.fences import MOST_BODY_BYTES, Turnstile
 from ops.api.problems import MEDIA_TYPE
 from ops.api.roles import Role
 from ops.api.tokens import TokenBook
-from tests.support.operators import FakeOperator, FakeProbe, asked, body_of, make_tokens, on_port
+from tests.support.operators import (
+    FakeOperator,
+    FakeProbe,
+    asked,
+    body_of,
+    make_tokens,
+    on_port,
+    on_socket,
+    served,
+)
 
 OF_VIEWERS = {
     "/metrics", "/v1/status", "/v1/positions", "/v1/orders", "/v1/orders/open", "/v1/fills", "/v1/trades",
@@ -114,14 +122,33 @@ def test_daemon_without_tokens_has_no_routes_but_probes_to_give_away() -> None:
     assert {path for (_, path), one in zip(ROUTES, answers, strict=True) if one.status_code != 401} == OPEN
 
 
-def test_user_behind_a_socket_is_believed_and_an_address_is_not(tmp_path: Path) -> None:
-    async def use(client: httpx.AsyncClient) -> httpx.Response:
-        return await client.post("/v1/kill", json={"reason": "r"}, headers={"x-forwarded-for": "10.0.0.1"})
+def test_user_behind_a_socket_is_believed_on_the_socket_alone() -> None:
+    async def use(client: httpx.AsyncClient) -> int:
+        head = {"x-forwarded-for": "10.0.0.1"}
+        return (await client.post("/v1/kill", json={"reason": "r"}, headers=head)).status_code
 
-    _, app = on_port(FakeOperator(), None)
+    _, port = on_port(FakeOperator(), None)
+    socket = on_socket(FakeOperator())
 
-    assert asked(app, use, Peer("uid 7", 7)).status_code == 200
-    assert asked(app, use, Peer("127.0.0.1", None)).status_code == 401
+    assert asked(socket, use, Peer("uid 7", 7)) == 200
+    assert asked(socket, use, Peer("127.0.0.1", None)) == 401
+    assert asked(port, use, Peer("uid 7", 7)) == 401
+
+
+def test_roles_hold_on_a_real_port(held: tuple[dict[Role, str], TokenBook]) -> None:
+    tokens, book = held
+    operator = FakeOperator()
+
+    async def use(client: httpx.AsyncClient) -> list[int]:
+        heads = [{}, *(bearer(tokens[one]) for one in Role)]
+        return [
+            (await client.post("/v1/kill", json={"reason": "r"}, headers=head)).status_code for head in heads
+        ]
+
+    _, app = on_port(operator, book)
+
+    assert served(app, use) == [401, 403, 200, 200]
+    assert [entry[3].split("-")[0] for entry in operator.done] == ["token operator", "token admin"]
 
 
 FOREIGN = [
