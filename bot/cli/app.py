@@ -58,6 +58,7 @@ COMMANDS = {
     "stop": Command("bot.cli.daemon:stop", "Stop the daemon in order."),
     "train": Command("bot.cli.train:train", "Train a model and pack it into a bundle."),
     "unpause": Command("bot.cli.control:unpause", "End a pause."),
+    "walk-forward": Command("bot.cli.walk_forward:walk_forward", "Train and test, fold after fold."),
 }
 
 
