@@ -98,7 +98,7 @@ def test_fold_is_trained_on_its_past_and_judged_on_what_follows(capsys: Captured
 
     code, document = run(capsys, *args)
 
-    assert code == ExitCode.OK
+    assert code == ExitCode.OK, document
     (fold,) = document["folds"]
     directory = Path(document["directory"])
     (lineage,) = directory.glob("fold-001/model/*/lineage.json")
