@@ -124,7 +124,7 @@ def conditions(ts_event: int) -> Conditions:
         now_ns=ts_event,
         reconciled=True,
         busy=frozenset(),
-        unknown=frozenset(),
+        doubtful=frozenset(),
         free_base=None,
         working_buys=(),
         working_sells=(),

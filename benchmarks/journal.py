@@ -38,7 +38,7 @@ def measure() -> list[Figure]:
             "time on the loop of one decision's records, median",
             percentile(loop_us, 0.5),
             "µs",
-            f"decision, 2 verdicts, intent, submit, outcome, fill; {DECISIONS:,} times beside the writer",
+            f"2 bars, decision, 2 verdicts, intent, submit, outcome, fill; {DECISIONS:,} times",
             200.0,
         ),
         Figure("the same, 99th percentile", percentile(loop_us, 0.99), "µs", "likewise"),
@@ -159,6 +159,8 @@ def opened(folder: Path, writer: Any) -> Journal:
 def decision(number: int) -> Iterator[tuple[Kind, dict[str, Any]]]:
     """What one decision of one strategy over two instruments leaves behind when it trades one of them."""
     names = ("BTCUSDT.BINANCE", "ETHUSDT.BINANCE")
+    bar = (68123.4, 68150.2, 68101.7, 68123.4, 12.345)
+    yield Kind.INPUT, {"ts_event": number, "bars": {f"{name}-1-MINUTE-LAST-EXTERNAL": bar for name in names}}
     yield (
         Kind.DECISION,
         {

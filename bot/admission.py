@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from adapters.paper.client import Admit
 from strategies.gate import TradingGate
-from strategies.guardrails import TradingState
 
 
 def admission(gate: TradingGate, owner: Callable[[str], str | None]) -> Admit:
@@ -28,9 +27,6 @@ def admission(gate: TradingGate, owner: Callable[[str], str | None]) -> Admit:
         strategy = owner(client_order_id)
         if strategy is None:
             return "no strategy of ours has this order at work"
-        state = gate.state(strategy, instrument_id)
-        if state is not TradingState.ACTIVE:
-            return f"trading state {state.value}: {gate.reason(strategy, instrument_id)}"
-        return "" if gate.armed else "not armed"
+        return gate.objection(strategy, instrument_id, reduces=False)
 
     return objection

@@ -15,7 +15,7 @@ from bot.market_data import bar_type
 from strategies.bundle import Bundle, open_bundle, require_schema, schema_of_model
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
-from strategies.delivery import IntentLog
+from strategies.delivery import Courier, IntentLog
 from strategies.errors import ConfigError, SafetyError
 from strategies.features import FeaturePipeline
 from strategies.gate import TradingGate
@@ -60,12 +60,19 @@ class Surroundings:
     """Spread assumed where the venue quotes none."""
     free_base: Callable[[str], float] | None = None
     """Free balance of a currency at the venue; None where the account may go short."""
+    held_at_venue: Callable[[str], Mapping[str, float]] | None = None
+    """What the venue says that a strategy (by the engine's id) holds, signed base units by instrument; None
+    where our books cannot differ from it."""
     panel_timeout_secs: float | None = 5.0
     """How long a panel waits for missing bars; 0 to the end of its own bar time, None until it is flushed."""
     on_bar: Callable[[str, BarRow], None] | None = None
     """Called with bar type and bar before the strategies decide."""
+    on_panel: Callable[[int, Mapping[str, BarRow]], None] | None = None
+    """Called with a close time and its bars, by bar type, before any strategy sees them."""
     after_bar: Callable[[int], None] | None = None
     """Called with a close time once every strategy has decided on it."""
+    courier: Courier | None = None
+    """Who carries orders on; None for the engine."""
     log: IntentLog | None = None
     """Where intents are written down before their orders leave; None where nothing outlives the process."""
     now: Callable[[], int] | None = None
@@ -100,6 +107,7 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
             listeners=strategies,
             timeout_secs=surroundings.panel_timeout_secs,
             on_bar_seen=surroundings.on_bar,
+            on_panel=surroundings.on_panel,
             before_decisions=_before_decisions(surroundings, borrow, ledgers),
             after_decisions=surroundings.after_bar,
         )
@@ -288,9 +296,11 @@ def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> Polic
             gate=surroundings.gate,
             tape=surroundings.tape,
             free_base=surroundings.free_base,
+            held_at_venue=surroundings.held_at_venue,
             spread_bps=surroundings.spread_bps,
             now=surroundings.now,
             log=surroundings.log,
+            courier=surroundings.courier,
         )
     )
 

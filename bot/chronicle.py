@@ -11,18 +11,19 @@ time the state of every strategy.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bot.assembly import Wired
 from bot.config import JournalConfig
+from bot.session_pins import rules_document
 from ops.disk import LocalDisk
 from ops.journal import Anchor, Journal, Kind, WriterThread, load_or_create_key
 from ops.journal_tape import JournalTape
 from ops.outbox import Outbox
-from ops.recall import Recall, StrategyMemory, restore
+from ops.recall import Recall, restore
 from ops.reconciliation import (
     Holdings,
     Report,
@@ -30,11 +31,12 @@ from ops.reconciliation import (
     baseline_from,
     beside,
     compare_holdings,
+    require_others,
     settle_orders,
 )
 from ops.state_dir import JOURNAL, JOURNAL_KEY
 from strategies.errors import ConfigError, SafetyError
-from strategies.strategy import PolicyStrategy
+from strategies.market import BarRow
 
 _CLOCK_TOLERANCE_NS = 5_000_000_000
 _MOST_WAITING = 2_000
@@ -174,6 +176,21 @@ class Chronicle:
         """Write a change of the latch (``latch``) or a command (``control``) down."""
         self._put(Kind(kind), fields)
 
+    def note_panel(self, ts_event: int, rows: Mapping[str, BarRow]) -> None:
+        """Write down the bars that the strategies are about to see: open, high, low, close, volume."""
+        bars = {name: row[1:] for name, row in rows.items()}
+        self._put(Kind.INPUT, {"ts_event": ts_event, "bars": bars})
+
+    def noting(self, free_base: Callable[[str], float]) -> Callable[[str], float]:
+        """Wrap a question about a balance so that the answer is written down."""
+
+        def ask(currency: str) -> float:
+            free = free_base(currency)
+            self._put(Kind.INPUT, {"currency": currency, "free": free})
+            return free
+
+        return ask
+
     def write_states(self, ts_event: int) -> None:
         """Write every strategy's state down, once all of them have decided on a bar time."""
         assert self._wired is not None, "strategies are brought back before the first bar"
@@ -214,28 +231,20 @@ class Chronicle:
             TransientError: If the venue does not answer.
         """
         self._wired, self._account = wired, account
-        for strategy in wired.strategies:
-            memory = self.recall.strategies.get(strategy.name)
-            if memory is not None:
-                self._restore(strategy, memory)
-            strategy.decide_only_after(resume_ns)
-        if self.recall.account is not None:
-            wired.account.restore(dict(self.recall.account["account"]))
-            wired.borrow.restore(self.recall.account["borrow"])
+        self._put(Kind.INPUT, {"resume_ns": resume_ns, "rules": rules_document(wired.strategies)})
+        configured = [strategy.pipeline.stages.ledger.capital for strategy in wired.strategies]
+        restore_strategies(wired, self.recall, resume_ns)
+        for strategy, capital in zip(wired.strategies, configured, strict=True):
+            began = strategy.pipeline.stages.ledger.capital
+            if began != capital:
+                self.notes.append(
+                    f"{strategy.name} goes on with the capital of {began:,.2f} that it began with; "
+                    f"capital_quote = {capital:,.2f} would count for a strategy of another name"
+                )
         self._move_budgets(wired)
         report = self._compare(account, self.recall.fills_since_ns, is_final=True, accept=False)
         self.write_states(resume_ns)
         return report
-
-    def _restore(self, strategy: PolicyStrategy, memory: StrategyMemory) -> None:
-        ledger = strategy.pipeline.stages.ledger
-        configured = ledger.capital
-        restore(strategy, memory)
-        if ledger.capital != configured:
-            self.notes.append(
-                f"{strategy.name} goes on with the capital of {ledger.capital:,.2f} that it began with; "
-                f"capital_quote = {configured:,.2f} would count for a strategy of another name"
-            )
 
     def reconcile(self, *, accept: bool, who: str, reason: str) -> Report:
         """Compare our books with the venue's again, while the daemon runs.
@@ -246,11 +255,15 @@ class Chronicle:
                 can name stay unexplained: they have to be cancelled.
 
         Raises:
+            RefusedError: If our books claim what is not in the account; nothing was accepted.
             SafetyError: If there is nothing to compare yet.
             TransientError: If the venue does not answer.
         """
         if self._account is None or self._wired is None:
             raise SafetyError("expected a daemon that has compared its books, found one that is starting")
+        if accept:
+            ours, others = self._our_holdings(), self._account.holdings()
+            require_others(ours, beside(ours, others), is_cash=self._account.is_cash)
         given = {"command": "reconcile", "scope": "all", "who": who, "reason": reason, "accept": accept}
         self._put(Kind.CONTROL, given)
         if accept:
@@ -307,6 +320,7 @@ class Chronicle:
             memory = self.recall.strategies[name]
             held, works = memory.positions(), memory.open_orders()
             if held or works:
+                report.doubtful.update(held, (memory.orders[one].intent.instrument_id for one in works))
                 report.unexplained.append(
                     f"strategy {name} is not in the configuration any more, but holds {held or 'nothing'} "
                     f"and has {len(works)} orders open; name it again and flatten it first"
@@ -324,3 +338,22 @@ class Chronicle:
                 name = instrument.instrument_id
                 positions[name] = positions.get(name, 0.0) + held
         return Holdings(positions, cash)
+
+
+def restore_strategies(wired: Wired, recall: Recall, resume_ns: int) -> None:
+    """Make fresh strategies, and what they share, what a journal remembers.
+
+    Args:
+        resume_ns: Market time at the venue, UTC nanoseconds; nothing is decided on bars up to it.
+
+    Raises:
+        SafetyError: If what was written down is damaged; nothing may trade.
+    """
+    for strategy in wired.strategies:
+        memory = recall.strategies.get(strategy.name)
+        if memory is not None:
+            restore(strategy, memory)
+        strategy.decide_only_after(resume_ns)
+    if recall.account is not None:
+        wired.account.restore(dict(recall.account["account"]))
+        wired.borrow.restore(recall.account["borrow"])

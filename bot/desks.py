@@ -23,10 +23,7 @@ class StrategyDesk:
         self._strategy.flatten(instrument_ids)
 
     def is_flat(self, instrument_ids: Sequence[str]) -> bool:
-        pipeline = self._strategy.pipeline
-        positions = zip(pipeline.instruments, pipeline.stages.ledger.positions, strict=True)
-        holds = any(held for instrument, held in positions if instrument.instrument_id in instrument_ids)
-        return not holds and not self._strategy.door.working(instrument_ids)
+        return self._strategy.is_flat(instrument_ids)
 
     @property
     def fault(self) -> str:

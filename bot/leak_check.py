@@ -171,7 +171,7 @@ def _decided(pipeline: DecisionPipeline, ts_event: int, wanted: Floats) -> Float
             now_ns=ts_event,
             reconciled=True,
             busy=frozenset(np.flatnonzero(wanted).tolist()),
-            unknown=frozenset(),
+            doubtful=frozenset(),
             free_base=None,
             working_buys=(),
             working_sells=(),

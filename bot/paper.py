@@ -141,7 +141,7 @@ def make_paper_node(
     meter = CostMeter(settings.costs, rules)
     venue = _make_venue(host, instruments, meter, store)
     gateway, fence, claims = PaperGateway(venue, store), CommandFence(), OrderClaims()
-    started = asyncio.Event()
+    started, queries = asyncio.Event(), PaperQueries(venue)
     replay = ReplayConfig(
         venue=settings.venue.name,
         instruments=list(instruments.values()),
@@ -165,11 +165,11 @@ def make_paper_node(
             account=account_guard(host),
             borrow_cost=meter.borrow_cost,
             spread_bps=2.0 * settings.costs.half_spread_bps,
-            free_base=None if may_short else _holdings(gateway.venue),
+            free_base=None if may_short else _free_base(gateway.venue, chronicle),
+            held_at_venue=queries.held_by,
             panel_timeout_secs=None,  # the barrier flushes
             on_bar=meter.note_bar,
-            after_bar=None if chronicle is None else chronicle.write_states,
-            log=None if chronicle is None else chronicle.outbox,
+            **_recording(chronicle),
             monotonic=monotonic,
             stopwatch=stopwatch,
         ),
@@ -179,7 +179,6 @@ def make_paper_node(
     replay.settle = _barrier(wired, replay.status, fence, chronicle)
     _set_times(replay, playback.first_ns, _warmup_ns(host, wired), _longest_bar_ns(host))
     ends = (playback.first_ns, playback.last_ns)
-    queries = PaperQueries(venue)
     return PaperNode(node, wired, replay.status, gateway, started, *ends, queries, store, not may_short)
 
 
@@ -323,11 +322,22 @@ def _barrier(
     return settle
 
 
-def _holdings(venue: PaperVenue) -> Callable[[str], float]:
+def _recording(chronicle: Chronicle | None) -> dict[str, Any]:
+    """What has to be written down of the strategies' lives."""
+    if chronicle is None:
+        return {}
+    return {
+        "on_panel": chronicle.note_panel,
+        "after_bar": chronicle.write_states,
+        "log": chronicle.outbox,
+    }
+
+
+def _free_base(venue: PaperVenue, chronicle: Chronicle | None) -> Callable[[str], float]:
     def total(currency: str) -> float:
         return float(venue.balances().get(currency, (Decimal(0),))[0])
 
-    return total
+    return total if chronicle is None else chronicle.noting(total)
 
 
 def _instrument_ids(host: HostConfig) -> tuple[str, ...]:

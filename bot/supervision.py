@@ -63,14 +63,13 @@ class Supervision:
         """What is to be done after each beat of the guardian.
 
         Args:
-            control: Knows how trading stands, and when a feed is silent.
+            control: Knows how trading stands.
             chronicle: Whose records have to reach the disk.
         """
 
         def beat(reading: Reading) -> None:
             journal = chronicle.journal
-            silent = control.guardian.is_silent(reading)
-            self.watchdog.beat(Vitals(reading.monotonic_secs, journal.backlog, journal.durable_seq, silent))
+            self.watchdog.beat(Vitals(reading.monotonic_secs, journal.backlog, journal.durable_seq))
             state, reason = control.gate.state(), control.gate.reason()
             self.supervisor.status(f"trading {state.value}" + (f": {reason}" if reason else ""))
 

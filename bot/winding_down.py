@@ -39,7 +39,7 @@ async def wind_down(
                 strategy.flatten()  # again and again: what was on its way may still fill
         elif not killing.is_working and not any(one.num_working_entries for one in strategies):
             return
-        if flatten and all(strategy.is_flat for strategy in strategies):
+        if flatten and all(strategy.is_flat() for strategy in strategies):
             return
         if paper.gateway.fault is not None:
             return  # a venue that cannot write answers nothing more

@@ -137,6 +137,15 @@ def _publish(draft: Path, place: Path, *, replace: bool) -> None:
     _flush(place.parent)
 
 
+def is_whole(run_dir: Path) -> bool:
+    """Whether a run directory is what was written: every file, and no other.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    return _holds(run_dir, (run_dir / MANIFEST).read_bytes())
+
+
 def _holds(place: Path, manifest: bytes) -> bool:
     """Whether the directory holds exactly what the manifest says, unharmed."""
     expected = {MANIFEST: hashlib.sha256(manifest).hexdigest(), **json.loads(manifest)}

@@ -85,6 +85,8 @@ class GuardianLimits:
     """Orders of one decision."""
     stale_feed_intervals: float | None = 5.0
     """Bars, at the feed's own pace, that may be missing; never less than five seconds."""
+    restart_after_silence_secs: float | None = None
+    """How long a silent feed is waited for before the process is to be started anew."""
     max_clock_step_secs: float | None = 2.0
     """How far the wall clock may step against the monotonic one between two beats."""
     max_stall_secs: float | None = 5.0
@@ -214,6 +216,11 @@ class Guardian:
     def is_silent(self, reading: Reading) -> bool:
         """Whether the feed is later than it may be."""
         return (reading.feed_overdue_secs or 0.0) > self._longest_silence_secs(reading)
+
+    def gives_up_on_feed(self, reading: Reading) -> bool:
+        """Whether the feed has been silent for so long that only a start anew may bring it back."""
+        longest = self._limits.restart_after_silence_secs
+        return longest is not None and (reading.feed_overdue_secs or 0.0) > longest
 
     def _longest_silence_secs(self, reading: Reading) -> float:
         intervals = self._limits.stale_feed_intervals

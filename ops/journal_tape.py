@@ -58,12 +58,17 @@ class JournalTape:
         if isinstance(record, EquityRecord):
             self._equity[record.strategy] = record
             return
-        kind = _KINDS[type(record)]
-        if isinstance(record, OrderRecord) and record.status == "SUBMITTED":
-            kind = Kind.SUBMIT
-        body: dict[str, Any] = record._asdict()
+        kind, body = journaled(record)
         self._journal.append(kind, body, self._now_ns())
 
     def take_equity(self, strategy: str) -> EquityRecord | None:
         """The newest reading of a strategy, once; None where there is none that was not taken."""
         return self._equity.pop(strategy, None)
+
+
+def journaled(record: Record) -> tuple[Kind, dict[str, Any]]:
+    """Kind and body of a record in the journal; a reading of equity has none of its own."""
+    kind = _KINDS[type(record)]
+    if isinstance(record, OrderRecord) and record.status == "SUBMITTED":
+        kind = Kind.SUBMIT
+    return kind, record._asdict()

@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from ops.recall import CLOSED
+from ops.refusals import RefusedError
 from strategies.delivery import Fill, WorkingOrder
 from strategies.door import OrderDoor
 from strategies.errors import SafetyError, TransientError
@@ -120,15 +121,22 @@ class Report:
     abandoned: list[str] = field(default_factory=list)
     """Orders that never arrived; their decisions are stale and are not sent again."""
     unknown: list[str] = field(default_factory=list)
-    """Orders about which no answer can be had; their instruments take on no risk."""
+    """Orders about which no answer can be had; their instruments are left alone."""
     foreign_orders: list[str] = field(default_factory=list)
     """Orders at the venue that are not ours."""
     foreign_fills: list[str] = field(default_factory=list)
     """Executions that are not ours."""
     unexplained: list[str] = field(default_factory=list)
     """Differences without a name; while there is one, trading is halted."""
+    doubtful: set[str] = field(default_factory=set)
+    """Instruments of which a difference leaves open what is held: not even a reduction is sent there."""
     baseline: Holdings = NOTHING_ELSE
     """What the account holds beside ours."""
+
+    def doubt(self, instrument_id: str, why: str) -> None:
+        """Note a difference that leaves open what is held of an instrument."""
+        self.unexplained.append(why)
+        self.doubtful.add(instrument_id)
 
     @property
     def is_clean(self) -> bool:
@@ -148,6 +156,7 @@ class Report:
             "foreign_orders": self.foreign_orders,
             "foreign_fills": self.foreign_fills,
             "unexplained": self.unexplained,
+            "doubtful": sorted(self.doubtful),
             **baseline,
         }
 
@@ -207,8 +216,8 @@ def compare_holdings(
         own, others = ours.positions.get(name, 0.0), baseline.positions.get(name, 0.0)
         expected, found = own + others, venue.positions.get(name, 0.0)
         if not _agree(expected, found, scale=max(abs(own), abs(others))):
-            report.unexplained.append(
-                f"{name}: our books expect {expected:.12g} in the account, the venue says {found:.12g}"
+            report.doubt(
+                name, f"{name}: our books expect {expected:.12g} in the account, the venue says {found:.12g}"
             )
     expected = ours.cash + baseline.cash
     # Asked for agreement, not for a difference: what is no number agrees with nothing.
@@ -226,6 +235,26 @@ def beside(ours: Holdings, venue: Holdings) -> Holdings:
         if abs(others := venue.positions.get(name, 0.0) - ours.positions.get(name, 0.0)) > _DUST
     }
     return Holdings(positions, venue.cash - ours.cash)
+
+
+def require_others(ours: Holdings, baseline: Holdings, *, is_cash: bool) -> None:
+    """See that what an operator calls somebody else's can be.
+
+    Raises:
+        RefusedError: If our books claim what a cash account, which cannot owe, does not hold: nobody else can
+            have that, and the strategies would go on selling it.
+    """
+    claimed = [name for name, held in baseline.positions.items() if is_cash and held < 0.0]
+    if claimed:
+        raise RefusedError(
+            "; ".join(
+                f"{name}: our books claim {ours.positions.get(name, 0.0):.12g}, of which "
+                f"{-baseline.positions[name]:.12g} is not in the account"
+                for name in claimed
+            )
+            + "; that is nobody else's. Flatten, then give the strategy another name and accept: its old "
+            "books are forgotten, and the new name begins with what capital_quote says"
+        )
 
 
 def baseline_from(stored: Mapping[str, Any] | None) -> Holdings | None:
@@ -260,7 +289,7 @@ def _book_fills(doors: Sequence[OrderDoor], fills: Iterable[VenueFill], report: 
                 )
             )
         except SafetyError as error:
-            report.unexplained.append(str(error))
+            report.doubt(fill.instrument_id, str(error))
         else:
             report.booked.append(fill.trade_id)
 
@@ -282,10 +311,11 @@ def _settle_order(
         reason = "the venue never had it; its decision is stale"
         if order.is_taken or order.filled:
             reason = "the venue had taken it and has forgotten it"
-            report.unexplained.append(
+            report.doubt(
+                order.intent.instrument_id,
                 f"{own_id}: {order.intent.side} {order.intent.quantity:.12g} {order.intent.instrument_id} "
                 "was taken by the venue, which now says that it never had it: its memory is older than "
-                "ours; put its newest state back if there is one, and look at what protects the positions"
+                "ours; put its newest state back if there is one, and look at what protects the positions",
             )
         report.abandoned.append(own_id)
         door.ended(own_id, door.last_bar_ts, "ABANDONED", reason)
@@ -297,9 +327,10 @@ def _follow(door: OrderDoor, order: WorkingOrder, found: VenueOrder, report: Rep
     """Bring an order to where the venue has it, once every execution that it tells of is booked."""
     own_id, status = order.intent.client_order_id, str(found.status)
     if not _agree(order.filled, float(found.filled)):
-        report.unexplained.append(
+        report.doubt(
+            order.intent.instrument_id,
             f"{own_id}: the venue says {status} with {found.filled:f} of {found.quantity:f} filled, its "
-            f"executions add up to {order.filled:.12g}"
+            f"executions add up to {order.filled:.12g}",
         )
     door.updated(own_id, float(found.quantity))
     if status in CLOSED:
@@ -317,13 +348,15 @@ def _place_open_order(doors: Sequence[OrderDoor], found: VenueOrder, report: Rep
     door = _door_of(doors, own_id)
     if door is not None:
         if not door.is_working(own_id):
-            report.unexplained.append(
-                f"{what} works at the venue, our books say that it ended; cancel it at the venue"
+            report.doubt(
+                found.instrument_id,
+                f"{what} works at the venue, our books say that it ended; cancel it at the venue",
             )
     elif own_id.startswith(CLIENT_ORDER_ID_PREFIX) and len(own_id) == CLIENT_ORDER_ID_LENGTH:
-        report.unexplained.append(
+        report.doubt(
+            found.instrument_id,
             f"{what} works at the venue under a name of ours, but no strategy that runs has sent it; run the "
-            "strategy that did, or cancel it at the venue"
+            "strategy that did, or cancel it at the venue",
         )
     else:
         report.foreign_orders.append(what)

@@ -2,10 +2,11 @@
 
 Flow: reading of the guardian's beat → **watchdog** → datagram → systemd.
 
-The watchdog is fed from the trading loop, and only while trading makes progress: a loop that stands still
-feeds nothing, and neither does one whose records do not reach the disk or whose feed says nothing while it
-should. Then systemd ends the process and starts it again, which is the one path of start-up and crash
-recovery. A replay that is finished and a market that is closed owe nothing, so they are progress.
+The watchdog is about this process alone: its loop, its disk, its writer. It is fed from the trading loop, so
+a loop that stands still feeds nothing, and neither does one whose records do not reach the disk. Then systemd
+ends the process and starts it again, which is the one path of start-up and crash recovery. A feed that says
+nothing is no reason: a venue that is out for ten minutes would use up every start that systemd allows, and
+leave the bot down with its positions when the venue is back. The guardian holds new risk back meanwhile.
 
 Source:
     sd_notify(3) and systemd.service(5), WatchdogSec=.
@@ -78,19 +79,17 @@ class Supervisor:
 
 
 class Vitals(NamedTuple):
-    """Whether trading makes progress, at one beat."""
+    """Whether the process makes progress, at one beat."""
 
     monotonic_secs: float
     records_waiting: int
     """Records of the journal that are not on the disk yet."""
     records_durable: int
     """Number of the last one that is."""
-    feed_is_silent: bool
-    """Whether the feed has said nothing for longer than the guardian allows."""
 
 
 class Watchdog:
-    """Feeds a supervisor's watchdog as long as trading makes progress.
+    """Feeds a supervisor's watchdog as long as loop, disk and writer make progress.
 
     Args:
         timeout_secs: After which the supervisor acts; None where it does not watch.
@@ -123,8 +122,6 @@ class Watchdog:
 
     def _lacking(self, vitals: Vitals) -> str:
         assert self._timeout_secs is not None
-        if vitals.feed_is_silent:
-            return "the feed is silent"
         waited = vitals.monotonic_secs - self._durable_at
         if waited > self._timeout_secs / 2:
             return f"{vitals.records_waiting} records have waited {waited:.1f} s for the disk"

@@ -30,10 +30,7 @@ from strategies.orders import (
     Bracket,
     Identity,
     OrderIntent,
-    OrderKind,
     OrderRole,
-    OrderSide,
-    client_order_id,
     decision_id,
     plan_orders,
 )
@@ -57,8 +54,8 @@ class Conditions(NamedTuple):
     """Whether our books agree with the venue's."""
     busy: frozenset[int]
     """Instruments with an order of ours still working; they are left alone until it is done."""
-    unknown: frozenset[int]
-    """Instruments with an order whose outcome is unknown."""
+    doubtful: frozenset[int]
+    """Instruments of which nobody can say what is held; they are left alone altogether."""
     free_base: Callable[[str], float] | None
     """Balance of a base currency that may be sold, asked only before a sale; None on a margin account."""
     working_buys: Sequence[float]
@@ -231,38 +228,6 @@ class DecisionPipeline:
     def _regime_state(self) -> int | None:
         return None if self.belief is None else self.belief.state
 
-    def plan_closes(self, ts_event: int) -> tuple[OrderIntent, ...]:
-        """Plan the market orders that close every position, for an operator's flatten.
-
-        They do not pass the guardrails: no limit may keep an operator from being flat.
-
-        Args:
-            ts_event: Close time of the newest bar; repeated calls on one bar give the same ids.
-        """
-        closes: list[OrderIntent] = []
-        for index, position in enumerate(self.stages.ledger.positions):
-            if position == 0.0:
-                continue
-            instrument = self.instruments[index]
-            own = decision_id(self.identity, instrument.instrument_id, ts_event, OrderRole.FLATTEN)
-            closes.append(
-                OrderIntent(
-                    decision_id=own,
-                    client_order_id=client_order_id(own),
-                    strategy=self.config.name,
-                    instrument_id=instrument.instrument_id,
-                    ts_event=ts_event,
-                    side=OrderSide.SELL if position > 0.0 else OrderSide.BUY,
-                    quantity=abs(position),
-                    kind=OrderKind.MARKET,
-                    price=None,
-                    trigger_price=None,
-                    reduce_only=True,
-                    role=OrderRole.FLATTEN,
-                )
-            )
-        return tuple(closes)
-
     def _plan(self, target: Target, conditions: Conditions) -> tuple[Trade, ...]:
         positions, closes = self.stages.ledger.positions, self._closes
         if all(map(isnan, target.quantities)):
@@ -343,7 +308,7 @@ class DecisionPipeline:
             trading_state=conditions.trading_state,
             armed=conditions.armed,
             reconciled=conditions.reconciled,
-            unknown_orders=conditions.unknown,
+            doubtful=conditions.doubtful,
             equity=ledger.equity,
             cash=ledger.cash,
             positions=ledger.positions,

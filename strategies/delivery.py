@@ -46,6 +46,23 @@ class Unwritten:
         then(Written.DURABLE)
 
 
+class ContainedLog:
+    """Has what follows once the disk has answered done by whoever contains a fault; the engine has no part.
+
+    Args:
+        log: Where intents are written down.
+        contain: ``contain(then, written)`` calls ``then(written)``, and sees to it where that raises.
+    """
+
+    def __init__(self, log: IntentLog, contain: Callable[[Callable[[Written], None], Written], None]) -> None:
+        self._log = log
+        self._contain = contain
+
+    def record(self, intents: Sequence[OrderIntent], then: Callable[[Written], None], /) -> None:
+        """Write intents down; see `IntentLog`."""
+        self._log.record(intents, lambda written: self._contain(then, written))
+
+
 class Courier(Protocol):
     """Carries orders to the venue."""
 
@@ -95,7 +112,8 @@ class WorkingOrder:
         self.is_taken = False
         """Whether the venue has said that it has the order; it cannot say later that it never had it."""
         self.is_leaving = False
-        """Whether a flatten has asked for its end and the venue has not answered."""
+        """Whether it was taken back before it was sent, or a flatten has asked for its end and the venue has
+        not answered."""
 
 
 def still_to_fill(

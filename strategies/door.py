@@ -29,7 +29,7 @@ from strategies.delivery import (
 )
 from strategies.errors import SafetyError
 from strategies.gate import TradingGate
-from strategies.guardrails import RiskBook, TradingState
+from strategies.guardrails import RiskBook
 from strategies.market import Instrument
 from strategies.orders import Bracket, OrderIntent, OrderRole
 from strategies.portfolio import Ledger
@@ -118,7 +118,7 @@ class OrderDoor:
             instrument_ids: Of these instruments; None is all.
         """
         for order in self.working_entries(instrument_ids):
-            self._courier.cancel(order.intent.client_order_id)
+            self._take_back(order)
 
     def flatten(self, closes: Sequence[OrderIntent], instrument_ids: Collection[str] | None = None) -> None:
         """Ask for the end of everything, and send the orders that close what is held.
@@ -135,8 +135,8 @@ class OrderDoor:
             if order.intent.role is OrderRole.FLATTEN:
                 closing.add(order.intent.instrument_id)
             elif not order.is_leaving:
+                self._take_back(order)
                 order.is_leaving = True
-                self._courier.cancel(order.intent.client_order_id)
         for close in closes:
             if instrument_ids is not None and close.instrument_id not in instrument_ids:
                 continue
@@ -178,23 +178,23 @@ class OrderDoor:
         if intent.role is OrderRole.FLATTEN:
             return ""
         if self._working[intent.client_order_id].is_leaving:
-            return "a flatten came before it left"
+            return "it was taken back before it left"
         if intent.ts_event < self.last_bar_ts:
             return f"a later bar closed at {self.last_bar_ts} before it left"
-        if not intent.reduce_only:
-            state = self._gate.state(self._strategy, intent.instrument_id)
-            if state is not TradingState.ACTIVE:
-                return (
-                    f"trading state {state.value}: {self._gate.reason(self._strategy, intent.instrument_id)}"
-                )
-            if not (self._gate.armed and self._gate.reconciled):
-                return "not armed" if not self._gate.armed else "our books and the venue's differ"
-        return ""
+        if self._index[intent.instrument_id] in self.unknown.values():
+            return f"nobody knows what became of an order in {intent.instrument_id}"
+        return self._gate.objection(self._strategy, intent.instrument_id, reduces=intent.reduce_only)
 
     def _cancel_protection(self, instrument_id: str) -> None:
         for order in self.working():
             if order.intent.instrument_id == instrument_id and order.intent.role in _PROTECTION:
-                self._courier.cancel(order.intent.client_order_id)
+                self._take_back(order)
+
+    def _take_back(self, order: WorkingOrder) -> None:
+        if order.is_sent:
+            self._courier.cancel(order.intent.client_order_id)
+        else:  # whoever carries orders has never heard of it; it is dropped once the disk has answered
+            order.is_leaving = True
 
     # -- what works --------------------------------------------------------------------------------
 
@@ -297,7 +297,7 @@ class OrderDoor:
         return next(iter(self._booked.values())) + 1 if len(self._booked) == REMEMBERED else 0
 
     def mark_unknown(self, client_order_id: str) -> None:
-        """Nobody knows what became of an order: its instrument takes on no risk until an answer comes."""
+        """Nobody knows what became of an order: its instrument is left alone until an answer comes."""
         intent = self._working[client_order_id].intent
         self.unknown[client_order_id] = self._index[intent.instrument_id]
 

@@ -1,13 +1,13 @@
 """What a strategy is made of, in the form in which the engine hands it to the strategy's constructor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nautilus_trader.model import StrategyId
 from nautilus_trader.trading import StrategyConfig as NautilusStrategyConfig
 
 from strategies.decision import DecisionPipeline
-from strategies.delivery import IntentLog, Unwritten
+from strategies.delivery import Courier, IntentLog, Unwritten
 from strategies.gate import TradingGate
 from strategies.tape import TapeSink
 
@@ -33,15 +33,19 @@ class PolicyStrategyConfig(NautilusStrategyConfig):
         gate: TradingGate,
         tape: TapeSink,
         free_base: Callable[[str], float] | None = None,
+        held_at_venue: Callable[[str], Mapping[str, float]] | None = None,
         spread_bps: float = 0.0,
         now: Callable[[], int] | None = None,
         log: IntentLog | None = None,
+        courier: Courier | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.bar_types = bar_types
         self.gate = gate
         self.tape = tape
         self.free_base = free_base
+        self.held_at_venue = held_at_venue
         self.spread_bps = spread_bps
         self.now = now
         self.log = Unwritten() if log is None else log
+        self.courier = courier

@@ -35,6 +35,8 @@ class TradingGate:
     def __init__(self, *, armed: bool, now: Callable[[], int] | None = None) -> None:
         self.armed = armed
         self.reconciled = True
+        self.doubtful: frozenset[str] = frozenset()
+        """Instruments of which our books and the venue's say something else."""
         self.on_hold: Callable[[Restriction], None] | None = None
         """Told of every new restriction once it acts, so that it can be made durable."""
         self._now = now
@@ -63,6 +65,24 @@ class TradingGate:
         """Why the state is what it is: of equally strict reasons, that of the narrowest scope."""
         strictest = self._strictest(strategy, instrument_id)
         return "" if strictest is None else strictest.reason
+
+    def objection(self, strategy: str, instrument_id: str, *, reduces: bool) -> str:
+        """Why an order must not leave; empty where nothing speaks against it.
+
+        Args:
+            reduces: Whether it only takes back what our books say is held: that may always leave, unless the
+                books are in doubt. An operator's flatten goes by the venue's word, so nobody asks about it.
+        """
+        if instrument_id in self.doubtful:
+            return f"our books and the venue's differ about {instrument_id}"
+        if reduces:
+            return ""
+        state = self.state(strategy, instrument_id)
+        if state is not TradingState.ACTIVE:
+            return f"trading state {state.value}: {self.reason(strategy, instrument_id)}"
+        if not self.armed:
+            return "not armed"
+        return "" if self.reconciled else "our books and the venue's differ"
 
     @property
     def restrictions(self) -> tuple[Restriction, ...]:

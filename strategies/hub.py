@@ -5,7 +5,7 @@ One subscriber and a loop in configuration order make it the same everywhere.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -41,6 +41,7 @@ class PanelHubConfig(DataActorConfig):
         listeners: Sequence[PanelListener] = (),
         timeout_secs: float | None = 5.0,
         on_bar_seen: Callable[[str, BarRow], None] | None = None,
+        on_panel: Callable[[int, Mapping[str, BarRow]], None] | None = None,
         before_decisions: Callable[[int], None] | None = None,
         after_decisions: Callable[[int], None] | None = None,
         **_: object,
@@ -48,6 +49,7 @@ class PanelHubConfig(DataActorConfig):
         self.listeners = tuple(listeners)
         self.timeout_secs = timeout_secs
         self.on_bar_seen = on_bar_seen
+        self.on_panel = on_panel
         self.before_decisions = before_decisions
         self.after_decisions = after_decisions
 
@@ -76,6 +78,7 @@ class PanelHub(DataActor):
         """Close time of the newest panels that were decided on."""
         self._listeners = config.listeners
         self._on_bar_seen = config.on_bar_seen
+        self._on_panel = config.on_panel
         self._before_decisions = config.before_decisions
         self._after_decisions = config.after_decisions
         self._timeout_ns = None if config.timeout_secs is None else int(config.timeout_secs * _SECOND_NS)
@@ -180,7 +183,18 @@ class PanelHub(DataActor):
     def _send(self) -> None:
         rows, ts_event = self._rows, self._pending_ts
         self._rows, self._pending_ts = {}, 0
+        self.take(ts_event, rows)
+
+    def take(self, ts_event: int, rows: Mapping[str, BarRow]) -> None:
+        """Let the strategies take in the bars of one close time, and decide on them.
+
+        Args:
+            ts_event: UTC nanoseconds; later than any before.
+            rows: By bar type; what is missing did not come in time.
+        """
         self.last_ts_event = ts_event
+        if self._on_panel is not None:
+            self._on_panel(ts_event, rows)
         deciding: list[PanelListener] = []
         for listener in self._listeners:
             bars = tuple([rows.get(name) for name in listener.bar_types])

@@ -13,7 +13,7 @@ from nautilus_trader.model import ClientOrderId, OrderFilled
 from nautilus_trader.trading import Strategy
 
 from strategies.decision import Conditions
-from strategies.delivery import Fill, IntentLog, Written, still_to_fill
+from strategies.delivery import ContainedLog, Fill, Written, still_to_fill
 from strategies.door import OrderDoor
 from strategies.engine_config import PolicyStrategyConfig
 from strategies.engine_orders import EngineOrders
@@ -21,7 +21,7 @@ from strategies.errors import DataError, SafetyError
 from strategies.guardrails import TradingState
 from strategies.guards import contained, guarded
 from strategies.market import Panel
-from strategies.orders import Bracket, OrderIntent
+from strategies.orders import Bracket, OrderIntent, plan_closes
 from strategies.tape import EquityRecord, HaltRecord
 
 __all__ = ["PolicyStrategy", "PolicyStrategyConfig"]
@@ -57,17 +57,6 @@ class _EngineCourier:
         return self._orders
 
 
-class _ContainedLog:
-    """Halts the strategy where an order cannot be sent once the disk has answered; the engine has no part."""
-
-    def __init__(self, log: IntentLog, strategy: "PolicyStrategy") -> None:
-        self._log = log
-        self._strategy = strategy
-
-    def record(self, intents: Sequence[OrderIntent], then: Callable[[Written], None], /) -> None:
-        self._log.record(intents, lambda written: self._strategy.on_written(then, written))
-
-
 class PolicyStrategy(Strategy):
     """Hosts one decision pipeline inside Nautilus.
 
@@ -93,6 +82,7 @@ class PolicyStrategy(Strategy):
         self._gate = config.gate
         self._tape = config.tape
         self._free_base = config.free_base
+        self._held_at_venue = config.held_at_venue
         self._spread_bps = config.spread_bps
         self._now = config.now
         self._ledger = pipeline.stages.ledger
@@ -104,8 +94,8 @@ class PolicyStrategy(Strategy):
             book=pipeline.stages.book,
             gate=config.gate,
             tape=config.tape,
-            log=_ContainedLog(config.log, self),
-            courier=_EngineCourier(self),
+            log=ContainedLog(config.log, self.on_written),
+            courier=config.courier or _EngineCourier(self),
         )
 
     # -- after a restart ---------------------------------------------------------------------------
@@ -268,7 +258,7 @@ class PolicyStrategy(Strategy):
             self.last_ts_event if self._now is None else self._now(),
             gate.reconciled,
             busy,
-            frozenset(self.door.unknown.values()),
+            self._doubtful,
             self._free_base,
             working_buys,
             working_sells,
@@ -298,10 +288,13 @@ class PolicyStrategy(Strategy):
     def flatten(self, instrument_ids: Collection[str] | None = None) -> None:
         """Cancel everything and close every position at the market, whatever the trading state.
 
+        Where our books are in doubt it closes what the venue says that the strategy holds.
+
         Call it until `is_flat`: an entry may fill before its cancel arrives. A close that still works is left
         alone, and one that is done is sent again only after another fill or bar.
         """
-        closes = self.pipeline.plan_closes(max(self.last_ts_event, self.door.last_fill_ts))
+        pipeline, ts_event = self.pipeline, max(self.last_ts_event, self.door.last_fill_ts)
+        closes = plan_closes(pipeline.identity, pipeline.instruments, self.positions, ts_event)
         self.door.flatten(closes, instrument_ids)
 
     @property
@@ -310,9 +303,24 @@ class PolicyStrategy(Strategy):
         return len(self.door.working_entries())
 
     @property
-    def is_flat(self) -> bool:
-        """Whether the strategy holds nothing and has nothing working."""
-        return self.door.is_flat
+    def positions(self) -> tuple[float, ...]:
+        """Signed base units of each instrument: by our books, or by the venue's where those are in doubt."""
+        booked, doubtful = tuple(self._ledger.positions), self._doubtful
+        if not doubtful or self._held_at_venue is None:
+            return booked
+        held = self._held_at_venue(str(self.strategy_id))
+        return tuple([held.get(name, 0.0) if n in doubtful else booked[n] for name, n in self._index.items()])
+
+    @property
+    def _doubtful(self) -> frozenset[int]:
+        differing = [self._index[name] for name in self._gate.doubtful if name in self._index]
+        return frozenset([*self.door.unknown.values(), *differing])
+
+    def is_flat(self, instrument_ids: Collection[str] | None = None) -> bool:
+        """Whether nothing is held and nothing works; of all instruments, or some."""
+        held = zip(self._index, self.positions, strict=True)
+        holds = any(one for name, one in held if instrument_ids is None or name in instrument_ids)
+        return not holds and not self.door.working(instrument_ids)
 
     # -- what came of its orders -------------------------------------------------------------------
 

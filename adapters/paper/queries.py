@@ -63,6 +63,10 @@ class PaperQueries:
             if position.quantity
         ]
 
+    def held_by(self, owner: str) -> dict[str, float]:
+        """What an owner holds, signed base units by instrument."""
+        return {one.instrument_id: float(one.quantity) for one in self.positions() if one.owner == owner}
+
     def _view(self, order: Order) -> OrderView:
         rules = self._rules(order.instrument_id, order.client_order_id)
         average = (

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ CREATE INDEX fills_by_time ON fills (ts_event);
 """
 VENUE_FILE = "paper-venue.sqlite"
 """Its name in a state directory."""
+_LOG_PAGES = 1_000
+"""Length of the log at which it is worked into the file; SQLite's own default."""
 _ADVICE = "restore it from a backup, or move it away to begin with a new account"
 
 
@@ -143,12 +146,35 @@ class VenueStore:
             path.touch(mode=0o600)
             with closing(sqlite3.connect(path, autocommit=True)) as copy:
                 self._db.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-                copy.execute(f"PRAGMA user_version = {_AT_REST}")
+            put_at_rest(path)
         except (sqlite3.Error, OSError) as error:
             raise StateWriteError(
                 f"{path}: expected to copy the paper venue's memory, found: {error}"
             ) from error
+
+    @contextlib.contextmanager
+    def held_still(self) -> Iterator[None]:
+        """While the block runs, the file is as it was saved last; what is saved meanwhile goes to its log.
+
+        So somebody else can copy the file. It must be another process: where ours closes a file that it has
+        opened twice, the system lets go of our lock on it.
+
+        Raises:
+            StateWriteError: If the disk refuses; nothing is held.
+        """
+        try:
+            is_busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")
+        except sqlite3.Error as error:
+            raise StateWriteError(
+                f"{self.path}: expected to bring the paper venue's file up to date, found: {error}"
+            ) from error
+        try:
+            if is_busy:
+                raise StateWriteError(f"{self.path}: expected to be alone with the paper venue's file")
+            yield
+        finally:
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
 
     # ---- what is over
 
@@ -275,6 +301,17 @@ class VenueStore:
         # Rows are never deleted, so the largest number counts them; COUNT(*) would read all of them.
         count = "SELECT max(rowid) FROM "
         return [self._db.execute(count + table).fetchone()[0] or 0 for table in ("orders", "fills")]
+
+
+def put_at_rest(copy: Path) -> None:
+    """Mark a copy of the file as one that nobody uses and that needs no log.
+
+    Raises:
+        sqlite3.Error: If it is no such copy, or the disk refuses.
+    """
+    with closing(sqlite3.connect(copy, autocommit=True)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+        db.execute(f"PRAGMA user_version = {_AT_REST}")
 
 
 def _make(path: Path) -> None:

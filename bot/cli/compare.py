@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from bot.cli.backtest import statistic_text
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
     JsonOption,
@@ -17,6 +16,7 @@ from bot.cli.console import (
     note,
     print_table,
 )
+from bot.cli.tables import statistic_text
 from bot.exit_codes import ExitCode
 from strategies.errors import DataError
 

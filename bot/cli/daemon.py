@@ -7,7 +7,9 @@ import logging
 import os
 import select
 import signal
+import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -29,6 +31,9 @@ from bot.config import HostConfig, HostKind, load_host
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
 from strategies.errors import ConfigError, TransientError
+
+_MOST_LEAVING_SECS = 20.0
+"""How long the end may wait until what the session left is written down."""
 
 _STOPPED: dict[str, Any] = {
     "state": "STOPPED",
@@ -99,9 +104,30 @@ def run(
     say(f"starting {config}; records, logs and the control socket lie in {state_dir}/")
     say(f"watch it from another shell: argonaut status{where} | positions | orders | stop (or Ctrl-C here)")
     code = asyncio.run(Daemon(host, state_dir, say, adopt_state=adopt_state).run())
+    if host.settings.daemon.session_files:
+        _leave_session(state_dir, say)
     if as_json:
         emit_json({"exit_code": int(code)})
     return code
+
+
+def _leave_session(state_dir: Path, say: Callable[[str], None]) -> None:
+    """Write the session down for people; the daemon has ended, and nothing that fails here changes how.
+
+    It takes a process of its own: what matches trades is no part of a daemon.
+    """
+    command = [sys.executable, "-m", "bot.cli.app", "session", "--state-dir", str(state_dir)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, capture_output=True, text=True, check=False, timeout=_MOST_LEAVING_SECS
+        )
+        found = (done.stdout if done.returncode == 0 else done.stderr).strip()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        done, found = None, str(error)
+    if done is not None and done.returncode == 0:
+        say(f"what it left: {found}")
+    else:
+        say(f"what it left was not written down: {found}; argonaut session tries again")
 
 
 def _load(config: Path, overrides: dict[str, Any]) -> HostConfig:

@@ -11,7 +11,8 @@ from ops.refusals import RefusedError
 
 _TITLES = {
     "unexplained": "differences without a name; trading stays halted",
-    "unknown": "orders without an answer; their instruments take on no risk",
+    "doubtful": "instruments in doubt: nothing is sent there but an operator's flatten, not even a reduction",
+    "unknown": "orders without an answer; their instruments are left alone",
     "waiting": "orders that the venue does not know and that may still arrive",
     "abandoned": "orders that never arrived and were given up",
     "booked": "executions booked now",

@@ -18,13 +18,14 @@ from bot.config.host import (
     GuardianConfig,
     HostKind,
     HostSettings,
+    JobsConfig,
     JournalConfig,
     LiveConfig,
     OnStop,
     ReplayConfig,
     VenueConfig,
 )
-from bot.config.loading import HostConfig, LoadedStrategy, load_host, load_strategy
+from bot.config.loading import HostConfig, LoadedStrategy, host_from_document, load_host, load_strategy
 
 __all__ = [
     "AccountConfig",
@@ -39,12 +40,14 @@ __all__ = [
     "HostConfig",
     "HostKind",
     "HostSettings",
+    "JobsConfig",
     "JournalConfig",
     "LiveConfig",
     "LoadedStrategy",
     "OnStop",
     "ReplayConfig",
     "VenueConfig",
+    "host_from_document",
     "load_host",
     "load_strategy",
 ]

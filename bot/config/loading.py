@@ -12,11 +12,14 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bot.config.host import HostKind, HostSettings
+from bot.config.host import SECTIONS_OF_ONE_KIND, HostKind, HostSettings
 from bot.config.problems import Problem, problems_of, refuse, shown, suggestion
 from strategies.config import StrategyConfig
 
 type Document = dict[str, Any]
+
+_UNPINNED = frozenset({"alerts", "api", "jobs"})
+"""Sections that change nothing about what is traded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,22 @@ class HostConfig:
         """Directory of the catalog."""
         return beside(self.path, self.settings.data.catalog)
 
+    @property
+    def backup_path(self) -> Path | None:
+        """Folder for backups; None where the state directory has it."""
+        folder = self.settings.jobs.backup_dir
+        return None if folder is None else beside(self.path, folder)
+
+    @property
+    def pinned(self) -> Document:
+        """What the hash is of; `host_from_document` reads it back."""
+        return _pinned(self.settings, self.strategies)
+
     def document(self) -> Document:
         """What the hash is of, plus where files lie and who is served."""
-        pinned = _pinned(self.settings, self.strategies)
+        pinned = self.pinned
         pinned["host"]["data"]["catalog"] = self.settings.data.catalog
-        for unpinned in ("api", "alerts"):
+        for unpinned in sorted(_UNPINNED):
             pinned["host"][unpinned] = getattr(self.settings, unpinned).model_dump(mode="json")
         return pinned
 
@@ -77,6 +91,33 @@ def load_host(path: Path, overrides: Mapping[str, Any] | None = None) -> HostCon
     problems += refused
     if settings is not None:
         problems += _check_together(path, settings, loaded)
+    refuse(problems)
+    assert settings is not None
+    return HostConfig(path, settings, tuple(loaded), document_sha256(_pinned(settings, loaded)))
+
+
+def host_from_document(document: Document, path: Path, strategy_files: Sequence[Path]) -> HostConfig:
+    """Make a host of the document that its hash is of.
+
+    Args:
+        document: As `HostConfig.pinned` gave it.
+        path: Where the host file lay; messages name it.
+        strategy_files: Where the strategy files lay; what they name lies beside them.
+
+    Raises:
+        ConfigError: If this version refuses it; the message has a line for each problem.
+    """
+    # The document has all defaults in place, also those of sections that a host of this kind must not have.
+    foreign = {name for name, kind in SECTIONS_OF_ONE_KIND.items() if kind != document["host"]["kind"]}
+    host = {name: value for name, value in document["host"].items() if name not in foreign}
+    host["strategies"] = [str(one) for one in strategy_files]
+    settings, problems = validate(path, host, HostSettings)
+    loaded: list[LoadedStrategy] = []
+    for one, fields in zip(strategy_files, document["strategies"], strict=True):
+        config, refused = validate(one, fields, StrategyConfig)
+        problems += refused
+        if config is not None:
+            loaded.append(LoadedStrategy(one, config, document_sha256(config.model_dump(mode="json"))))
     refuse(problems)
     assert settings is not None
     return HostConfig(path, settings, tuple(loaded), document_sha256(_pinned(settings, loaded)))
@@ -109,7 +150,7 @@ def canonical_json(document: object) -> bytes:
 
 def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Document:
     host = settings.model_dump(
-        mode="json", exclude={"strategies": True, "api": True, "alerts": True, "data": {"catalog"}}
+        mode="json", exclude={"strategies": True, "data": {"catalog"}, **dict.fromkeys(_UNPINNED, True)}
     )
     return {"host": host, "strategies": [one.config.model_dump(mode="json") for one in strategies]}
 

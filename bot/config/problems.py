@@ -70,7 +70,11 @@ def is_secret(name: str) -> bool:
 def redact(document: Any) -> Any:
     """Copy of a document in which whatever is named like a secret is hidden."""
     if isinstance(document, dict):
-        return {name: REDACTED if is_secret(name) else redact(value) for name, value in document.items()}
+        return {
+            # Whether there are any is no secret.
+            name: REDACTED if is_secret(name) and not isinstance(value, bool | None) else redact(value)
+            for name, value in document.items()
+        }
     if isinstance(document, list):
         return [redact(value) for value in document]
     return document

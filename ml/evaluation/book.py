@@ -16,7 +16,7 @@ from ml.evaluation.bootstrap import (
 )
 from ml.evaluation.calendar import Calendar
 from ml.evaluation.curve import EquityCurve, Periods, cut
-from ml.evaluation.trades import RoundTrip
+from ml.round_trips import RoundTrip
 from strategies.market import Floats
 from strategies.tape import FillRecord
 

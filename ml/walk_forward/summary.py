@@ -13,7 +13,7 @@ from ml.evaluation.curve import cut
 from ml.evaluation.regimes import RegimeMetrics, joined_regimes
 from ml.evaluation.run import book_as_json
 from ml.evaluation.selection import DeflatedSharpe, deflated_sharpe
-from ml.evaluation.trades import RoundTrip
+from ml.round_trips import RoundTrip
 from ml.walk_forward.folds import Fold, FoldOutcome
 from strategies.errors import DataError
 from strategies.tape import FillRecord

@@ -39,6 +39,8 @@ class Kind(StrEnum):
     """What a record is about; nothing else is written or accepted."""
 
     SESSION_START = "session_start"
+    INPUT = "input"
+    """What strategies were given from outside: rules, bars, balances. With it a session can be replayed."""
     DECISION = "decision"
     VERDICT = "verdict"
     STATE = "state"

@@ -26,7 +26,7 @@ duplicate          an order of this decision was sent before           count    
 ..                 risk was added to the instrument at this bar        count       refuse       pass
 unreconciled       our books and the venue's differ; account numbers   –           refuse       pass
 ..                 position is no number                               base        refuse       **refuse**
-..                 order of unknown outcome on the instrument          count       refuse       [3]_
+..                 nobody can say what is held [3]_                    count       refuse       **refuse**
 ..                 says that it reduces, and does not                  base        cut          **cut** [2]_
 halted             TradingState.HALTED, a fault, or an exception       –           refuse       pass [4]_
 reducing           TradingState.REDUCING                               –           refuse       pass
@@ -55,8 +55,8 @@ exposure_net       sum of positions in the direction of the trade      quote    
 .. [1] Refused only where the instrument cannot be shorted: there no order is reduce-only, and the venue
    would reject it. The strategy's own ``min_notional_quote`` never holds a reduction.
 .. [2] To what is really left to reduce: the rest would open a position on the other side.
-.. [3] Refused only when the last order there went in the same direction: it may have closed the position
-   already. A position of which an *opening* is unknown can be reduced.
+.. [3] An order's outcome is unknown there, or our books and the venue's differ: what reduces by our books
+   may open a position at the venue. An operator's flatten goes by what the venue says.
 .. [4] An exception inside a guardrail refuses that one trade whole, and halts the book.
 """
 

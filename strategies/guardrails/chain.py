@@ -22,7 +22,7 @@ OF_ANY_TRADE: tuple[Guardrail, ...] = (
     validity.price,
     validity.armed,
     validity.known_position,
-    validity.unknown_close,
+    validity.doubtful_position,
 )
 """Asked of every trade; what one of them objects to is not sent at all, even if it reduces."""
 

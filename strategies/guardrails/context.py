@@ -21,8 +21,9 @@ class GuardrailContext:
     """Whether any order may leave at all."""
     reconciled: bool
     """Whether orders, fills, positions and cash agree with the venue."""
-    unknown_orders: frozenset[int]
-    """Instruments (by index) with an order whose outcome is not known."""
+    doubtful: frozenset[int]
+    """Instruments (by index) of which nobody can say what is held: an order's outcome is not known, or our
+    books and the venue's differ there."""
     equity: float
     """The strategy's equity, quote currency."""
     cash: float

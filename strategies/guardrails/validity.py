@@ -33,15 +33,10 @@ def known_position(proposal: Proposal) -> Finding | None:
     return Finding(GuardrailReason.UNRECONCILED, _NAN, proposal.held)
 
 
-def unknown_close(proposal: Proposal) -> Finding | None:
-    """An order of the same direction may have closed the position already; a second would turn it."""
-    direction = 1 if proposal.buys else -1
-    if (
-        proposal.index in proposal.context.unknown_orders
-        and proposal.book.last_side[proposal.index] == direction
-    ):
-        return Finding(GuardrailReason.UNRECONCILED, 0.0, 1.0)
-    return None
+def doubtful_position(proposal: Proposal) -> Finding | None:
+    """Where nobody can say what is held, a reduction by our books may open a position on the other side."""
+    is_doubtful = proposal.index in proposal.context.doubtful
+    return Finding(GuardrailReason.UNRECONCILED, 0.0, 1.0) if is_doubtful else None
 
 
 def false_reduction(proposal: Proposal) -> Finding | None:

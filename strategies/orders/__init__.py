@@ -2,10 +2,11 @@
 
 Flow: guardrails → **orders** → decision → the door.
 
-`intents` holds the types, `identity` the ids, `plan` the rules. An intent's ids are pure functions of
-the decision, so that a re-run, a restart or a retry names the same order by the same name.
+`intents` holds the types, `identity` the ids, `plan` the rules, `closes` the way out. An intent's ids are
+pure functions of the decision, so that a re-run, a restart or a retry names the same order by the same name.
 """
 
+from strategies.orders.closes import plan_closes
 from strategies.orders.identity import (
     CLIENT_ORDER_ID_LENGTH,
     CLIENT_ORDER_ID_PREFIX,
@@ -28,6 +29,7 @@ __all__ = [
     "OrderSkip",
     "client_order_id",
     "decision_id",
+    "plan_closes",
     "plan_orders",
     "skip_reason",
 ]

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from adapters.paper.store import VenueStore
 from bot.exit_codes import ExitCode
 from tests.support.bots import write_bot
 from tests.support.command import DaemonProcess, argonaut
@@ -38,6 +40,15 @@ def entries(state_dir: Path) -> set[str]:
     """Orders that add risk and that the newest session has sent; whatever is halted may still reduce."""
     rows = recorded(state_dir, "order")
     return {row["client_order_id"] for row in rows if (row["status"], row["role"]) == ("SUBMITTED", "OPEN")}
+
+
+def sent_since_start(state_dir: Path) -> dict[str, set[str]]:
+    """Roles of the orders that the newest session has sent, by instrument."""
+    roles: dict[str, set[str]] = {}
+    for row in recorded(state_dir, "order"):
+        if row["status"] == "SUBMITTED":
+            roles.setdefault(row["instrument_id"], set()).add(row["role"])
+    return roles
 
 
 def restored(tmp_path: Path) -> Path:
@@ -79,12 +90,30 @@ def test_restored_daemon_that_finds_a_venue_with_newer_orders_stays_halted(
         daemon.ask("resume", "--scope", "all", "--reason", "did not look at it")
         compared = daemon.ask("reconcile", "--json")
         status = daemon.ask("status", "--json").document()
-        daemon.stop()
+        decided = sum(one["decisions"] for one in status["strategies"])
+        daemon.until(
+            lambda: (
+                sum(one["decisions"] for one in daemon.ask("status", "--json").document()["strategies"])
+                > decided + 30
+            )
+        )
+        sent = sent_since_start(place)
+        flattened = daemon.ask("flatten", "--reason", "out of what the venue says is there")
+        daemon.stop("--keep")
 
+    doubtful = status["doubtful"]
     assert "NOT RECONCILED" in daemon.said
     assert compared.code == ExitCode.UNRECONCILED
     assert status["trading_state"] == "HALTED"
     assert entries(place) == set()
+    # Our books are older than the venue's: what reduces by them may open a position there.
+    assert doubtful
+    assert {name: sent.get(name, set()) for name in doubtful} == {name: set() for name in doubtful}
+    # A flatten goes by the venue's word, and leaves nothing there.
+    assert flattened.code == ExitCode.OK, flattened
+    with closing(VenueStore(place / VENUE)) as store:
+        held = store._plain["positions"]
+    assert not any(one["quantity"] for owners in held.values() for one in owners.values())
 
 
 def test_backup_of_a_stopped_daemon_is_of_all_it_recorded(backed_up: Path, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from bot.cli.app import main
+from bot.config.host import LEAST_SILENCE_SECS, GuardianConfig
 from bot.exit_codes import ExitCode
 from bot.service_unit import UNIT, Installation, render_unit, unreachable
 from tests.support.bots import write_bot
@@ -44,6 +46,16 @@ def config(tmp_path: Path) -> Path:
 
 def test_unit_in_the_repository_is_the_one_that_is_written() -> None:
     assert (ROOT / "systemd" / UNIT).read_text() == render_unit(OPT)
+
+
+def test_daemon_that_ends_for_a_silent_feed_is_started_again_without_end() -> None:
+    # systemd counts the starts of an interval: between two of these, one is over.
+    (interval,) = re.findall(r"^StartLimitIntervalSec=(\d+)$", render_unit(OPT), re.MULTILINE)
+
+    assert float(interval) <= LEAST_SILENCE_SECS
+    with pytest.raises(ValidationError):
+        GuardianConfig(restart_after_silence_secs=LEAST_SILENCE_SECS - 1.0)
+    assert GuardianConfig().restart_after_silence_secs is None
 
 
 def test_unit_verifies_clean(tmp_path: Path) -> None:

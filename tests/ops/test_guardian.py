@@ -249,6 +249,18 @@ def test_watch_that_cannot_read_halts_and_goes_on() -> None:
     assert it.imposed[0][0].state is HALTED
 
 
+@pytest.mark.parametrize(
+    ("overdue", "longest", "is_over"),
+    [(None, 600.0, False), (600.0, 600.0, False), (600.1, 600.0, True), (1e9, None, False)],
+)
+def test_guardian_gives_up_on_a_feed_only_after_the_time_that_was_set(
+    overdue: float | None, longest: float | None, is_over: bool
+) -> None:
+    it = Watched(restart_after_silence_secs=longest, stale_feed_intervals=None)
+
+    assert it.guardian.gives_up_on_feed(Reading(0.0, 0, 0, feed_overdue_secs=overdue)) is is_over
+
+
 class FakeVenue:
     """Takes or refuses to arm a dead-man switch."""
 

@@ -16,8 +16,10 @@ from ops.reconciliation import (
     baseline_from,
     beside,
     compare_holdings,
+    require_others,
     settle_orders,
 )
+from ops.refusals import RefusedError
 from strategies.door import OrderDoor
 from strategies.errors import TransientError
 from tests.support.memory_disk import MemoryDisk
@@ -168,6 +170,7 @@ def test_order_that_the_venue_had_taken_and_has_forgotten_is_a_difference_withou
 
     assert not report.is_clean
     assert report.unexplained[0].startswith(f"{case.alpha}: BUY 40 {ALPHA} was taken by the venue")
+    assert report.doubtful == {ALPHA}
     assert report.abandoned == [case.alpha]
     assert not case.door.is_working(case.alpha)
     # It is said once: what is given up is not asked about again.
@@ -259,6 +262,7 @@ def test_order_whose_executions_do_not_add_up_to_what_is_filled_halts(case: Case
 
     [line] = report.unexplained
     assert line == f"{case.alpha}: the venue says {status} with 2 of 40 filled, its executions add up to 1"
+    assert report.doubtful == {ALPHA}
 
 
 def test_execution_beyond_the_order_is_booked_and_halts(case: Case) -> None:
@@ -269,6 +273,7 @@ def test_execution_beyond_the_order_is_booked_and_halts(case: Case) -> None:
 
     assert case.bench.strategy.pipeline.stages.ledger.positions == [float(much), 0.0]
     assert any("expected at most" in line for line in report.unexplained)
+    assert report.doubtful == {ALPHA}
 
 
 @pytest.mark.parametrize("parts", [{"price": Decimal(0)}, {"quantity": Decimal(0)}, {"fee": Decimal("NaN")}])
@@ -282,6 +287,7 @@ def test_execution_that_is_none_is_not_booked_and_halts_and_the_next_is_booked(
 
     assert report.booked == ["V2"]
     assert any("nothing was booked" in line for line in report.unexplained)
+    assert report.doubtful == {ALPHA}
     assert case.bench.strategy.pipeline.stages.ledger.positions == [1.0, 0.0]
 
 
@@ -316,6 +322,7 @@ def test_order_that_our_books_gave_up_and_the_venue_works_halts(case: Case) -> N
 
     [line] = report.unexplained
     assert line.startswith(f"{case.alpha}: BUY 40 {ALPHA} works at the venue, our books say that it ended")
+    assert report.doubtful == {ALPHA}
 
 
 def test_order_under_a_name_of_ours_that_nobody_remembers_halts(case: Case) -> None:
@@ -327,6 +334,7 @@ def test_order_under_a_name_of_ours_that_nobody_remembers_halts(case: Case) -> N
 
     assert [line.split(":")[0] for line in report.unexplained] == [lost]
     assert [line.split(":")[0] for line in report.foreign_orders] == ["ARBITRAGE-1"]
+    assert report.doubtful == {ALPHA}
 
 
 def test_order_still_on_its_way_to_the_disk_is_not_given_up() -> None:
@@ -395,6 +403,7 @@ def test_position_that_differs_halts_and_is_named(venue: dict[str, float], instr
     report = compared(Holdings({ALPHA: 1.5}, 1_000.0), Holdings(venue, 1_000.0))
 
     assert [line.split(":")[0] for line in report.unexplained] == [instrument]
+    assert report.as_json()["doubtful"] == [instrument]
     assert not report.is_clean
 
 
@@ -409,6 +418,7 @@ def test_cash_that_differs_halts(cash: float) -> None:
     report = compared(Holdings({}, 1_000.0), Holdings({}, cash))
 
     assert [line.split(":")[0] for line in report.unexplained] == ["cash"]
+    assert report.doubtful == set()  # what is held is known: positions may be reduced
 
 
 def test_cash_that_differs_by_what_sums_of_floats_do_is_the_same() -> None:
@@ -456,6 +466,15 @@ def test_operator_takes_every_difference_as_somebody_elses() -> None:
     report = compared(ours, venue, beside(ours, venue))
 
     assert report.as_json()["baseline"] == {"positions": {ALPHA: 0.5}, "cash": -6_000.0}
+
+
+def test_operator_cannot_call_somebody_elses_what_our_books_claim_and_a_cash_account_does_not_hold() -> None:
+    ours, venue = Holdings({ALPHA: 10.0, BETA: 1.0}, 0.0), Holdings({ALPHA: 4.0, BETA: 2.0}, 600.0)
+
+    with pytest.raises(RefusedError, match=f"^{ALPHA}: our books claim 10, of which 6 is not in the account"):
+        require_others(ours, beside(ours, venue), is_cash=True)
+    require_others(ours, beside(ours, venue), is_cash=False)  # somebody may be short beside us
+    require_others(ours, beside(ours, Holdings({ALPHA: 10.0, BETA: 2.0}, 0.0)), is_cash=True)
 
 
 def test_baseline_that_was_never_written_is_none() -> None:

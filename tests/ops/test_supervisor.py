@@ -18,8 +18,8 @@ def heard(ear: socket.socket) -> str:
     return ear.recv(4096).decode()
 
 
-def fine(at: float, *, durable: int = 7, waiting: int = 0, silent: bool = False) -> Vitals:
-    return Vitals(at, waiting, durable, silent)
+def fine(at: float, *, durable: int = 7, waiting: int = 0) -> Vitals:
+    return Vitals(at, waiting, durable)
 
 
 def run(vitals: Callable[[float], Vitals], *, secs: int, timeout_secs: float | None = 8.0) -> list[float]:
@@ -88,10 +88,6 @@ def test_watchdog_is_fed_at_a_quarter_of_its_timeout() -> None:
 
 def test_watchdog_that_nobody_asked_for_is_not_fed() -> None:
     assert run(fine, secs=9, timeout_secs=None) == []
-
-
-def test_watchdog_is_not_fed_while_the_feed_is_silent() -> None:
-    assert run(lambda at: fine(at, silent=3.0 <= at < 7.0), secs=9) == [0.0, 2.0, 7.0]
 
 
 def test_watchdog_is_not_fed_while_nothing_reaches_the_disk() -> None:

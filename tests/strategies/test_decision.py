@@ -17,7 +17,7 @@ from strategies.features import FeaturePipeline
 from strategies.guardrails import GuardrailChain, RiskBook, TradingState
 from strategies.market import BarRow, Instrument, Panel
 from strategies.observation import Observation, ObservationBuilder
-from strategies.orders import Bracket, Identity, OrderIntent
+from strategies.orders import Bracket, Identity, OrderIntent, plan_closes
 from strategies.policies import Action
 from strategies.portfolio import Ledger
 from strategies.regime import RegimeFilter, RegimeParams
@@ -148,7 +148,7 @@ def conditions(**changed: Any) -> Conditions:
         "armed": True,
         "reconciled": True,
         "busy": frozenset(),
-        "unknown": frozenset(),
+        "doubtful": frozenset(),
         "free_base": None,
         "working_buys": (),
         "working_sells": (),
@@ -383,12 +383,16 @@ def test_decision_flatten_closes_what_is_held_and_keeps_its_ids(
     pipeline = warm(make_pipeline(weights(0.0, 0.0), shortable=True))
     pipeline.stages.ledger.apply_fill(1, held, 50.0, 0.0)
 
-    (close,) = pipeline.plan_closes(START)
+    def closes(ts_event: int) -> tuple[OrderIntent, ...]:
+        positions = pipeline.stages.ledger.positions
+        return plan_closes(pipeline.identity, pipeline.instruments, positions, ts_event)
+
+    (close,) = closes(START)
 
     assert (close.instrument_id, close.side, close.quantity) == ("BETAUSDT.DEMO", side, 2.5)
     assert (close.kind, close.role, close.reduce_only) == ("MARKET", "FLATTEN", True)
-    assert pipeline.plan_closes(START) == (close,)
-    assert pipeline.plan_closes(START + MINUTE)[0].client_order_id != close.client_order_id
+    assert closes(START) == (close,)
+    assert closes(START + MINUTE)[0].client_order_id != close.client_order_id
 
 
 def test_decision_instrument_without_a_bar_keeps_its_last_close() -> None:

@@ -43,11 +43,15 @@ class Notebook:
     def __init__(self) -> None:
         self.sent: list[OrderIntent | Bracket] = []
         self.cancelled: list[str] = []
+        self.unsent: frozenset[str] = frozenset()
+        """Orders that the engine does not know; it breaks where one of them is to be cancelled."""
 
     def submit(self, planned: OrderIntent | Bracket) -> None:
         self.sent.append(planned)
 
     def cancel(self, client_order_id: str) -> None:
+        if client_order_id in self.unsent:
+            raise RuntimeError(f"Cannot cancel order: order not found in cache: {client_order_id}")
         self.cancelled.append(client_order_id)
 
 
@@ -167,6 +171,33 @@ def test_books_that_stop_agreeing_while_the_intent_is_on_its_way_stop_the_order(
     assert bench.courier.sent == []
 
 
+def test_doubt_that_comes_while_a_reduction_is_on_its_way_stops_it_and_no_flatten() -> None:
+    bench = Bench()
+    bought(bench)
+    close, flatten = intent(OrderRole.CLOSE, "AR2"), intent(OrderRole.FLATTEN, "AR3")
+    bench.door.send(close)
+    bench.gate.doubtful = frozenset({NAME})
+    bench.disk.answer(Written.DURABLE)
+    bench.door.send(flatten)
+    bench.disk.answer(Written.DURABLE)
+
+    assert bench.statuses("AR2") == ["DENIED"]
+    assert bench.courier.sent[1:] == [flatten]
+
+
+def test_reduction_waits_while_an_order_of_its_instrument_is_unknown() -> None:
+    bench = Bench()
+    bought(bench)
+    bench.door.resume(intent(OrderRole.STOP, "AR2"), filled=0.0, is_working=True)
+    bench.door.mark_unknown("AR2")
+    for name in ("AR3", "AR4"):
+        bench.door.send(intent(OrderRole.REDUCE, name))
+        bench.disk.answer(Written.DURABLE)
+        bench.door.accepted("AR2", MINUTE + 1)
+
+    assert [bench.statuses(name) for name in ("AR3", "AR4")] == [["DENIED"], ["SUBMITTED"]]
+
+
 @pytest.mark.parametrize("written", [Written.DURABLE, Written.LATE])
 def test_reduction_leaves_in_a_halt_and_without_waiting_for_the_disk(written: Written) -> None:
     bench = Bench()
@@ -178,6 +209,25 @@ def test_reduction_leaves_in_a_halt_and_without_waiting_for_the_disk(written: Wr
     bench.disk.answer(written)
 
     assert bench.courier.sent[-1] == close
+    (submitted,) = [one for one in bench.tape.orders if one.client_order_id == "AR2"]
+    assert submitted.reason == ("late_record" if written is Written.LATE else "")
+
+
+def test_halt_takes_back_what_could_add_risk_and_leaves_protection_at_the_venue_which_a_flatten_takes() -> (
+    None
+):
+    bench = Bench()
+    bought(bench)
+    for role, name in ((OrderRole.STOP, "AR2"), (OrderRole.TARGET, "AR3"), (OrderRole.OPEN, "AR4")):
+        bench.door.send(intent(role, name))
+        bench.disk.answer(Written.DURABLE)
+
+    bench.door.cancel_entries()
+    halted = list(bench.courier.cancelled)
+    bench.door.flatten([])
+
+    assert halted == ["AR4"]
+    assert set(bench.courier.cancelled[1:]) == {"AR2", "AR3", "AR4"}
 
 
 def test_decision_that_a_later_bar_has_overtaken_is_dropped() -> None:
@@ -191,17 +241,51 @@ def test_decision_that_a_later_bar_has_overtaken_is_dropped() -> None:
     assert bench.door.is_flat
 
 
+@pytest.mark.parametrize("role", [OrderRole.OPEN, OrderRole.REDUCE])
+def test_order_that_is_taken_back_on_its_way_to_the_disk_never_leaves_and_nobody_is_asked_to_cancel_it(
+    role: OrderRole,
+) -> None:
+    bench = Bench()
+    bought(bench)
+    bench.door.send(intent(role, "AR2", quantity=1.0))
+
+    bench.door.cancel_entries()
+    bench.disk.answer(Written.DURABLE)
+
+    # The engine does not know the order: a cancel of it would raise, and halt the strategy.
+    assert bench.courier.cancelled == []
+    assert [one.client_order_id for one in bench.courier.sent if isinstance(one, OrderIntent)] == ["AR1"]
+    assert bench.statuses("AR2") == ["DENIED"]
+
+
 def test_flatten_stops_what_is_still_on_its_way_to_the_disk_and_goes_itself() -> None:
     bench = Bench()
     bought(bench)
     bench.door.send(intent(name="AR2", quantity=1.0))
     flatten = intent(OrderRole.FLATTEN, "AR3")
+    bench.courier.unsent = frozenset({"AR2"})
 
     bench.door.flatten([flatten])
     bench.disk.answer(Written.DURABLE)
     bench.disk.answer(Written.LATE)
 
     assert bench.courier.sent[1:] == [flatten]
+    assert bench.courier.cancelled == []
+
+
+def test_entry_that_is_cancelled_before_it_left_never_leaves_and_those_that_have_are_cancelled_too() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.door.resume(intent(name="AR2"), filled=0.0, is_working=True)
+    bench.courier.unsent = frozenset({"AR1"})
+
+    bench.door.cancel_entries()
+    bench.disk.answer(Written.DURABLE)
+
+    assert bench.courier.cancelled == ["AR2"]
+    assert bench.courier.sent == []
+    assert bench.statuses("AR1") == ["DENIED"]
+    assert not bench.door.is_working("AR1")
 
 
 def test_close_takes_its_protection_back_when_it_leaves_not_before() -> None:

@@ -157,3 +157,24 @@ def test_gate_state_is_the_strictest_of_what_covers_whatever_came_before(
             ]
             expected = max(covering, key=severity.index, default=ACTIVE)
             assert gate.state(strategy, instrument_id) is expected
+
+
+def test_gate_objects_to_everything_where_books_differ_and_elsewhere_only_to_new_risk() -> None:
+    gate = TradingGate(armed=True)
+    gate.reconciled, gate.doubtful = False, frozenset({"A.X"})
+
+    assert [gate.objection("one", "A.X", reduces=reduces) for reduces in (True, False)] == [
+        "our books and the venue's differ about A.X"
+    ] * 2
+    assert gate.objection("one", "B.X", reduces=True) == ""
+    assert gate.objection("one", "B.X", reduces=False) == "our books and the venue's differ"
+
+
+def test_gate_objects_to_new_risk_while_halted_or_not_armed_and_to_no_reduction() -> None:
+    gate = TradingGate(armed=False)
+    assert gate.objection("one", "A.X", reduces=False) == "not armed"
+
+    gate.restrict(HALTED, "why")
+
+    assert gate.objection("one", "A.X", reduces=False) == "trading state HALTED: why"
+    assert gate.objection("one", "A.X", reduces=True) == ""

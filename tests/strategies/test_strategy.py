@@ -169,7 +169,7 @@ def test_door_halted_strategy_books_the_fill_of_its_stop_and_marks_what_it_holds
     fill(door, stop, 2.0, 5 * MINUTE)
 
     assert door.pipeline.stages.ledger.positions == [0.0]
-    assert door.is_flat
+    assert door.is_flat()
 
 
 def test_door_halted_strategy_obeys_a_flatten(door: Door) -> None:
@@ -190,14 +190,35 @@ def test_door_flatten_closes_what_an_entry_filled_after_it_was_called(door: Door
     assert (door.cancelled, door.sent) == ([entry, stop], [])
     fill(door, entry, 2.0, MINUTE + 1)
     door.on_order_canceled(ended(stop, MINUTE + 1))
-    assert not door.is_flat
+    assert not door.is_flat()
 
     door.flatten()
     door.flatten()
 
     assert [(order.role, order.quantity) for order in door.sent] == [(OrderRole.FLATTEN, 2.0)]
     fill(door, door.sent[0].client_order_id, 2.0, MINUTE + 2)
-    assert door.is_flat
+    assert door.is_flat()
+
+
+@pytest.mark.parametrize(("at_venue", "side"), [(0.5, OrderSide.SELL), (-0.5, OrderSide.BUY)])
+def test_door_flatten_closes_what_the_venue_says_where_books_are_in_doubt(
+    door: Door, at_venue: float, side: OrderSide
+) -> None:
+    held = {NAME: at_venue}
+    door._held_at_venue = lambda owner: held if owner == "ARGO-one" else {}
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE)
+    assert door.positions == (2.0,)
+    door._gate.doubtful = frozenset({NAME})
+
+    door.flatten()
+
+    (sent,) = door.sent
+    assert (sent.role, sent.side, sent.quantity, sent.reduce_only) == (OrderRole.FLATTEN, side, 0.5, True)
+    assert not door.is_flat()
+    held.clear()
+    fill(door, sent.client_order_id, 0.5, MINUTE + 2)
+    door.flatten()
+    assert (door.is_flat(), len(door.sent)) == (True, 1)
 
 
 def test_door_exit_that_the_venue_made_smaller_is_done_when_the_rest_of_it_has_filled(door: Door) -> None:
@@ -208,7 +229,7 @@ def test_door_exit_that_the_venue_made_smaller_is_done_when_the_rest_of_it_has_f
     door.on_order_updated(SimpleNamespace(client_order_id=stop, quantity=1.5))
     fill(door, stop, 1.5, 3 * MINUTE)
 
-    assert door.is_flat
+    assert door.is_flat()
     assert door.door.working() == ()
 
 

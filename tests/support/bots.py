@@ -17,6 +17,9 @@ borrow_annual_frac = 0.0
 [api]
 port = 0
 
+[jobs]
+kill_drill = "off"
+
 [data]
 catalog = "{catalog}"
 {span}
@@ -131,5 +134,8 @@ def write_bot(
     span = "" if end is None else f'end = "{end}"'
     path = directory / f"{kind}.toml"
     patient = PATIENT_DISK if kind == "paper" else ""
+    if kind == "paper" and "session_files" not in more:  # a process more at each end
+        quiet = "[daemon]\nsession_files = false\n"
+        more = more.replace("[daemon]\n", quiet) if "[daemon]" in more else f"\n{quiet}{more}"
     path.write_text(HOST.format(kind=kind, strategies=names, catalog=catalog, span=span) + patient + more)
     return path

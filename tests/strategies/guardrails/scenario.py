@@ -80,7 +80,7 @@ def context(**changed: Any) -> GuardrailContext:
         "trading_state": TradingState.ACTIVE,
         "armed": True,
         "reconciled": True,
-        "unknown_orders": frozenset(),
+        "doubtful": frozenset(),
         "equity": CAPITAL,
         "cash": CAPITAL,
         "positions": [0.0, 0.0, 0.0],

@@ -101,7 +101,7 @@ def contexts(draw: st.DrawFn) -> GuardrailContext:
         ),
         armed=draw(st.sampled_from([True] * 11 + [False])),
         reconciled=draw(st.sampled_from([True] * 11 + [False])),
-        unknown_orders=draw(st.sampled_from([frozenset()] * 8 + [frozenset({0}), frozenset({2})])),
+        doubtful=draw(st.sampled_from([frozenset()] * 8 + [frozenset({0}), frozenset({2})])),
         equity=draw(st.one_of(st.floats(100.0, 20_000.0), st.just(-1.0))),
         positions=draw(_vector(_lots(3000))),
         bid=[close * (1 - half) for close in CLOSES],
@@ -223,7 +223,7 @@ def test_reduction_passes_whatever_limit_is_hit(
     held = moment.positions[index]
     quantity = -round(held * share, 2)
     assume(quantity)
-    moment = with_changes(moment, armed=True, unknown_orders=frozenset(), working_buys=(), working_sells=())
+    moment = with_changes(moment, armed=True, doubtful=frozenset(), working_buys=(), working_sells=())
 
     (approved,) = _approve(config, history, [trade(quantity, index, reduces=True)], moment)
 

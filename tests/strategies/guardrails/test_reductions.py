@@ -8,7 +8,6 @@ import pytest
 from strategies.guardrails import TradingState
 from tests.strategies.guardrails.scenario import (
     CAPITAL,
-    MINUTE,
     NOON,
     Desk,
     desk,
@@ -205,24 +204,24 @@ def test_working_opening_does_not_hold_up_a_reduction() -> None:
     assert (verdict.reason, verdict.approved) == ("ok", -5.0)
 
 
-@pytest.mark.parametrize(("last_side", "approved"), [(1, -5.0), (-1, 0.0)])
-def test_unknown_outcome_holds_up_a_reduction_only_where_it_may_have_closed(
-    last_side: int, approved: float
-) -> None:
+@pytest.mark.parametrize("state", list(TradingState))
+@pytest.mark.parametrize("asked", [-5.0, -0.01, 1.0])
+def test_nothing_is_approved_where_nobody_can_say_what_is_held(state: TradingState, asked: float) -> None:
     it = desk()
-    it.book.on_order_sent(NOON - MINUTE, 0, last_side, 500.0, "asked")
 
-    verdict = it.check(trade(-5.0, reduces=True), unknown_orders=frozenset({0}), **LONG)
+    verdict = it.check(
+        trade(asked, reduces=asked < 0.0), doubtful=frozenset({0}), trading_state=state, **LONG
+    )
 
-    assert verdict.approved == approved
-    assert verdict.reason == ("ok" if approved else "unreconciled")
+    assert (verdict.reason, verdict.approved) == ("unreconciled", 0.0)
 
 
-def test_unknown_outcome_elsewhere_does_not_hold_up_a_reduction() -> None:
+def test_doubt_about_another_instrument_does_not_hold_up_a_reduction() -> None:
     it = desk()
-    it.book.on_order_sent(NOON - MINUTE, 0, -1, 500.0, "asked")
 
-    assert it.check(trade(-5.0, reduces=True), unknown_orders=frozenset({1}), **LONG).approved == -5.0
+    verdict = it.check(trade(-5.0, reduces=True), doubtful=frozenset({1}), reconciled=False, **LONG)
+
+    assert verdict.approved == -5.0
 
 
 @pytest.mark.parametrize(("shortable", "approved"), [(True, -0.09), (False, 0.0)])

@@ -4,10 +4,9 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MethodType
-from typing import Any, cast
+from typing import Any
 
 from strategies.config import GuardrailConfig
-from strategies.decision import DecisionPipeline
 from strategies.delivery import Courier, IntentLog
 from strategies.door import OrderDoor
 from strategies.gate import TradingGate
@@ -21,6 +20,7 @@ from strategies.orders import (
     OrderSide,
     client_order_id,
     decision_id,
+    plan_closes,
 )
 from strategies.portfolio import Ledger
 from strategies.strategy import PolicyStrategy
@@ -56,9 +56,6 @@ class _Pipeline:
         self.instruments = INSTRUMENTS
         self.identity = Identity(name, "simulated", str(seed))
         self.stages = _Stages(Ledger(INSTRUMENTS, CAPITAL), RiskBook(LIMITS, len(INSTRUMENTS), CAPITAL))
-
-    def plan_closes(self, ts_event: int) -> tuple[OrderIntent, ...]:
-        return DecisionPipeline.plan_closes(cast(DecisionPipeline, self), ts_event)
 
 
 class Trader:
@@ -111,7 +108,8 @@ class Trader:
         self.__getattr__("relive")(*bar)
 
     def flatten(self) -> None:
-        self.door.flatten(self.pipeline.plan_closes(max(self.last_ts_event, self.door.last_fill_ts)))
+        ts_event = max(self.last_ts_event, self.door.last_fill_ts)
+        self.door.flatten(plan_closes(self.pipeline.identity, INSTRUMENTS, self.ledger.positions, ts_event))
 
     # -- its own -----------------------------------------------------------------------------------
 
