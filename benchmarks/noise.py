@@ -1,6 +1,6 @@
 """How often strategies that know nothing are called significant: `python -m benchmarks.noise`.
 
-Not a part of `make bench`: it measures a promise, not a speed, and takes some minutes.
+Not a part of `make bench`: it measures a promise, not a speed, and takes a quarter of an hour.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ from ml.evaluation.curve import cut
 from ml.evaluation.selection import deflated_sharpe, is_promising
 from tests.support.noise import DAY_NS, ignorant_curve
 
-STRATEGIES = 50 if QUICK else 200
-DAYS = (60, 125, 250, 500)
-SETTINGS = Bootstrap(resamples=200 if QUICK else 1_000)
+STRATEGIES = 50 if QUICK else 1_000
+DAYS = (60, 500)
+SETTINGS = Bootstrap(resamples=200 if QUICK else 400)
 DAILY = Calendar.crypto(DAY_NS)
 
 

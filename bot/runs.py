@@ -108,7 +108,7 @@ def backtest(
         curves = {kind: curve for kind, future in pending.items() if (curve := _curve(future)) is not None}
     pins = pins_of(host, catalog, series, run.policies)
     capital = {end.name: end.capital for end in run.strategies}
-    evaluation = evaluate_run(run.tape, capital_quote=capital, calendar=_calendar(host), baselines=curves)
+    evaluation = evaluate_run(run.tape, capital_quote=capital, calendar=calendar_of(host), baselines=curves)
     contents = RunContents(
         run_id=run_id_of(host, pins),
         title=" + ".join(loaded.config.name for loaded in host.strategies),
@@ -178,7 +178,8 @@ def _total_costs(run: EngineRun) -> dict[str, float]:
     return totals | {"borrow": run.borrow}
 
 
-def _calendar(host: HostConfig) -> Calendar:
+def calendar_of(host: HostConfig) -> Calendar:
+    """What results of a host are annualised by."""
     venue = host.settings.venue
     return Calendar(
         bar_interval_ns=min(interval_ns_of(name) for name in bar_types_of(host)),

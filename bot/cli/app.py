@@ -79,6 +79,7 @@ COMMANDS = {
     "train": Command("bot.cli.train:train", "Train a model and pack it into a bundle."),
     "unpause": Command("bot.cli.control:unpause", "End a pause."),
     "version": Command("bot.cli.version:version", "Say what exactly is installed here."),
+    "walk-forward": Command("bot.cli.walk_forward:walk_forward", "Train and test, fold after fold."),
 }
 
 GROUPS = {
@@ -96,7 +97,7 @@ GROUPS = {
     ),
     "Stop and let go on": ("kill", "pause", "unpause", "flatten", "resume", "reconcile"),
     "Data and research": ("data", "backtest", "report", "compare", "replay", "leak-check", "config"),
-    "Learn": ("train", "models"),
+    "Learn": ("train", "walk-forward", "models"),
     "Keep it well": ("jobs", "backup", "restore", "cleanup", "drill", "notify", "audit"),
     "Install": ("install-service", "token", "quickcheck", "version"),
 }

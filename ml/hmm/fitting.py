@@ -15,6 +15,7 @@ import numpy as np
 from ml.hmm.expectation import ExpectationStep
 from ml.hmm.gaussians import Covariance, coefficients, num_parameters, statistics
 from ml.hmm.labels import Groups, match_states, permuted, volatility_order
+from ml.hmm.memory import RememberingStep, Step
 from ml.hmm.search import search
 from ml.hmm.settings import HmmSettings
 from ml.hmm.starts import (
@@ -132,10 +133,13 @@ def _fit(
     _check_previous(previous, rows.shape[1], settings)
     standardised = (rows - location) / scale
     starts = _starts(standardised, settings, family, cut)
-    if previous is not None:
-        starts.insert(0, start_from_params(previous, location, scale, settings.min_std_frac**2))
     step = ExpectationStep(statistics(standardised, settings.covariance), family.num_states)
-    found = search(step, starts, family, settings, *rows.shape)
+    remembering: Step = step
+    if previous is not None:
+        old = start_from_params(previous, location, scale, settings.min_std_frac**2)
+        starts.insert(0, old)
+        remembering = RememberingStep(step, old, settings.memory_frac * len(rows))
+    found = search(remembering, starts, family, settings, *rows.shape)
     best = found.best.at
     initial_probs = stationary_probs(best.transition_matrix)
     last = step.run(coefficients(best.means, best.covariances), initial_probs, best.transition_matrix)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
-from ml.hmm.expectation import ExpectationStep
 from ml.hmm.gaussians import coefficients, estimates
+from ml.hmm.memory import Step
 from ml.hmm.settings import HmmSettings
 from ml.hmm.starts import PREVIOUS, Start
 from ml.hmm.transitions import Transitions
@@ -45,7 +45,7 @@ class Found:
 
 
 def search(
-    step: ExpectationStep,
+    step: Step,
     starts: Sequence[Start],
     family: Transitions,
     settings: HmmSettings,
@@ -93,7 +93,7 @@ def kept(converged: Sequence[Climb], keep_nats: float) -> Climb:
 
 
 def _climb(
-    step: ExpectationStep,
+    step: Step,
     climb: Climb,
     family: Transitions,
     settings: HmmSettings,

@@ -28,6 +28,8 @@ class HmmSettings:
     max_iterations: int = 2_000
     tolerance_nats_per_bar: float = 1e-7
     """Converged when an iteration gains less."""
+    memory_frac: float = 0.5
+    """Bars that a previous model counts for in a refit, as a share of the rows; 0 remembers nothing."""
     keep_nats: float = 10.0
     """What another optimum must gain before the one that the previous model leads to is given up."""
     min_std_frac: float = 0.01
@@ -43,12 +45,14 @@ class HmmSettings:
             and 1 <= self.screening_iterations <= self.max_iterations
             and self.tolerance_nats_per_bar > 0.0
             and self.keep_nats >= 0.0
+            and self.memory_frac >= 0.0
             and 0.0 < self.min_std_frac < 1.0
             and self.return_column >= 0
         )
         if not is_valid:
             raise ConfigError(
-                "hmm: expected num_states >= 1, stay_bars, num_restarts, keep_nats and return_column >= 0, "
+                "hmm: expected num_states >= 1, stay_bars, num_restarts, memory_frac, keep_nats and "
+                "return_column >= 0, "
                 "1 <= screening_iterations <= max_iterations, tolerance_nats_per_bar > 0 and "
                 f"0 < min_std_frac < 1, found {self}"
             )

@@ -131,7 +131,7 @@ class FoldOutcome:
                     for at, (name, initial) in enumerate(header["initials"].items())
                 }
             fills = [FillRecord(*row) for row in header["fills"]]
-            return cls(curves.pop(""), curves, fills, _regimes(header["regimes"]))
+            return cls(curves.pop(""), curves, fills, regimes_of(header["regimes"]))
         except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(
                 f"{path}: expected the outcome of a fold, but it cannot be read: {error}; delete it and run "
@@ -139,7 +139,8 @@ class FoldOutcome:
             ) from error
 
 
-def _regimes(document: Any) -> RegimeMetrics | None:
+def regimes_of(document: Any) -> RegimeMetrics | None:
+    """Regimes as a scorecard has them; None stays None."""
     if document is None:
         return None
     states = tuple(StateMetrics(**state) for state in document["states"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ops.report import scorecard, sections
+from ops.report import behaviour, scorecard, sections
 from ops.report.charts import chart_data
 from ops.report.contents import RunContents
 from ops.report.markup import Markup, element, escaped, joined
@@ -38,6 +38,8 @@ def render_report(run: RunContents) -> str:
         months=scorecard.months(run),
         costs=sections.costs(run, metrics),
         regimes=sections.regimes(metrics),
+        timelines=behaviour.regime_timelines(run.tape.decisions),
+        actions=behaviour.action_histograms(run.tape.decisions, run.instruments),
         guardrails=sections.guardrails(run.tape.verdicts),
         orders=sections.orders(run.tape.orders),
         data_quality=sections.data_quality(run.data_quality),
