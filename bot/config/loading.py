@@ -53,7 +53,7 @@ class HostConfig:
     def backup_path(self) -> Path | None:
         """Folder for backups; None where the state directory has it."""
         folder = self.settings.jobs.backup_dir
-        return None if folder is None else _beside(self.path, folder)
+        return None if folder is None else beside(self.path, folder)
 
     def document(self) -> Document:
         """What the hash is of, plus where files lie and who is served."""
