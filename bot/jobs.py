@@ -67,6 +67,10 @@ def jobs_of(host: HostConfig, state_dir: Path, summarise: Work) -> list[Job]:
     if host.settings.kind is HostKind.PAPER:
         drill = verb("drill", "kill", "--watch", _drill_secs(host), limits=Limits(10 * _MINUTE))
         jobs.append(Job("kill-drill", parse_schedule(config.kill_drill), drill, "Rehearse a kill."))
+    if host.training_path is not None:
+        limits = Limits(timeout_secs=12 * _HOUR, memory_mib=8192, nice=15)
+        train = verb("train", host.training_path.resolve(), limits=limits)
+        jobs.append(Job("retrain", parse_schedule(config.retrain), train, "Train a new model."))
     return jobs
 
 

@@ -1,6 +1,7 @@
-"""The daemon's systemd unit: one text, filled in with where an installation lies.
+"""The systemd units of the daemon and of retraining: texts, filled in with where an installation lies.
 
-``systemd/argonaut.service`` is this text for an installation in ``/opt/argonaut``.
+``systemd/`` has these texts for an installation in ``/opt/argonaut``. Retraining is a service of its own: it
+needs what the daemon's sandbox forbids (code made at run time, memory), and its end is not the daemon's.
 
 Source:
     systemd.exec(5), systemd.service(5); ``systemd-analyze security`` rates it.
@@ -14,7 +15,9 @@ from pathlib import Path
 from bot.exit_codes import NEEDS_PERSON
 
 UNIT = "argonaut.service"
-"""Name of the unit."""
+"""Name of the daemon's unit."""
+RETRAIN_UNIT = "argonaut-retrain.service"
+RETRAIN_TIMER = "argonaut-retrain.timer"
 
 _TEMPLATE = """\
 # The paper daemon as a service. `argonaut install-service` writes it with the paths of an installation.
@@ -60,6 +63,63 @@ LimitCORE=0
 TasksMax=256
 MemoryMax=2G
 
+{sandbox}{network}
+[Install]
+WantedBy=multi-user.target
+"""
+
+_RETRAIN = """\
+# Trains a new model beside the daemon, which goes on; nothing trades it before it is promoted.
+[Unit]
+Description=Argonaut retraining
+
+[Service]
+Type=oneshot
+ExecStart={program} train {training}
+WorkingDirectory={home}
+Environment=ARGONAUT_STATE_DIR=%S/argonaut
+Environment=NUMBA_CACHE_DIR=%C/argonaut-retrain
+Environment=PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=2 ORT_DISABLE_TELEMETRY=1
+# One that was cut off goes on where it was, the next time.
+TimeoutStartSec=12h
+
+# Trading comes first.
+Nice=15
+CPUWeight=20
+IOWeight=20
+IOSchedulingClass=idle
+OOMScoreAdjust=500
+MemoryMax=8G
+TasksMax=256
+
+# The daemon's own user: they share the state directory.
+User=argonaut
+DynamicUser=yes
+StateDirectory=argonaut
+StateDirectoryMode=0700
+CacheDirectory=argonaut-retrain
+ConfigurationDirectory=argonaut
+UMask=0077
+LimitCORE=0
+
+PrivateNetwork=yes
+{sandbox}"""
+
+_TIMER = """\
+# A night that was missed is made up for.
+[Unit]
+Description=Argonaut retraining, every night
+
+[Timer]
+OnCalendar=*-*-* 04:00:00 UTC
+RandomizedDelaySec=15min
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+
+_SANDBOX = """\
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
@@ -83,19 +143,19 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 LockPersonality=yes
-MemoryDenyWriteExecute=yes
 RemoveIPC=yes
 KeyringMode=private
 DevicePolicy=closed
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+"""
+
+_OF_THE_DAEMON = """\
+MemoryDenyWriteExecute=yes
 # Jobs make way for trading.
 SystemCallFilter=setpriority
-SystemCallErrorNumber=EPERM
-{network}
-[Install]
-WantedBy=multi-user.target
 """
 
 _NO_NETWORK = """\
@@ -135,6 +195,10 @@ _SYSTEM_ONLY = frozenset(
         "DevicePolicy",
         "IPAddressDeny",
         "IPAddressAllow",
+        "User",
+        "PrivateNetwork",
+        "CPUWeight",
+        "IOWeight",
     }
 )
 """Settings that a user's own manager has no right to."""
@@ -171,18 +235,40 @@ def render_unit(installation: Installation, *, user: bool = False) -> str:
     """
     paths = [installation.program, installation.config, installation.home]
     paths += [path for _, path in installation.credentials]
-    for path in paths:
-        if not path.is_absolute() or set(str(path)) & set(" \t\n\"'\\%$"):
-            raise ValueError(f"{path}: expected an absolute path of plain characters; move or link it")
+    _refuse_odd(paths)
     text = _TEMPLATE.format(
         program=installation.program,
         config=installation.config,
         home=installation.home,
         needs_person=" ".join(str(int(code)) for code in sorted(NEEDS_PERSON)),
+        sandbox=_SANDBOX + _OF_THE_DAEMON,
         network="" if installation.network else _NO_NETWORK,
         credentials="".join(f"LoadCredential={name}:{path}\n" for name, path in installation.credentials),
     )
     return "".join(_for_user(text)) if user else text
+
+
+def render_retrain(installation: Installation, training: Path, *, user: bool = False) -> dict[str, str]:
+    """Texts of the unit that retrains and of its timer, by name.
+
+    Args:
+        installation: Where the program is; its host file and credentials do not matter.
+        training: The training file.
+        user: For a user's own manager, which may sandbox less.
+
+    Raises:
+        ValueError: If a path cannot stand in a unit.
+    """
+    program, home = installation.program, installation.home
+    _refuse_odd([program, home, training])
+    unit = _RETRAIN.format(program=program, home=home, training=training, sandbox=_SANDBOX)
+    return {RETRAIN_UNIT: "".join(_for_user(unit)) if user else unit, RETRAIN_TIMER: _TIMER}
+
+
+def _refuse_odd(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not path.is_absolute() or set(str(path)) & set(" \t\n\"'\\%$"):
+            raise ValueError(f"{path}: expected an absolute path of plain characters; move or link it")
 
 
 def _for_user(text: str) -> Iterator[str]:

@@ -1,7 +1,9 @@
-"""``argonaut install-service``: the daemon as a systemd service of this installation."""
+"""``argonaut install-service``: the daemon as a systemd service of this installation, and retraining."""
 
 import os
 import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +12,15 @@ import typer
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note
 from bot.config import HostKind, load_host
 from bot.exit_codes import ExitCode
-from bot.service_unit import UNIT, Installation, render_unit, unreachable, user_unit_dir
+from bot.service_unit import (
+    RETRAIN_TIMER,
+    UNIT,
+    Installation,
+    render_retrain,
+    render_unit,
+    unreachable,
+    user_unit_dir,
+)
 from strategies.errors import ConfigError
 
 _CONFIG = Path("/etc/argonaut/host.toml")
@@ -32,6 +42,10 @@ def install_service(
         bool,
         typer.Option("--network", help="It may reach other machines; a credential `alerts` implies it."),
     ] = False,
+    train: Annotated[
+        Path | None,
+        typer.Option("--train", metavar="FILE", help="Also a service and a timer that train it every night."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the unit and write nothing.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a unit that differs, whatever else was found wrong.")
@@ -51,6 +65,8 @@ def install_service(
 
       sudo /opt/argonaut/.venv/bin/argonaut install-service --config /etc/argonaut/host.toml
 
+      argonaut install-service --train /etc/argonaut/training.toml --dry-run
+
     Exit codes: 0 written, or there already; 1 a dry run found what would keep the service from working;
     74 the disk refused; 78 the host file is wrong, the service could not read something, or another unit is
     there.
@@ -62,21 +78,25 @@ def install_service(
     program = Path(sys.executable).parent / "argonaut"
     given = [_credential(one) for one in credential or ()]
     needed = [program, Path(sys.executable), config, *(loaded.path for loaded in host.strategies)]
+    needed += [] if train is None else [train.absolute()]
     problems = [f"{path}: expected it to be there, found nothing" for path in needed if not path.exists()]
     if not (user or problems):
         problems = unreachable([*needed, *([host.catalog_path] if host.catalog_path.exists() else [])])
+    if train is not None and find_spec("torch") is None:
+        problems.append("training needs more than trading does: make learn")
     try:
         is_online = network or host.settings.kind is HostKind.LIVE or "alerts" in dict(given)
         installation = Installation(program, config, Path(sys.prefix).parent, given, is_online)
-        text = render_unit(installation, user=user)
+        units = {UNIT: render_unit(installation, user=user)}
+        units |= {} if train is None else render_retrain(installation, train.absolute(), user=user)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     folder = user_unit_dir(os.environ) if user else prefix / "etc" / "systemd" / "system"
-    path = folder / UNIT
     if not dry_run:
-        _refuse(path, text, problems, force=force)
-        _write(path, text)
-    _tell(path, text, problems, user=user, dry_run=dry_run, as_json=as_json)
+        _refuse(folder, units, problems, force=force)
+        for name, text in units.items():
+            _write(folder / name, text)
+    _tell(folder, units, problems, user=user, dry_run=dry_run, as_json=as_json)
     return ExitCode.FINDINGS if problems and dry_run else ExitCode.OK
 
 
@@ -87,18 +107,20 @@ def _credential(given: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def _refuse(path: Path, text: str, problems: list[str], *, force: bool) -> None:
+def _refuse(folder: Path, units: Mapping[str, str], problems: list[str], *, force: bool) -> None:
     if force:
         return
     if problems:
         raise ConfigError(
             "\n".join(problems) + "\ninstall below /opt, say, or use --user; --force writes the unit anyway"
         )
-    if path.exists() and path.read_text() != text:
-        raise ConfigError(
-            f"{path}: expected no unit or the same, found another; compare it with --dry-run, "
-            "then replace it with --force"
-        )
+    for name, text in units.items():
+        path = folder / name
+        if path.exists() and path.read_text() != text:
+            raise ConfigError(
+                f"{path}: expected no unit or the same, found another; compare it with --dry-run, "
+                "then replace it with --force"
+            )
 
 
 def _write(path: Path, text: str) -> None:
@@ -109,16 +131,21 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _tell(path: Path, text: str, problems: list[str], *, user: bool, dry_run: bool, as_json: bool) -> None:
+def _tell(
+    folder: Path, units: Mapping[str, str], problems: list[str], *, user: bool, dry_run: bool, as_json: bool
+) -> None:
     manager = "systemctl --user" if user else "sudo systemctl"
-    following = [f"{manager} daemon-reload", f"{manager} enable --now {UNIT.removesuffix('.service')}"]
-    document: dict[str, Any] = {"path": str(path), "is_written": not dry_run, "unit": text}
+    enabled = [UNIT.removesuffix(".service"), *(name for name in units if name == RETRAIN_TIMER)]
+    following = [f"{manager} daemon-reload", f"{manager} enable --now {' '.join(enabled)}"]
+    document: dict[str, Any] = {"path": str(folder / UNIT), "is_written": not dry_run, "unit": units[UNIT]}
+    document["units"] = {str(folder / name): text for name, text in units.items()}
     if as_json:
         emit_json(document | {"problems": problems, "next": following})
         return
     for problem in problems:
         note(f"argonaut: {problem}")
     if dry_run:
-        emit_text(f"# would be written to {path}\n{text}")
+        emit_text("\n".join(f"# would be written to {folder / name}\n{text}" for name, text in units.items()))
     else:
-        emit_text(f"{path} is written; now run:\n  " + "\n  ".join(following))
+        written = ", ".join(str(folder / name) for name in units)
+        emit_text(f"{written}: written; now run:\n  " + "\n  ".join(following))

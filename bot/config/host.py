@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from ops.jobs.schedule import parse_schedule
+from ops.jobs.schedule import OFF, parse_schedule
 from strategies.config import CostConfig, Fraction, NonNegative, Positive, Section
 
 LEAST_SILENCE_SECS = 600.0
@@ -314,6 +314,17 @@ class JobsConfig(Section):
     """Delete old backtests, logs and reports, as ``argonaut cleanup --delete`` does."""
     kill_drill: Timetable = "0 3 * * sun"
     """Paper only: rehearse a kill, as ``argonaut drill kill`` does; trading stands still for seconds."""
+    retrain: Timetable = "off"
+    """Train a new model, as ``argonaut train`` does; nothing trades it before it is promoted. A service has
+    ``argonaut-retrain.timer`` for it, because its own sandbox allows no training."""
+    training: str | None = None
+    """Training file of ``retrain``, relative to this file."""
+
+    @model_validator(mode="after")
+    def _retraining_has_a_file(self) -> "JobsConfig":
+        if self.retrain != OFF and self.training is None:
+            raise ValueError('retrain needs a training file: set training = "training.toml"')
+        return self
 
 
 class LiveConfig(Section):

@@ -50,6 +50,12 @@ class HostConfig:
         return beside(self.path, self.settings.data.catalog)
 
     @property
+    def training_path(self) -> Path | None:
+        """Training file of the job ``retrain``; None where there is none."""
+        name = self.settings.jobs.training
+        return None if name is None else beside(self.path, name)
+
+    @property
     def backup_path(self) -> Path | None:
         """Folder for backups; None where the state directory has it."""
         folder = self.settings.jobs.backup_dir

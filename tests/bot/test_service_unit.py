@@ -9,10 +9,19 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import bot.cli.service
 from bot.cli.app import main
 from bot.config.host import LEAST_SILENCE_SECS, GuardianConfig
 from bot.exit_codes import ExitCode
-from bot.service_unit import UNIT, Installation, render_unit, unreachable
+from bot.service_unit import (
+    RETRAIN_TIMER,
+    RETRAIN_UNIT,
+    UNIT,
+    Installation,
+    render_retrain,
+    render_unit,
+    unreachable,
+)
 from tests.support.bots import write_bot
 from tests.support.data import ROOT
 
@@ -56,6 +65,56 @@ def test_daemon_that_ends_for_a_silent_feed_is_started_again_without_end() -> No
     with pytest.raises(ValidationError):
         GuardianConfig(restart_after_silence_secs=LEAST_SILENCE_SECS - 1.0)
     assert GuardianConfig().restart_after_silence_secs is None
+
+
+TRAINING = Path("/etc/argonaut/training.toml")
+
+
+@pytest.mark.parametrize("name", [RETRAIN_UNIT, RETRAIN_TIMER])
+def test_units_of_retraining_in_the_repository_are_those_that_are_written(name: str) -> None:
+    assert (ROOT / "systemd" / name).read_text() == render_retrain(OPT, TRAINING)[name]
+
+
+@pytest.mark.parametrize("user", [False, True])
+def test_units_of_retraining_verify_clean(tmp_path: Path, user: bool) -> None:
+    here = Installation(Path("/bin/true"), Path("/etc/hostname"), Path("/"))
+    for name, text in render_retrain(here, Path("/etc/hostname"), user=user).items():
+        (tmp_path / name).write_text(text)
+
+    done = analyze("verify", "--man=no", tmp_path / RETRAIN_TIMER, tmp_path / RETRAIN_UNIT)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_retraining_exposes_little_makes_way_for_trading_and_is_the_daemon_s_user(tmp_path: Path) -> None:
+    text = render_retrain(OPT, TRAINING)[RETRAIN_UNIT]
+    (tmp_path / RETRAIN_UNIT).write_text(text)
+
+    done = analyze("security", "--offline=true", "--no-pager", tmp_path / RETRAIN_UNIT)
+
+    (exposure,) = re.findall(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert float(exposure) <= MOST_EXPOSURE
+    assert "MemoryDenyWriteExecute" not in text  # numba and torch make code
+    assert {"Nice=15", "User=argonaut", "PrivateNetwork=yes"} <= set(text.splitlines())
+
+
+def test_install_service_with_a_training_file_writes_its_timer_too(
+    config: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.cli.service, "find_spec", lambda _: object())
+    training = tmp_path / "training.toml"
+    command = ["install-service", "--config", str(config), "--prefix", str(tmp_path), "--force", "--json"]
+
+    assert main([*command, "--train", str(training), "--dry-run"]) == ExitCode.FINDINGS
+    assert "expected it to be there" in str(json.loads(capsys.readouterr().out)["problems"])
+    training.touch()
+    assert main([*command, "--train", str(training)]) == ExitCode.OK
+    document = json.loads(capsys.readouterr().out)
+
+    folder = tmp_path / "etc" / "systemd" / "system"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([UNIT, RETRAIN_UNIT, RETRAIN_TIMER])
+    assert document["next"][1] == "sudo systemctl enable --now argonaut argonaut-retrain.timer"
+    assert f" train {training}\n" in (folder / RETRAIN_UNIT).read_text()
 
 
 def test_unit_verifies_clean(tmp_path: Path) -> None:
