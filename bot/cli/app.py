@@ -38,6 +38,7 @@ COMMANDS = {
     "backtest": Command("bot.cli.backtest:backtest", "Run strategies over the catalog and write a report."),
     "backup": Command("bot.cli.backup:backup", "Copy the daemon's state, also while it runs."),
     "cleanup": Command("bot.cli.cleanup:cleanup", "Delete old backtests; says which ones first."),
+    "compare": Command("bot.cli.compare:compare", "Lay a session beside a backtest of it."),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
     "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),
     "drill": Command("bot.cli.drill:app", "Rehearse what must work when it is needed."),
