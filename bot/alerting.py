@@ -51,8 +51,6 @@ class Alerting:
     ) -> None:
         config, self._status = host.settings.alerts, status
         self._state_dir = state_dir
-        self._daily_summary = config.daily_summary
-        self._today = datetime.now(UTC).date()
         self._task: asyncio.Task[None] | None = None
         self._filing: set[asyncio.Task[None]] = set()
         self.channels = channels
@@ -104,20 +102,11 @@ class Alerting:
             what = f"{restriction['scope']} was resumed"
             self.say(Severity.INFO, what, restriction["reason"], f"lift:{restriction['scope']}:{serial}")
 
-    def tick(self) -> None:
-        """Let time pass: a day ends with a summary."""
-        today = datetime.now(UTC).date()
-        if today == self._today:
-            return
-        yesterday, self._today = self._today, today
-        if not self._daily_summary:
-            return
-        try:
-            text = self._summary()
-        except Exception:  # noqa: BLE001 - a message is no reason to stop trading
-            _LOG.exception("no summary of %s", yesterday)
-            return
-        self.say(Severity.INFO, f"summary of {yesterday}", text, f"summary:{yesterday}")
+    async def summarise(self) -> str:
+        """Tell a person how things stand; the text of it."""
+        text = self._summary()
+        self.say(Severity.INFO, "daily summary", text, f"summary:{time.time_ns()}")
+        return text
 
     def _take(self, alert: Alert) -> None:
         _LOG.warning("%s: %s", alert.title, alert.text, extra={"severity": alert.severity.value})

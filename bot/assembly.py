@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from adapters.instruments import InstrumentSpec
 from bot.config import HostConfig, LoadedStrategy
 from bot.market_data import bar_type
+from strategies.bundle import Bundle, open_bundle, require_schema, schema_of_model
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
 from strategies.delivery import Courier, IntentLog
@@ -147,8 +148,11 @@ def build_pipeline(
     """
     config, base_dir = loaded.config, loaded.path.parent
     features = FeaturePipeline(config.features, len(instruments))
-    regime = _regime_filter(config, base_dir)
+    bundle = open_bundle(base_dir / config.policy.path) if config.policy.kind == "bundle" else None
+    regime = _regime_filter(config, base_dir, bundle)
     num_states = regime.params.num_states if regime is not None and _sees_belief(config) else 0
+    if bundle is not None:
+        require_schema(bundle, schema_of_model(config, features.schema_sha256, num_states))
     policy = make_policy(
         config.policy,
         columns=features.columns,
@@ -157,6 +161,7 @@ def build_pipeline(
         schema_sha256=features.schema_sha256,
         base_dir=base_dir,
         action_map=config.allocation.action_map,
+        bundle=bundle,
         monotonic=monotonic,
     )
     stages = Stages(
@@ -300,10 +305,10 @@ def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> Polic
     )
 
 
-def _regime_filter(config: StrategyConfig, base_dir: Path) -> RegimeFilter | None:
+def _regime_filter(config: StrategyConfig, base_dir: Path, bundle: Bundle | None) -> RegimeFilter | None:
     if config.regime is None:
         return None
-    return RegimeFilter(RegimeParams.from_config(config.regime, base_dir))
+    return RegimeFilter(RegimeParams.from_config(config.regime, base_dir, bundle))
 
 
 def _sees_belief(config: StrategyConfig) -> bool:

@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bot.config import HostConfig
+from bot.arming_summary import summary_of
+from bot.config import HostConfig, HostKind
 from bot.desks import StrategyDesk, release_latches
 from bot.paper import PaperNode
 from bot.readings import Readings
+from ops.arming import Arming
 from ops.commands import ControlLimits, KillMode, TradingCommands
 from ops.disk import LocalDisk
 from ops.guardian import Guardian, GuardianLimits, Reading, watch
 from ops.kill_switch import KillSwitch
 from ops.latch import LATCH, Recorder, TradingLatch, as_fields, from_fields
 from ops.reconciliation import Report
+from ops.refusals import RefusedError
 from strategies.errors import ConfigError
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
@@ -53,7 +56,7 @@ class Control:
         self.reading: Reading | None = None
         """What the guardian was shown last."""
         self._tasks: list[asyncio.Task[None]] = []
-        self.gate = TradingGate(armed=True, now=time.time_ns)
+        self.gate = TradingGate(armed=host.settings.kind is HostKind.PAPER, now=time.time_ns)
         self.latch = TradingLatch(state_dir / LATCH, LocalDisk(), self.gate, record=record, now=time.time_ns)
         self.kill_switch = KillSwitch(state_dir, self._on_kill_switch)
         self.commands = TradingCommands(
@@ -65,6 +68,12 @@ class Control:
             soon=lambda call: asyncio.get_running_loop().call_soon(call),
             record=record,
             is_switched_off=lambda: self.kill_switch.is_present,
+        )
+        self.arming = Arming(
+            self.gate,
+            summary=lambda: summary_of(host),
+            obstacles=self._obstacles,
+            monotonic=time.monotonic,
         )
         limits = config.model_dump(exclude={"resume_cooldown_secs", "flatten_timeout_secs"})
         self.guardian = Guardian(
@@ -150,6 +159,41 @@ class Control:
         self.gate.reconciled = report.is_clean
         self.gate.doubtful = frozenset(report.doubtful)
 
+    def note_asked(self, command: str, *, who: str, reason: str, asked: Mapping[str, Any]) -> None:
+        """Record that a command was given, before it is carried out; what cannot be recorded is logged."""
+        fields = {"command": command, "stage": "asked", "who": who, "reason": reason, "asked": dict(asked)}
+        try:
+            self._record("control", fields)
+        except Exception:  # noqa: BLE001 - whatever it is
+            # A kill must not wait for a record; what adds risk is refused where the journal has a fault.
+            _LOG.exception("a command was not recorded: %s", fields)
+
+    def arm(
+        self, command: str, step: Callable[[Arming], dict[str, Any]], *, who: str, reason: str
+    ) -> dict[str, Any]:
+        """Take a step of arming, and record what became of it.
+
+        Raises:
+            RefusedError: If it is refused.
+        """
+        fields = {"command": command, "scope": str(EVERYTHING), "who": who, "reason": reason}
+        try:
+            answer = step(self.arming)
+        except RefusedError as error:
+            self._record("control", fields | {"answer": {"refused": str(error)}})
+            raise
+        told = {name: value for name, value in answer.items() if name != "nonce"}
+        self._record("control", fields | {"answer": told})
+        return answer
+
+    def _obstacles(self) -> list[str]:
+        found = [] if self.gate.reconciled else ["our books and the venue's differ: argonaut reconcile"]
+        if not self.latch.is_durable:
+            found.append(f"the latch is not on the disk: {self.latch.fault}")
+        if self.gate.state() is TradingState.HALTED:
+            found.append(f"trading is halted: {self.gate.reason()}; resume first")
+        return found
+
     def restrict_session(self, state: TradingState, reason: str) -> None:
         """Restrict everything until the process ends, and not beyond."""
         restriction = Restriction(EVERYTHING, state, reason, "argonaut", time.time_ns(), Origin.SESSION)
@@ -199,6 +243,7 @@ class Control:
         self._kill(mode, "file KILL_SWITCH", reason)
 
     def _kill(self, mode: KillMode, who: str, reason: str) -> None:
+        self.note_asked("kill", who=who, reason=reason, asked={"scope": str(EVERYTHING), "mode": mode.value})
         answer = self.commands.kill(EVERYTHING, mode, who=who, reason=reason)
         durable = "" if answer["durable"] else f"; NOT DURABLE: {answer['detail']}"
         self._say(f"killed ({mode.value}) by {who}: {reason}{durable}")

@@ -25,16 +25,14 @@ from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
 from bot.control import BEAT_SECS, Control
 from bot.exit_codes import ExitCode
-from bot.operator_view import OperatorView
+from bot.interface import Interface
+from bot.jobs import DaemonJobs, jobs_of
 from bot.paper import PaperNode, make_paper_node, open_store
-from bot.serving import Serving
 from bot.session_pins import session_pins
 from bot.supervision import Supervision
-from bot.telemetry import Telemetry
+from bot.tapes import Tapes
 from bot.winding_down import holdings_of, last_words, wind_down
 from ops.alerts import Severity
-from ops.api.app import make_app
-from ops.api.probes import count_answers, make_probes
 from ops.disk import LocalDisk, Room, room
 from ops.journal import LogAnchor
 from ops.metrics import Events, Exposition
@@ -42,7 +40,6 @@ from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
 from ops.state_lock import SOCKET
 from strategies.errors import ConfigError
 from strategies.guardrails import TradingState
-from strategies.tape import Record, TapeSink
 
 _POLL_SECS = 0.05
 _START_POLL_SECS = 0.01
@@ -83,10 +80,11 @@ class Daemon:
         )
         self._alerting = Alerting(host, state_dir, channels_of(host, state_dir, os.environ), self._status)
         self._control = Control(host, state_dir, record=self._note_control, say=say)
-        self._operator: OperatorView | None = None
+        jobs = jobs_of(host, state_dir, self._alerting.summarise)
+        self._jobs = DaemonJobs(jobs, state_dir, record=self._note_control, say=self._alerting.say)
+        self._interface = Interface(host, state_dir, os.environ)
         self._supervision = Supervision(os.environ)
         self._held_dir: StateDir
-        self._serving = Serving()
         self._paper: PaperNode
         self._exit_code = ExitCode.OK
         self._next_look = 0.0
@@ -135,7 +133,13 @@ class Daemon:
         loop.add_signal_handler(signal.SIGUSR1, self._control.on_kill_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # one that came before is answered now
         self._control.open(self._chronicle.recall.latch)
-        tape = _Tapes(self._chronicle.tape, self._control.guardian, self._events, ConsoleTape(self._say))
+        tape = Tapes(
+            self._chronicle.tape,
+            self._control.guardian,
+            self._events,
+            ConsoleTape(self._say),
+            self._interface.live,
+        )
         log_dir = self._state_dir / "logs"
         log_dir.mkdir(parents=True, exist_ok=True)
         self._paper = make_paper_node(
@@ -163,6 +167,7 @@ class Daemon:
             unreconciled=lambda: "; ".join(self._chronicle.report.unexplained),
             after_beat=(
                 lambda reading: self._events.beat(reading.monotonic_secs),
+                lambda reading: self._interface.lag.beat(reading.monotonic_secs),
                 self._supervision.after_beat(self._control, self._chronicle),
             ),
         )
@@ -179,27 +184,25 @@ class Daemon:
         self._say(ready)
         self._alerting.start()
         self._alerting.say(Severity.INFO, "started", f"session {self._session}", f"start:{self._session}")
-        if self._serving.url is not None:
-            self._say(f"health and metrics: {self._serving.url}/readyz and /metrics")
+        if self._interface.url is not None:
+            self._say(f"health and metrics: {self._interface.url}/readyz and /metrics")
         self._supervision.supervisor.ready(ready)
+        await self._jobs.start()
 
     def _serve(self) -> None:
-        telemetry = Telemetry(
-            self.host,
-            self._state_dir,
+        self._interface.open(
+            session=self._session,
+            started_at=self._started_at,
             chronicle=self._chronicle,
             paper=self._paper,
             control=self._control,
             alerting=self._alerting,
             events=self._events,
             exposition=self._exposition,
+            jobs=self._jobs,
             state=lambda: self.state,
+            stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
         )
-        self._operator = self._view()
-        commands = make_app(self._operator)
-        count_answers(commands, "commands", self._events.answered)
-        self._serving.serve_probes(make_probes(telemetry), self.host.settings.api)
-        self._serving.serve_socket(commands, self._state_dir / SOCKET)
 
     def _take_state_dir(self) -> StateDir:
         settings = self.host.settings
@@ -232,7 +235,7 @@ class Daemon:
 
     async def _wait_until_running(self) -> None:
         hub = self._paper.wired.hub
-        await self._serving.until_started()
+        await self._interface.until_started()
         while not hub.is_running():
             if self._node.done():
                 self._node.result()
@@ -267,7 +270,6 @@ class Daemon:
             return
         self._next_look = now + 1.0
         self._chronicle.tick()
-        self._alerting.tick()
         free = LocalDisk().free_bytes(self._state_dir)
         if room(free) is not Room.AMPLE:
             state = TradingState.HALTED if room(free) is Room.FULL else TradingState.REDUCING
@@ -317,7 +319,8 @@ class Daemon:
                 await asyncio.wait_for(asyncio.shield(self._node), max(1.0, deadline - time.monotonic()))
         self._control.restrict_session(TradingState.HALTED, f"stopped: {self._stop_reason}")
         await self._control.close()
-        await self._serving.close()
+        await self._jobs.close()
+        await self._interface.close()
         self.state = "STOPPED"
         self._holdings = holdings_of(strategies)
         for line, is_finding in last_words(
@@ -357,29 +360,5 @@ class Daemon:
                     _LOG.exception("it happened, but was not counted or told: %s", kind)
 
     def _status(self) -> dict[str, Any]:
-        return {"state": self.state} if self._operator is None else self._operator.status()
-
-    def _view(self) -> OperatorView:
-        return OperatorView(
-            self.host,
-            self._state_dir,
-            self._started_at,
-            session=self._session,
-            chronicle=self._chronicle,
-            paper=self._paper,
-            control=self._control,
-            api_url=lambda: self._serving.url,
-            state=lambda: self.state,
-            stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
-        )
-
-
-class _Tapes:
-    """Gives each record to all who look at records, in order: the journal is first."""
-
-    def __init__(self, *sinks: TapeSink) -> None:
-        self._sinks = sinks
-
-    def write(self, record: Record) -> None:
-        for sink in self._sinks:
-            sink.write(record)
+        operator = self._interface.operator
+        return {"state": self.state} if operator is None else operator.status()

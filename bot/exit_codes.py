@@ -36,6 +36,22 @@ class ExitCode(IntEnum):
     """An invariant that protects money is broken; trading halted."""
     CONFIG = 78
     """The configuration, or an artefact that it names, cannot be used; nothing was started."""
+    PACKAGES = 80
+    """Preflight: one of our five import names has another owner, or none."""
+    CREDENTIALS = 81
+    """Preflight: a secret is missing, unreadable, or open to others."""
+    PERMISSIONS = 82
+    """Preflight: the state directory or the catalog cannot be used by this user."""
+    CLOCK = 83
+    """Preflight: the clock is wrong, or nobody vouches for it."""
+    DISK = 84
+    """Preflight: too little space."""
+    PIN = 85
+    """Preflight: the configuration is not the one that was asked for."""
+    ARTIFACT = 86
+    """Preflight: a policy or a regime model cannot be loaded, or is not the one that was asked for."""
+    VENUE = 87
+    """Preflight: the venue cannot be reached."""
     INTERRUPTED = 130
     """Ctrl-C."""
 

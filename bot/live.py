@@ -23,7 +23,7 @@ def refuse_live(host: HostConfig) -> None:
             f"{host.settings.venue.currency}, policy {config.policy.kind}, config {loaded.sha256[:12]}"
         )
     plan.append("refused; missing:")
-    plan += [f"  - {item}" for item in _missing(host)]
+    plan += [f"  - {item}" for item in missing_for_live(host)]
     raise ConfigError("\n".join(plan))
 
 
@@ -36,7 +36,8 @@ def _venue(name: str) -> str:
     return f"{name}, which cancels the orders of a {switch.reach} {longest:g} s after this daemon fell silent"
 
 
-def _missing(host: HostConfig) -> list[str]:
+def missing_for_live(host: HostConfig) -> list[str]:
+    """What keeps a host from going live, a line each."""
     live = host.settings.live
     missing = []
     if not live.armed:

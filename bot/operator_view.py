@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,19 @@ from adapters.paper.copying import copy_store
 from adapters.paper.store import VENUE_FILE
 from bot.chronicle import Chronicle
 from bot.config import HostConfig
+from bot.config.problems import redact
 from bot.control import Control
+from bot.limits_view import limit_rows
 from bot.paper import PaperNode
+from bot.recent_errors import RecentErrors
+from ops.api.archive import Archive
+from ops.arming import Arming
 from ops.commands import KillMode
+from ops.disk import LocalDisk, room
+from ops.journal.questions import Question
+from ops.loop_lag import LoopLag
 from ops.state_lock import SOCKET
+from strategies.errors import SafetyError
 from strategies.gate import TradingGate
 from strategies.guardrails import RiskBook, TradingState
 from strategies.restrictions import Scope
@@ -38,6 +48,9 @@ class OperatorView:
         api_url: Says where the read-only interface is; None where there is none.
         state: Says STARTING, READY, STOPPING or STOPPED.
         stop: Begins a stop.
+        archive: Answers what is asked about the past.
+        lag: How late the loop is.
+        errors: The newest of the log.
     """
 
     def __init__(
@@ -53,6 +66,9 @@ class OperatorView:
         api_url: Callable[[], str | None],
         state: Callable[[], str],
         stop: Stop,
+        archive: Archive,
+        lag: LoopLag,
+        errors: RecentErrors,
     ) -> None:
         self._host = host
         self._state_dir = state_dir
@@ -65,6 +81,9 @@ class OperatorView:
         self._state = state
         self._stop = stop
         self._copying = asyncio.Lock()
+        self._archive = archive
+        self._lag = lag
+        self._errors = errors
 
     # -- questions ---------------------------------------------------------------------------------
 
@@ -87,6 +106,8 @@ class OperatorView:
             "pid": os.getpid(),
             "session": self._session,
             "started_at": self._started_at.isoformat(timespec="seconds"),
+            "version": version("argonaut"),
+            "armed": gate.armed,
             "config": str(self._host.path),
             "config_sha256": self._host.sha256,
             "bundle_id": strategies[0].pipeline.identity.policy_id,
@@ -99,8 +120,15 @@ class OperatorView:
             "reconciled": self._chronicle.report.is_clean,
             "unexplained": list(self._chronicle.report.unexplained),
             "doubtful": sorted(self._chronicle.report.doubtful),
+            "disk": self._disk_status(),
+            "recent_errors": self._errors.status(),
             **self._control.status(),
+            "loop": self._control.status()["loop"] | self._lag.status(),
         }
+
+    def live(self) -> dict[str, Any]:
+        """What a stream begins with, and is told changes of."""
+        return {"status": self.status(), "positions": self.positions(), "orders": self.open_orders()}
 
     def positions(self) -> list[dict[str, Any]]:
         """What each strategy holds."""
@@ -147,7 +175,58 @@ class OperatorView:
             for order in strategy.door.working()
         ]
 
+    def limits(self) -> list[dict[str, Any]]:
+        """Every limit, and how much of it is used."""
+        wired = self._paper.wired
+        return list(limit_rows(self._host, list(wired.strategies), wired.account.book))
+
+    def strategies(self) -> list[dict[str, Any]]:
+        """What trades: configuration, and how it stands."""
+        rows = []
+        for loaded, strategy in zip(self._host.strategies, self._paper.wired.strategies, strict=True):
+            config = redact(loaded.config.model_dump(mode="json"))
+            row = {"file": str(loaded.path), "sha256": loaded.sha256, "config": config}
+            rows.append(_strategy_status(strategy, self._control.gate) | row)
+        return rows
+
+    def config(self) -> dict[str, Any]:
+        """The configuration in force; whatever is named like a secret is hidden."""
+        host = self._host
+        return {"path": str(host.path), "sha256": host.sha256, **redact(host.document())}
+
+    def audit_head(self) -> dict[str, Any]:
+        """The newest record of the journal, and when one was signed."""
+        journal = self._chronicle.journal
+        return {
+            "seq": journal.seq,
+            "head": journal.head,
+            "durable_seq": journal.durable_seq,
+            "checkpoint_ns": journal.checkpoint_ns,
+            "session": self._session,
+            "fault": self._chronicle.fault,
+        }
+
+    async def page(self, question: Question, asked: dict[str, Any]) -> bytes:
+        """A page of what was recorded; see `Archive.page`."""
+        return await self._archive.page(question, asked)
+
     # -- commands ----------------------------------------------------------------------------------
+
+    async def note_asked(
+        self, command: str, *, who: str, reason: str, asked: dict[str, Any], durable: bool
+    ) -> None:
+        """Record that a command was given, before it is carried out.
+
+        Raises:
+            SafetyError: If it has to be durable and the disk refuses. Nothing was carried out.
+        """
+        self._control.note_asked(command, who=who, reason=reason, asked=asked)
+        if durable:
+            await self._chronicle.written()
+            if self._chronicle.fault:
+                raise SafetyError(
+                    f"{command}: not carried out, for it cannot be recorded: {self._chronicle.fault}"
+                )
 
     def request_stop(self, reason: str, *, flatten: bool | None) -> None:
         """Begin an orderly stop."""
@@ -188,6 +267,26 @@ class OperatorView:
     def unpause(self, strategy: str, *, who: str, reason: str) -> dict[str, Any]:
         """End a pause; see `TradingCommands.unpause`."""
         return self._control.commands.unpause(strategy, who=who, reason=reason)
+
+    def request_arming(self, *, who: str, reason: str) -> dict[str, Any]:
+        """Show what would go live; see `Arming.request`."""
+        return self._control.arm("arm", lambda arming: arming.request(who=who), who=who, reason=reason)
+
+    def confirm_arming(self, nonce: str, *, who: str, reason: str) -> dict[str, Any]:
+        """Arm what was shown; see `Arming.confirm`."""
+
+        def confirm(arming: Arming) -> dict[str, Any]:
+            return arming.confirm(nonce, who=who)
+
+        return self._control.arm("arm confirm", confirm, who=who, reason=reason)
+
+    def disarm(self, *, who: str, reason: str) -> dict[str, Any]:
+        """Let no order leave any more; see `Arming.disarm`."""
+        return self._control.arm("disarm", lambda arming: arming.disarm(), who=who, reason=reason)
+
+    def _disk_status(self) -> dict[str, Any]:
+        free = LocalDisk().free_bytes(self._state_dir)
+        return {"free_bytes": free, "room": room(free).name}
 
     def _feed_status(self) -> dict[str, Any]:
         replay = self._paper.replay

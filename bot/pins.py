@@ -1,5 +1,6 @@
 """What a run is pinned to: everything that could change its result, by hash or version."""
 
+import functools
 import hashlib
 import json
 import platform
@@ -67,10 +68,11 @@ def run_id_of(host: HostConfig, pins: Mapping[str, Any]) -> str:
     return f"{host.path.stem}-{digest[:12]}"
 
 
-def code_sha256() -> str:
-    """Hash of our own source, whatever version control says of it."""
+@functools.cache
+def code_sha256(*packages: str) -> str:
+    """Hash of our own source, or of some packages of it, as it was when first asked."""
     digest = hashlib.sha256()
-    for package in _PACKAGES:
+    for package in packages or _PACKAGES:
         for path in sorted((_ROOT / package).rglob("*.py")):
             digest.update(f"{path.relative_to(_ROOT).as_posix()}\n".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -47,7 +47,8 @@ WatchdogSec=15s
 WatchdogSignal=SIGABRT
 KillMode=mixed
 KillSignal=SIGTERM
-OOMPolicy=stop
+# A job that takes too much memory goes first, and trading goes on.
+OOMPolicy=continue
 OOMScoreAdjust=-500
 
 DynamicUser=yes
@@ -89,6 +90,8 @@ DevicePolicy=closed
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+# Jobs make way for trading.
+SystemCallFilter=setpriority
 SystemCallErrorNumber=EPERM
 {network}
 [Install]

@@ -287,7 +287,7 @@ def make_dataset(
     ts_event = np.unique(np.concatenate([bars.ts_event for bars in columns]))
     shape = (len(ts_event), len(columns))
     values = np.empty((*shape, pipeline.num_features), dtype=np.float32)
-    for row, panel in enumerate(_panels(ts_event, columns)):
+    for row, panel in enumerate(panels(ts_event, columns)):
         values[row] = pipeline.update(panel).values
     dataset = Dataset(
         instruments=tuple(series),
@@ -308,8 +308,13 @@ def make_dataset(
     return dataset
 
 
-def _panels(ts_event: Ints, series: Sequence[BarColumns]) -> Iterator[Panel]:
-    """The bars of each close time, None where an instrument has none."""
+def panels(ts_event: Ints, series: Sequence[BarColumns]) -> Iterator[Panel]:
+    """The bars of each close time, None where an instrument has none.
+
+    Args:
+        ts_event: All close times, in order.
+        series: One for each instrument.
+    """
     feeds = [map(BarRow, *(getattr(bars, name).tolist() for name in BarRow._fields)) for bars in series]
     heads = [next(feed, None) for feed in feeds]
     for ts in ts_event.tolist():

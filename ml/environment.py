@@ -15,13 +15,14 @@ bars alone, once for the group.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from pydantic import ConfigDict, Field
 
 from ml import market_step
 from ml.datasets import Dataset, Ints
@@ -36,7 +37,7 @@ from ml.market_state import (
     reset_books,
     rules_of,
 )
-from strategies.config import ActionMap, AllocationConfig, CostConfig
+from strategies.config import ActionMap, AllocationConfig, CostConfig, NonNegative, Section
 from strategies.errors import ConfigError, DataError
 from strategies.market import Float32s, Floats, Instrument
 from strategies.observation import PORTFOLIO_FIELDS
@@ -68,16 +69,18 @@ class DrawdownTerm(StrEnum):
 class RewardConfig:
     """reward = base - Σ weight · term, per bar."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = Section.model_config
+
     base: BaseReward = BaseReward.LOG_NAV
-    w_drawdown: float = 0.10
+    w_drawdown: NonNegative = 0.10
     drawdown_term: DrawdownTerm = DrawdownTerm.INCREMENT
-    w_turnover: float = 0.001
+    w_turnover: NonNegative = 0.001
     """Of what was traded, as a fraction of equity; on top of costs."""
-    w_volatility: float = 0.0
+    w_volatility: NonNegative = 0.0
     """Of the running standard deviation of the portfolio's return per bar."""
-    w_leverage: float = 0.0
+    w_leverage: NonNegative = 0.0
     """Of gross exposure, as a fraction of equity."""
-    sharpe_rate: float = 0.01
+    sharpe_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     """Step of the running moments of the differential Sharpe ratio."""
 
     def terms(self) -> Records:
@@ -152,17 +155,18 @@ class MarketEnvironment(VectorEnv[Observation, Any, Any]):
         self.dataset, self.episode = dataset, episode or EpisodeConfig()
         self.num_envs, self.num_clocks = num_envs, num_clocks or num_envs
         self._check(instruments, allocation, is_discrete=is_discrete)
-        self._names = names_of(instruments, costs)
-        self._rules = rules_of(
+        # What `ml.smooth_market` is made of, too: one market, one set of rules.
+        self.names = names_of(instruments, costs)
+        self.rules = rules_of(
             allocation,
             costs,
             min_hold_bars=self.episode.min_hold_bars,
             cash_buffer_frac=cash_buffer_frac,
         )
-        self._terms = (reward or RewardConfig()).terms()
-        self._quotes = market_of(dataset)
-        self._starts = _starts(dataset, self.episode)
-        self._is_discrete, self._observe_rows = is_discrete, observe_rows
+        self.terms = (reward or RewardConfig()).terms()
+        self.quotes = market_of(dataset)
+        self.starts = _starts(dataset, self.episode)
+        self.is_discrete, self._observe_rows = is_discrete, observe_rows
         count = dataset.num_instruments
         self.windows = dataset.windows
         """Shape (T - L + 1, L, N, F), a view; the window of a row is at ``row - L + 1``."""
@@ -227,11 +231,11 @@ class MarketEnvironment(VectorEnv[Observation, Any, Any]):
         market_step.step(
             books,
             self._holdings,
-            self._quotes,
+            self.quotes,
             self.dataset.ts_event,
-            self._names,
-            self._rules,
-            self._terms,
+            self.names,
+            self.rules,
+            self.terms,
             self.rows,
             self._read_actions(actions),
             self._rewards,
@@ -295,7 +299,7 @@ class MarketEnvironment(VectorEnv[Observation, Any, Any]):
             if dataset.num_states:
                 seen["beliefs"] = spaces.Box(0.0, 1.0, (dataset.num_states,), np.float32)
         self.single_observation_space = spaces.Dict(seen)
-        if self._is_discrete:
+        if self.is_discrete:
             self.single_action_space = spaces.Discrete(3) if count == 1 else spaces.MultiDiscrete([3] * count)
         elif action_map is ActionMap.WEIGHTS:
             self.single_action_space = spaces.Box(-1.0, 1.0, (count,), np.float32)
@@ -307,16 +311,16 @@ class MarketEnvironment(VectorEnv[Observation, Any, Any]):
 
     def _read_actions(self, actions: Any) -> Floats:
         count = self.dataset.num_instruments
-        if self._is_discrete:
+        if self.is_discrete:
             chosen = np.asarray(actions).reshape(self.num_envs, count)
             if not ((chosen >= 0) & (chosen <= 2)).all():
                 raise DataError(f"expected actions 0, 1 or 2, found {chosen.min()} to {chosen.max()}")
             return np.asarray((chosen - 1.0) / count)
-        width = count + (int(self._rules["action_map"][0]) == SIMPLEX_CASH)
+        width = count + (int(self.rules["action_map"][0]) == SIMPLEX_CASH)
         values = np.ascontiguousarray(actions, dtype=np.float64)
         if values.shape != (self.num_envs, width):
             raise DataError(f"expected actions of shape {(self.num_envs, width)}, found {values.shape}")
-        weights = int(self._rules["action_map"][0]) == WEIGHTS
+        weights = int(self.rules["action_map"][0]) == WEIGHTS
         if np.isinf(values).any() or not (weights or np.isfinite(values).all()):
             raise DataError("expected finite actions, found NaN or infinity; check the policy")
         return values
@@ -325,16 +329,16 @@ class MarketEnvironment(VectorEnv[Observation, Any, Any]):
         """Give clocks new times."""
         number = int(clocks.sum())
         if self.episode.randomize_start:
-            starts = self._starts[self.np_random.integers(0, len(self._starts), number)]
+            starts = self.starts[self.np_random.integers(0, len(self.starts), number)]
         else:
-            starts = np.full(number, self._starts[0])
+            starts = np.full(number, self.starts[0])
         self._clock[clocks] = starts
         horizon = self.episode.horizon_bars
         self._end[clocks] = len(self.dataset) - 1 if horizon is None else starts + horizon
 
     def _observe(self) -> Observation:
         rows = self.rows
-        market_step.portfolio_vectors(self._books, self._holdings, self._quotes, rows, self._portfolio)
+        market_step.portfolio_vectors(self._books, self._holdings, self.quotes, rows, self._portfolio)
         if self._observe_rows:
             return {"row": rows, "portfolio": self._portfolio.copy()}
         seen: Observation = {

@@ -14,14 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import cast
+from typing import Annotated, ClassVar, cast
 
 import numpy as np
 import torch
+from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
 from torch.nn import functional
 
+from strategies.config import Bars, Positive, Section
 from strategies.errors import ConfigError
 from strategies.market import Floats
 
@@ -47,16 +49,18 @@ class PolicyKind(StrEnum):
 class NetworkConfig:
     """Shape of a policy."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = Section.model_config
+
     kind: PolicyKind = PolicyKind.WINDOW_CNN
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[Bars, ...] = (64, 64)
     """Widths of the head's layers, of the actor and the critic each."""
-    code: int = 64
+    code: Bars = 64
     """Width of what the encoder makes of a window."""
-    channels: int = 32
+    channels: Bars = 32
     """Width of convolutions and of the long short-term memory."""
-    dropout: float = 0.1
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     """Share of the code that is dropped while training."""
-    initial_std: float = 1.0
+    initial_std: Positive = 1.0
     """Standard deviation of continuous actions before training."""
 
 

@@ -18,16 +18,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
 
-from ml.checkpoints import save_checkpoint
 from ml.networks import NetworkConfig, Policy, distribution
 from ml.ppo_config import Outcome, PPOConfig, Schedule, Stats
+from ml.progress import run_to_the_end
 from ml.randomness import OwnRandomness
 from ml.reward_scale import RewardScale
-from ml.views import Seen, policy_answer, view_of
+from ml.views import Seen, as_asked, device_of, most_likely_actions, policy_answer, view_of
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
 
@@ -98,7 +97,7 @@ class PPO:
         self, environment: VectorEnv[Any, Any, Any], network: NetworkConfig, config: PPOConfig
     ) -> None:
         self.config, self.environment = config, environment
-        self.device = _device(config)
+        self.device = device_of(config.device)
         self.view = view_of(environment, self.device)
         self._check()
         torch.set_num_threads(1)  # more of them halve the speed of networks as small as these
@@ -129,24 +128,7 @@ class PPO:
         Raises:
             DataError: If a loss is not finite; the checkpoints are those before it.
         """
-        config, outcome = self.config, self.outcome
-        while self.timesteps < config.total_timesteps:
-            before = self.timesteps // config.eval_every
-            on_update(self.update())
-            outcome.timesteps, outcome.reason = self.timesteps, "budget"
-            if evaluate is not None and self.timesteps // config.eval_every > before:
-                self.policy.eval()
-                score = evaluate(self.policy)
-                outcome.scores.append((self.timesteps, score))
-                if not score <= outcome.best_score:
-                    outcome.best_score = score
-                    if checkpoints is not None:
-                        save_checkpoint(checkpoints / "best.npz", {"policy": self.policy.state_dict()})
-            if checkpoints is not None:
-                save_checkpoint(checkpoints / "last.npz", self.snapshot())
-            if self._is_done(outcome):
-                break
-        return outcome
+        return run_to_the_end(self, evaluate, on_update, checkpoints)
 
     def update(self) -> Stats:
         """Collect one rollout and learn from it."""
@@ -178,7 +160,7 @@ class PPO:
             kept.append((seen.rows, seen.vector, action, choice.log_prob(action), value))
             if t:
                 next_values[t - 1] = np.where(ended[t - 1], next_values[t - 1], value.numpy(force=True))
-            answer = self.environment.step(self._for_environment(action))
+            answer = self.environment.step(as_asked(action, self.environment))
             observation, rewards[t], terminated[t], truncated, infos = answer
             ended[t] = terminated[t] | truncated
             self._returns += rewards[t]
@@ -299,11 +281,7 @@ class PPO:
 
     def act(self, policy: Policy, observation: Any) -> Any:
         """The most likely actions, in the form that an environment like this one takes."""
-        with torch.no_grad():
-            mean, _ = policy_answer(policy, self.view, self.view.read(observation))
-        if policy.shapes.discrete_dims:
-            mean = mean.reshape(len(mean), policy.shapes.discrete_dims, -1).argmax(dim=-1)
-        return self._for_environment(mean)
+        return most_likely_actions(policy, self.view, observation, self.environment)
 
     def snapshot(self) -> dict[str, Any]:
         """All that the rest of the run depends on."""
@@ -359,25 +337,6 @@ class PPO:
         if config.mixed_precision and self.device.type != "cuda":
             raise ConfigError("mixed_precision needs device = 'cuda'; leave it out")
 
-    def _is_done(self, outcome: Outcome) -> bool:
-        config = self.config
-        if not outcome.scores:
-            return False
-        if config.stop_score is not None and outcome.scores[-1][1] >= config.stop_score:
-            outcome.reason = "stop_score"
-        elif config.patience is not None:
-            best = max(range(len(outcome.scores)), key=lambda place: outcome.scores[place][1])
-            if len(outcome.scores) - 1 - best >= config.patience:
-                outcome.reason = "patience"
-        return outcome.reason != "budget"
-
-    def _for_environment(self, action: Tensor) -> Any:
-        values = action.numpy(force=True)
-        space = self.environment.single_action_space
-        if isinstance(space, spaces.Box):
-            return np.clip(values, space.low, space.high)
-        return values[:, 0] if isinstance(space, spaces.Discrete) else values
-
     def _final_values(self, infos: Mapping[str, Any], ended: Any) -> Any:
         """Value of the last observation of each episode that has ended."""
         final = infos["final_obs"]
@@ -388,11 +347,3 @@ class PPO:
             final = stacked
         _, value = policy_answer(self.policy, self.view, self.view.read(final))
         return value.numpy(force=True)[ended]
-
-
-def _device(config: PPOConfig) -> torch.device:
-    if config.device not in ("cpu", "cuda"):
-        raise ConfigError(f"device = {config.device!r}: expected 'cpu' or 'cuda'")
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device = 'cuda': this machine has no GPU that torch can use; set device = 'cpu'")
-    return torch.device(config.device)

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from strategies.config import Bars, Fraction, NonNegative, Positive, Section
 
 
 class Schedule(StrEnum):
@@ -17,40 +22,42 @@ class Schedule(StrEnum):
 class PPOConfig:
     """All knobs; the defaults are the mission's reference preset (SB-108 to SB-119, SB-144)."""
 
-    total_timesteps: int = 1_000_000
+    __pydantic_config__: ClassVar[ConfigDict] = Section.model_config
+
+    total_timesteps: Bars = 1_000_000
     """Samples of all environments together."""
-    num_steps: int = 4096
+    num_steps: Bars = 4096
     """Samples of one rollout, of all environments together."""
-    batch_size: int = 1024
+    batch_size: Bars = 1024
     """Samples of one gradient step."""
-    update_epochs: int = 10
+    update_epochs: Bars = 10
     """Passes over a rollout."""
-    learning_rate: float = 3e-5
+    learning_rate: Positive = 3e-5
     schedule: Schedule = Schedule.CONSTANT
-    gamma: float = 0.997
-    gae_lambda: float = 0.985
-    clip_coef: float = 0.15
-    clip_value: float | None = None
+    gamma: Fraction = 0.997
+    gae_lambda: Fraction = 0.985
+    clip_coef: Positive = 0.15
+    clip_value: Positive | None = None
     """Largest change of a value in one update, in units of scaled reward; None sets no limit."""
-    ent_coef: float = 0.04
-    vf_coef: float = 1.0
-    max_grad_norm: float = 1.0
-    target_kl: float | None = None
+    ent_coef: NonNegative = 0.04
+    vf_coef: NonNegative = 1.0
+    max_grad_norm: Positive = 1.0
+    target_kl: Positive | None = None
     """Stops the passes over a rollout once the policy has moved 1.5 times as far; None does not."""
     normalize_advantage: bool = True
     """To mean 0 and deviation 1 in each minibatch."""
     scale_reward: bool = True
     """Divide rewards by the running deviation of the discounted return: a bar earns a few basis points."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     device: str = "cpu"
     """``cpu`` or ``cuda``."""
     mixed_precision: bool = False
     """bfloat16 in the update; needs CUDA."""
-    eval_every: int = 50_000
+    eval_every: Bars = 50_000
     """Samples between two evaluations."""
     stop_score: float | None = None
     """Ends training once an evaluation is at least this."""
-    patience: int | None = None
+    patience: Bars | None = None
     """Ends training after as many evaluations without a new best; None does not."""
 
 

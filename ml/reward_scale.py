@@ -30,6 +30,10 @@ class RewardScale:
 
     def __call__(self, rewards: Floats, ended: Any) -> Floats:
         """Scale the rewards of one step, shape (E,)."""
+        return rewards / self.deviation_with(rewards, ended)
+
+    def deviation_with(self, rewards: Floats, ended: Any) -> float:
+        """The deviation, these rewards of one step, shape (E,), counted in."""
         self._returns = self._gamma * self._returns + rewards
         count = len(rewards)
         mean, total = float(self._returns.mean()), self._count + count
@@ -38,7 +42,7 @@ class RewardScale:
         self._mean += apart * count / total
         self._count = total
         self._returns[ended] = 0.0
-        return rewards / math.sqrt(self._square / self._count + 1e-12)
+        return math.sqrt(self._square / self._count + 1e-12)
 
     def snapshot(self) -> dict[str, Any]:
         """All state."""

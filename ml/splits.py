@@ -17,7 +17,8 @@ import numpy as np
 from ml.datasets import Bools, Ints
 from strategies.errors import DataError
 
-_YEAR_NS = 365 * 86_400 * 10**9
+_DAY_NS = 86_400 * 10**9
+_YEAR_NS = 365 * _DAY_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,41 @@ def rolling_walk_forward(
     return [
         _walk(f"fold {number}", ends, np.arange(start, start + test_bars), embargo_bars, train_bars)
         for number, start in enumerate(starts, start=1)
+    ]
+
+
+def rolling_days(
+    ts_event: Ints, ends: Ints, *, train_days: int, test_days: int, embargo_bars: int = 0
+) -> list[Split]:
+    """Windows of so many trading days, whatever the bars of a day; a day is a UTC date with bars.
+
+    Args:
+        ts_event: Close times, UTC nanoseconds, shape (T,); midnight belongs to the day that ends.
+        ends: Last row that the label of each row depends on, shape (T,).
+        train_days: Days before each test span that may be trained on, for example 252.
+        test_days: Days of a test span, for example 63; a shorter rest is left out.
+        embargo_bars: Rows left out before each test span, beyond the purged ones.
+
+    Raises:
+        DataError: If not one window fits.
+    """
+    first_rows = np.flatnonzero(np.diff((ts_event - 1) // _DAY_NS, prepend=-1))
+    edges = np.append(first_rows, len(ts_event))
+    starts = range(train_days, len(first_rows) - test_days + 1, test_days)
+    if train_days < 1 or test_days < 1 or not starts:
+        raise DataError(
+            f"expected at least train_days + test_days = {train_days + test_days} days with bars, found "
+            f"{len(first_rows)}"
+        )
+    return [
+        _walk(
+            f"fold {number}",
+            ends,
+            np.arange(edges[day], edges[day + test_days]),
+            embargo_bars,
+            int(edges[day] - edges[day - train_days]),
+        )
+        for number, day in enumerate(starts, start=1)
     ]
 
 

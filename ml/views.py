@@ -128,6 +128,38 @@ def policy_answer(policy: Policy, view: View, seen: Seen) -> tuple[Tensor, Tenso
     return mean, value
 
 
+def most_likely_actions(
+    policy: Policy, view: View, observation: Any, environment: VectorEnv[Any, Any, Any]
+) -> Any:
+    """What the policy would do, in the form that the environment takes."""
+    with torch.no_grad():
+        mean, _ = policy_answer(policy, view, view.read(observation))
+    if policy.shapes.discrete_dims:
+        mean = mean.reshape(len(mean), policy.shapes.discrete_dims, -1).argmax(dim=-1)
+    return as_asked(mean, environment)
+
+
+def as_asked(action: Tensor, environment: VectorEnv[Any, Any, Any]) -> Any:
+    """Actions of a policy in the form, and within the bounds, that the environment takes."""
+    values, space = action.numpy(force=True), environment.single_action_space
+    if isinstance(space, spaces.Box):
+        return np.clip(values, space.low, space.high)
+    return values[:, 0] if isinstance(space, spaces.Discrete) else values
+
+
+def device_of(name: str) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        ConfigError: If there is no such device.
+    """
+    if name not in ("cpu", "cuda"):
+        raise ConfigError(f"device = {name!r}: expected 'cpu' or 'cuda'")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device = 'cuda': this machine has no GPU that torch can use; set device = 'cpu'")
+    return torch.device(name)
+
+
 def view_of(environment: VectorEnv[Any, Any, Any], device: torch.device) -> View:
     """The view that fits an environment.
 

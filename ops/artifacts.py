@@ -3,7 +3,7 @@
     path = write_run(state_dir / "runs", RunContents(…))    # from bot/backtest.py
 
     config.toml pins.json metrics.json data_quality.json report.html
-    decisions.parquet verdicts.parquet equity.parquet
+    decisions.parquet verdicts.parquet equity.parquet baselines.parquet
     orders.csv fills.csv trades.csv positions.csv regimes.csv equity_daily.csv halts.csv
     manifest.json                                            # SHA-256 of every other file
 
@@ -16,7 +16,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from ml.evaluation import PositionRow, RoundTrip
+from ml.evaluation import EquityCurve, PositionRow, RoundTrip
 from ops.report import RunContents, render_report
 from strategies.tape import (
     DecisionRecord,
@@ -39,6 +39,10 @@ from strategies.tape import (
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MANIFEST = "manifest.json"
+METRICS = "metrics.json"
+EQUITY = "equity.parquet"
+BASELINES = "baselines.parquet"
+FILLS = "fills.csv"
 DAY_NS = 86_400_000_000_000
 
 
@@ -93,13 +97,14 @@ def _write_files(draft: Path, run: RunContents) -> None:
     tape, matched = run.tape, run.evaluation.matched
     _text(draft / "config.toml", run.config_text)
     _json(draft / "pins.json", run.pins)
-    _json(draft / "metrics.json", run.evaluation.as_json())
+    _json(draft / METRICS, run.evaluation.as_json())
     _json(draft / "data_quality.json", run.data_quality)
     _parquet(draft / "decisions.parquet", DecisionRecord, tape.decisions)
     _parquet(draft / "verdicts.parquet", VerdictRecord, tape.verdicts)
-    _parquet(draft / "equity.parquet", EquityRecord, tape.equity)
+    _parquet(draft / EQUITY, EquityRecord, tape.equity)
+    _write_table(draft / BASELINES, _curve_table(run.evaluation.baseline_curves))
     _csv(draft / "orders.csv", OrderRecord, tape.orders)
-    _csv(draft / "fills.csv", FillRecord, tape.fills)
+    _csv(draft / FILLS, FillRecord, tape.fills)
     _csv(draft / "trades.csv", RoundTrip, matched.trades)
     _csv(draft / "positions.csv", PositionRow, matched.positions)
     _csv(draft / "regimes.csv", RegimeStay, regime_stays(tape.decisions))
@@ -130,6 +135,15 @@ def _publish(draft: Path, place: Path, *, replace: bool) -> None:
     else:
         draft.rename(place)
     _flush(place.parent)
+
+
+def is_whole(run_dir: Path) -> bool:
+    """Whether a run directory is what was written: every file, and no other.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    return _holds(run_dir, (run_dir / MANIFEST).read_bytes())
 
 
 def _holds(place: Path, manifest: bytes) -> bool:
@@ -168,9 +182,25 @@ def last_of_each_day(records: Iterable[EquityRecord]) -> list[EquityRecord]:
 
 
 def _parquet(path: Path, record_type: type, records: Sequence[tuple[Any, ...]]) -> None:
-    pyarrow.parquet.write_table(
-        _table(record_type, records), path, compression="zstd", version="2.6", row_group_size=131_072
-    )
+    _write_table(path, _table(record_type, records))
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    pyarrow.parquet.write_table(table, path, compression="zstd", version="2.6", row_group_size=131_072)
+
+
+def _curve_table(curves: Mapping[str, EquityCurve]) -> pa.Table:
+    """Curves of which nothing but the marks is known, in the columns that `EquityRecord` has for them."""
+    columns = {
+        name: np.concatenate([getattr(curve, name) for curve in curves.values()] or [np.zeros(0)])
+        for name in ("ts_event", "equity", "fees", "gross_exposure")
+    }
+    owners = np.repeat(np.array(list(curves), dtype=object), [len(curve.equity) for curve in curves.values()])
+    arrays = {
+        "ts_event": pa.array(columns.pop("ts_event").astype(np.int64)),
+        "strategy": pa.array(owners.tolist(), type=pa.string()),
+    }
+    return pa.table(arrays | {name: pa.array(values) for name, values in columns.items()})
 
 
 def _csv(path: Path, record_type: type, records: Sequence[tuple[Any, ...]]) -> None:

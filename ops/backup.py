@@ -142,6 +142,18 @@ def check_backup(disk: Disk, source: Path) -> Backup:
     return backup
 
 
+def delete_drafts(folder: Path) -> None:
+    """Delete what backups that were killed have left in a folder; one that is being made stays.
+
+    Raises:
+        OSError: If the disk refuses.
+    """
+    for path in folder.glob(".*.draft"):
+        pid = path.name.split(".")[-2]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and not path.is_symlink():
+            shutil.rmtree(path)
+
+
 def _copy_journal(disk: Disk, state_dir: Path, draft: Path, seq: int) -> str:
     """Copy the journal up to a record, checking it on the way; the record's hash."""
     ends: dict[int, int] = {}

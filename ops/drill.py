@@ -108,13 +108,13 @@ class KillDrill:
         return bool(answer["durable"] and answer["changed"]), detail
 
     def _latch(self) -> tuple[bool, str]:
-        held = [one for one in self._read_latch() if one.scope == EVERYTHING and one.who == WHO]
+        held = [one for one in self._read_latch() if one.scope == EVERYTHING and one.who.startswith(WHO)]
         halted = any(one.state is TradingState.HALTED for one in held)
         return halted, "HALTED by the drill is in the file" if halted else "the file says nothing of it"
 
     def _cancels(self) -> tuple[bool, str]:
         def left() -> list[str]:
-            orders = self._ask("/v1/orders", None)
+            orders = self._ask("/v1/orders/open", None)
             return [one["client_order_id"] for one in orders if one["role"] not in _PROTECTION]
 
         gone = self._until(lambda: not left())

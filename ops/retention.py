@@ -1,7 +1,7 @@
-"""Which backtests may go: old ones, of which the newest are never among them.
+"""What may go: old backtests, old reports and logs, and backups beyond those that are kept.
 
-Nothing but whole run directories is ever deleted: no journal, no state, no catalog, no link, nothing without
-a manifest.
+Of each the newest are never among them. Nothing else is ever deleted: no journal, no state, no catalog, no
+link, no directory without a manifest.
 """
 
 import shutil
@@ -13,8 +13,8 @@ _DAY_SECS = 86_400.0
 _GOING = ".deleting"
 
 
-class OldRun(NamedTuple):
-    """A run that may go."""
+class Old(NamedTuple):
+    """A run or a file that may go."""
 
     path: Path
     age_days: float
@@ -23,7 +23,7 @@ class OldRun(NamedTuple):
 
 def old_runs(
     runs_dir: Path, *, keep: int, older_than_days: float, now_secs: float, manifest: str
-) -> list[OldRun]:
+) -> list[Old]:
     """Runs that may go, oldest first.
 
     Args:
@@ -45,11 +45,11 @@ def old_runs(
     for path in runs[:-keep]:
         age_days = (now_secs - (path / manifest).stat().st_mtime) / _DAY_SECS
         if age_days > older_than_days and path.resolve() not in pointed_at:
-            found.append(OldRun(path, age_days, _size(path)))
+            found.append(Old(path, age_days, _size(path)))
     return found
 
 
-def delete_runs(runs_dir: Path, runs: list[OldRun]) -> None:
+def delete_runs(runs_dir: Path, runs: list[Old]) -> None:
     """Delete runs, and what an earlier deletion that was cut short has left.
 
     A run goes from under its name at once, so that no half of one is ever taken for a run.
@@ -62,6 +62,40 @@ def delete_runs(runs_dir: Path, runs: list[OldRun]) -> None:
     for path in _entries(runs_dir):
         if path.name.startswith(".") and path.name.endswith(_GOING) and not path.is_symlink():
             shutil.rmtree(path)
+
+
+def old_files(folder: Path, pattern: str, *, keep: int, older_than_days: float, now_secs: float) -> list[Old]:
+    """Files that may go, oldest first.
+
+    Args:
+        folder: Where they lie; nothing is found where there is none.
+        pattern: Of their names.
+        keep: How many of the newest stay, whatever their age.
+        older_than_days: Younger ones stay, however many there are.
+        now_secs: Wall clock, seconds since 1970.
+    """
+    named = [path for path in _entries(folder) if path.match(pattern) and not path.is_symlink()]
+    found = []
+    for path in named:
+        if path.is_file():
+            status = path.stat()
+            found.append(Old(path, (now_secs - status.st_mtime) / _DAY_SECS, status.st_size))
+    found.sort(key=lambda one: (-one.age_days, one.path.name))
+    return [one for one in found[: max(0, len(found) - keep)] if one.age_days > older_than_days]
+
+
+def delete_surplus(folder: Path, pattern: str, *, keep: int, manifest: str) -> list[Path]:
+    """Delete directories of a name and with a manifest but the newest by name, and what was half deleted.
+
+    Raises:
+        ValueError: If all were to go.
+        OSError: If the disk refuses; those before that one are gone.
+    """
+    if keep < 1:
+        raise ValueError(f"expected to keep 1 or more, found {keep}")
+    surplus = [path for path in _entries(folder) if path.match(pattern) and _is_run(path, manifest)][:-keep]
+    delete_runs(folder, [Old(path, 0.0, 0) for path in surplus])
+    return surplus
 
 
 def _entries(runs_dir: Path) -> Iterator[Path]:

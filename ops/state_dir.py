@@ -97,6 +97,26 @@ def take_state_dir(
     return StateDir(path, lock)
 
 
+def examine_state_dir(
+    path: Path, purpose: Purpose, disk: Disk, *, machine_id_path: Path = MACHINE_ID
+) -> None:
+    """Say whether a daemon could take a state directory, but for one that uses it; change nothing.
+
+    Raises:
+        ConfigError: If it would be refused.
+    """
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise ConfigError(f"{path}: expected a directory for the daemon's state, found something else")
+    _refuse_strangers(path)
+    found, own = _read_identity(path, disk), _identity(purpose, "", "", machine_id_path)
+    if found is not None:
+        _refuse_foreign(path, found, own, adopt=False)
+    elif (path / JOURNAL).is_dir():
+        raise ConfigError(f"{path}: expected {IDENTITY} beside the journal, found none; put it back")
+
+
 def _refuse_strangers(path: Path) -> None:
     found = path.stat()
     if found.st_uid != os.geteuid():

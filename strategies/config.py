@@ -50,7 +50,7 @@ class RegimeConfig(Section):
     instrument_id: str | None = None
     """Instrument whose columns are read; None takes the mean over all instruments."""
     params_path: str | None = None
-    """Parameters as ``.npz``, relative to this file; or give them inline below."""
+    """Parameters as ``.npz``, relative to this file; or give them inline below. A bundle brings its own."""
     initial_probs: tuple[float, ...] | None = None
     """Probability of each state before the first bar, shape (K,)."""
     transition_matrix: tuple[tuple[float, ...], ...] | None = None
@@ -68,11 +68,16 @@ class RegimeConfig(Section):
         given = sum(value is not None for value in inline)
         if self.params_path is not None and given:
             raise ValueError("give either params_path or the inline parameters, not both")
-        if self.params_path is None and given != len(inline):
+        if given not in (0, len(inline)):
             raise ValueError(
-                "without params_path all of initial_probs, transition_matrix, means and variances are needed"
+                "expected all of initial_probs, transition_matrix, means and variances, or none of them"
             )
         return self
+
+    @property
+    def has_params(self) -> bool:
+        """Whether the parameters are here; else they come with the policy's bundle."""
+        return self.params_path is not None or self.means is not None
 
 
 class OnnxPolicyConfig(Section):
@@ -81,6 +86,16 @@ class OnnxPolicyConfig(Section):
     kind: Literal["onnx"]
     path: str
     """The file, relative to this strategy file."""
+    deadline_ms: Positive = 50.0
+    """Longest inference that may still trade; a slower one yields the action "hold"."""
+
+
+class BundlePolicyConfig(Section):
+    """What `argonaut train` made: policy and regime model that belong together, each byte checked."""
+
+    kind: Literal["bundle"]
+    path: str
+    """Directory of the bundle, relative to this strategy file."""
     deadline_ms: Positive = 50.0
     """Longest inference that may still trade; a slower one yields the action "hold"."""
 
@@ -122,7 +137,8 @@ class BaselinePolicyConfig(Section):
 
 
 type PolicyConfig = Annotated[
-    OnnxPolicyConfig | DonchianPolicyConfig | BaselinePolicyConfig, Field(discriminator="kind")
+    OnnxPolicyConfig | BundlePolicyConfig | DonchianPolicyConfig | BaselinePolicyConfig,
+    Field(discriminator="kind"),
 ]
 
 
@@ -300,6 +316,17 @@ class StrategyConfig(Section):
     def _instruments_are_unique(self) -> "StrategyConfig":
         if len(set(self.instruments)) != len(self.instruments):
             raise ValueError(f"an instrument is named twice: {list(self.instruments)}")
+        return self
+
+    @model_validator(mode="after")
+    def _regime_has_one_source(self) -> "StrategyConfig":
+        if self.regime is not None and self.regime.has_params is (self.policy.kind == "bundle"):
+            raise ValueError(
+                "regime: a bundle brings its own parameters; leave params_path and the inline parameters out"
+                if self.regime.has_params
+                else "regime: without a bundle, params_path or initial_probs, transition_matrix, means "
+                "and variances are needed"
+            )
         return self
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from strategies.bundle import Bundle
 from strategies.config import RegimeConfig
 from strategies.errors import ConfigError
 from strategies.market import Floats
@@ -79,12 +80,15 @@ class RegimeParams:
             np.savez(file, **{name: getattr(self, name) for name in _ARRAYS})
 
     @classmethod
-    def from_config(cls, config: RegimeConfig, base_dir: Path) -> "RegimeParams":
-        """Take the parameters that a strategy file gives inline or names as a file.
+    def from_config(
+        cls, config: RegimeConfig, base_dir: Path, bundle: Bundle | None = None
+    ) -> "RegimeParams":
+        """Take the parameters that a strategy file gives inline, or names as a file, or those of its bundle.
 
         Args:
             config: The section ``regime``.
             base_dir: Directory of the strategy file; ``params_path`` is relative to it.
+            bundle: The policy's, where it is one.
 
         Raises:
             ConfigError: If the file cannot be read, the parameters are invalid, or they describe
@@ -92,6 +96,8 @@ class RegimeParams:
         """
         if config.params_path is not None:
             params = load_regime_params(base_dir / config.params_path)
+        elif bundle is not None and bundle.regime_path is not None:
+            params = load_regime_params(bundle.regime_path)
         else:
             params = cls(
                 initial_probs=_array("initial_probs", config.initial_probs),

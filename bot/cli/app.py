@@ -34,22 +34,33 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "api": Command("bot.cli.api:app", "Describe the HTTP interface."),
     "audit": Command("bot.cli.audit:app", "Check, prove and show what the daemon recorded."),
     "backtest": Command("bot.cli.backtest:backtest", "Run strategies over the catalog and write a report."),
     "backup": Command("bot.cli.backup:backup", "Copy the daemon's state, also while it runs."),
-    "cleanup": Command("bot.cli.cleanup:cleanup", "Delete old backtests; says which ones first."),
-    "compare": Command("bot.cli.compare:compare", "Lay a session beside a backtest of it."),
+    "cleanup": Command(
+        "bot.cli.cleanup:cleanup", "Delete old backtests, reports and logs; says which first."
+    ),
+    "compare": Command("bot.cli.compare:compare", "Put backtests, or a session and one, beside each other."),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
     "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),
+    "doctor": Command("bot.cli.doctor:doctor", "What is the matter, and what to do?"),
     "drill": Command("bot.cli.drill:app", "Rehearse what must work when it is needed."),
     "flatten": Command("bot.cli.control:flatten", "Close all positions, and halt."),
     "install-service": Command("bot.cli.service:install_service", "Write the systemd unit."),
+    "jobs": Command("bot.cli.jobs:app", "List, run and cancel what is done beside trading."),
     "kill": Command("bot.cli.control:kill", "Stop trading now, until it is resumed."),
+    "leak-check": Command("bot.cli.leak_check:leak_check", "Look for knowledge of the future in a strategy."),
+    "logs": Command("bot.cli.logs:logs", "Show what the daemon has logged."),
+    "models": Command("bot.cli.models:app", "List, show, import, promote and roll back trained models."),
     "notify": Command("bot.cli.notify:notify", "Send a message to every alert channel."),
     "orders": Command("bot.cli.records:orders", "Show orders as they stand."),
     "pause": Command("bot.cli.control:pause", "Let a strategy add no risk."),
     "positions": Command("bot.cli.daemon:positions", "Show what each strategy holds."),
+    "preflight": Command("bot.cli.preflight:preflight", "Could a daemon start here, and trade?"),
+    "quickcheck": Command("bot.cli.quickcheck:quickcheck", "Does the whole of it work on this machine?"),
     "reconcile": Command("bot.cli.reconcile:reconcile", "Compare our books with the venue's."),
+    "report": Command("bot.cli.report:report", "List backtests, or show the figures of one."),
     "replay": Command("bot.cli.replay:replay", "Decide a recorded session again, and compare."),
     "restore": Command("bot.cli.backup:restore", "Make a state directory of a backup."),
     "resume": Command("bot.cli.control:resume", "Lift what a kill or a limit imposed."),
@@ -57,8 +68,34 @@ COMMANDS = {
     "session": Command("bot.cli.session:session", "Write down what a session left, for people."),
     "status": Command("bot.cli.daemon:status", "Say what the daemon is doing."),
     "stop": Command("bot.cli.daemon:stop", "Stop the daemon in order."),
+    "train": Command("bot.cli.train:train", "Train a model and pack it into a bundle."),
+    "token": Command("bot.cli.token:app", "Make, list and revoke tokens of the HTTP interface."),
     "unpause": Command("bot.cli.control:unpause", "End a pause."),
+    "version": Command("bot.cli.version:version", "Say what exactly is installed here."),
 }
+
+GROUPS = {
+    "Run": ("run", "status", "positions", "orders", "stop", "session", "logs", "doctor", "preflight"),
+    "Stop and let go on": ("kill", "pause", "unpause", "flatten", "resume", "reconcile"),
+    "Data and research": ("data", "backtest", "report", "compare", "replay", "leak-check", "config"),
+    "Learn": ("train", "models"),
+    "Keep it well": ("jobs", "backup", "restore", "cleanup", "drill", "notify", "audit"),
+    "Install": ("install-service", "quickcheck", "version"),
+}
+"""How the help shows them; one in no group is shown last."""
+
+_MORE = "More"
+_EXAMPLES = """\
+Examples:
+
+  argonaut run configs/paper.toml
+
+  argonaut status --json
+
+  argonaut kill --reason "why"
+
+Every command explains itself, with its exit codes: argonaut COMMAND --help. State lies in var/, or where
+--state-dir or ARGONAUT_STATE_DIR says."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -93,18 +130,28 @@ def _app(called: str | None) -> typer.Typer:
     app = typer.Typer(
         name="argonaut",
         help="A live trading bot on NautilusTrader.",
+        epilog=_EXAMPLES,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)
-    for name, command in COMMANDS.items():
-        target = command.load() if name == called else _not_called
+    for name, group in _in_order():
+        command, is_called = COMMANDS[name], name == called
+        target = command.load() if is_called else _not_called
         if isinstance(target, typer.Typer):
-            app.add_typer(target, name=name, help=command.help)
+            app.add_typer(target, name=name, help=command.help, rich_help_panel=group)
         else:
-            app.command(name, help=command.help)(target)
+            # Its own docstring has examples and exit codes.
+            text = None if is_called else command.help
+            app.command(name, help=text, short_help=command.help, rich_help_panel=group)(target)
     return app
+
+
+def _in_order() -> list[tuple[str, str]]:
+    """Names of commands and their groups, as the help shows them."""
+    grouped = [(name, group) for group, names in GROUPS.items() for name in names]
+    known = {name for name, _ in grouped}
+    return grouped + [(name, _MORE) for name in COMMANDS if name not in known]
 
 
 def _options(
@@ -126,6 +173,8 @@ def _not_called() -> None:
 
 
 def _command_of(args: Sequence[str]) -> str | None:
+    if "_ARGONAUT_COMPLETE" in os.environ:  # a shell asks how its line could go on
+        args = os.environ.get("_TYPER_COMPLETE_ARGS", os.environ.get("COMP_WORDS", "")).split()[1:]
     return next((arg for arg in args if not arg.startswith("-")), None)
 
 

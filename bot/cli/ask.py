@@ -10,7 +10,7 @@ from ops.state_lock import SOCKET
 from strategies.errors import TransientError
 
 _TIMEOUT_SECS = 10.0
-_REFUSED = frozenset({404, 409})
+_REFUSED = frozenset({"urn:argonaut:refused", "urn:argonaut:unknown"})
 
 
 def get(state_dir: Path, path: str) -> Any:
@@ -57,13 +57,14 @@ def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
         raise TransientError(
             f"the daemon did not answer within {_TIMEOUT_SECS:g} s; its loop may be blocked"
         ) from None
-    if answer.status_code in _REFUSED and "refused" in answer.text:
-        refusal = answer.json()
-        raise RefusedError(
-            refusal["refused"],
-            retry_after_secs=refusal["retry_after_secs"],
-            is_unknown=answer.status_code == 404,
-        )
     if answer.is_error:
-        raise TransientError(f"the daemon answered {answer.status_code}: {answer.text[:500]}")
+        problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        if problem.get("type") in _REFUSED:
+            raise RefusedError(
+                problem["detail"],
+                retry_after_secs=problem.get("retry_after_secs"),
+                is_unknown=problem["type"] == "urn:argonaut:unknown",
+            )
+        told = problem.get("detail", answer.text[:500])
+        raise TransientError(f"the daemon answered {answer.status_code}: {told}")
     return answer.json()

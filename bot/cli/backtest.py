@@ -1,11 +1,9 @@
 """``argonaut backtest``: the strategies over the catalog, with the baselines beside them."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
@@ -13,9 +11,9 @@ from bot.cli.console import (
     StateDirOption,
     emit_json,
     note,
-    print_table,
     progress_bar,
 )
+from bot.cli.tables import print_scorecard
 from bot.config import load_host
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
@@ -59,7 +57,7 @@ def backtest(
     if as_json:
         emit_json(finished.as_json())
     else:
-        _print_summary(finished.metrics, currency)
+        print_scorecard(finished.metrics, currency)
         note(f"report: {finished.run_dir / 'report.html'}")
     return ExitCode.FINDINGS if finished.faults else ExitCode.OK
 
@@ -89,30 +87,3 @@ def _run(
             check_wanted=interrupts.check,
         )
     return finished, host.settings.venue.currency
-
-
-def _print_summary(metrics: Mapping[str, Any], currency: str) -> None:
-    table = Table(title="Net of costs; brackets hold the 95 % interval")
-    for heading in ("", "return", "max drawdown", "Sharpe", "trades", f"costs {currency}"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for name, book in (metrics["strategies"] | metrics["baselines"]).items():
-        table.add_row(
-            name,
-            _statistic(book["total_return_frac"], percent=True),
-            _statistic(book["max_drawdown_frac"], percent=True),
-            _statistic(book["sharpe"], percent=False),
-            str(book.get("trade_count", "")),
-            f"{book['costs']['total_quote']:,.2f}" if "total_quote" in book["costs"] else "",
-        )
-    print_table(table)
-
-
-def _statistic(value: Any, *, percent: bool) -> str:
-    def shown(number: float | None) -> str:
-        if number is None:
-            return "–"
-        return f"{number:.2%}" if percent else f"{number:.2f}"
-
-    if not isinstance(value, Mapping):
-        return shown(value)
-    return f"{shown(value['value'])} [{shown(value['ci_low'])}, {shown(value['ci_high'])}]"

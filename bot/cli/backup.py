@@ -12,16 +12,28 @@ from adapters.paper.store import VENUE_FILE, VenueStore
 from bot.cli.ask import operator_name, post
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
 from bot.exit_codes import ExitCode
-from ops.backup import Backup, Cut, restore_backup, write_backup
-from ops.disk import LocalDisk
+from ops.backup import MANIFEST, Backup, Cut, delete_drafts, restore_backup, write_backup
+from ops.disk import LOW_BYTES, LocalDisk
 from ops.journal import load_verify_key, public_path, read_chain
+from ops.retention import delete_surplus
 from ops.state_dir import JOURNAL, JOURNAL_KEY
 from ops.state_lock import lock_holder, try_lock
 from strategies.errors import ConfigError, TransientError
 
+_NAMED = "argonaut-????????T??????Z"
+"""Backups that a later one may delete; a person's own never."""
+
 
 def backup(
-    destination: Annotated[Path, typer.Argument(metavar="DEST", help="New folder for the backup.")],
+    destination: Annotated[
+        Path | None, typer.Argument(metavar="[DEST]", help="New folder for the backup.")
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="DIR", help="Make one in this folder, named by the time.")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, help="With --into: delete all but so many of the newest.")
+    ] = None,
     as_json: JsonOption = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
@@ -33,12 +45,22 @@ def backup(
     Examples:
       argonaut backup /mnt/backups/argonaut-2026-11-26
 
-    Exit codes: 0 done; 70 the journal is damaged; 74 the disk refused; 75 the daemon does not answer; 78
-    there is nothing to copy, or something at DEST.
+      argonaut backup --into /mnt/backups --keep 7
+
+    Exit codes: 0 done; 64 neither DEST nor --into, or both; 70 the journal is damaged; 74 the disk refused or
+    is too full; 75 the daemon does not answer; 78 there is nothing to copy, or something at DEST.
     """
     if not (state_dir / JOURNAL).is_dir():
         raise ConfigError(f"{state_dir}: expected a state directory with a journal, found none")
-    created = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(UTC)
+    created = now.isoformat(timespec="seconds")
+    if (destination is None) == (into is None) or (keep is not None and into is None):
+        raise typer.BadParameter("expected DEST, or --into and perhaps --keep", param_hint="DEST")
+    if destination is None:
+        assert into is not None
+        delete_drafts(into)
+        destination = into / f"argonaut-{now:%Y%m%dT%H%M%SZ}"
+    _refuse_full(state_dir, destination)
     answer = post(state_dir, "/v1/snapshot", {"who": operator_name(), "reason": f"backup to {destination}"})
     if answer is not None:
         snapshot = None if answer["venue"] is None else state_dir / answer["venue"]
@@ -49,6 +71,8 @@ def backup(
                 snapshot.unlink(missing_ok=True)
     else:
         done = _backup_alone(state_dir, destination, created)
+    if into is not None and keep is not None:
+        delete_surplus(into, _NAMED, keep=keep, manifest=MANIFEST)
     _tell(done, destination, f"{destination} has", as_json=as_json)
     return ExitCode.OK
 
@@ -77,6 +101,17 @@ def restore(
         as_json=as_json,
     )
     return ExitCode.OK
+
+
+def _refuse_full(state_dir: Path, destination: Path) -> None:
+    """Refuse where the copy would leave the disk so full that the daemon on it takes no more risk."""
+    disk, place = LocalDisk(), next(one for one in (destination, *destination.parents) if one.exists())
+    needed = sum(path.stat().st_size for path in (state_dir / JOURNAL).iterdir()) + LOW_BYTES
+    if disk.free_bytes(place) < needed:
+        raise OSError(
+            f"{destination}: expected {needed >> 20} MiB free, found {disk.free_bytes(place) >> 20} MiB; "
+            "give a place on another disk ([jobs] backup_dir)"
+        )
 
 
 def _backup_alone(state_dir: Path, destination: Path, created: str) -> Backup:

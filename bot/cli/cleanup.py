@@ -1,14 +1,19 @@
-"""``argonaut cleanup``: old backtests give their space back."""
+"""``argonaut cleanup``: old backtests, reports and logs give their space back."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
 from bot.exit_codes import ExitCode
 from ops.artifacts import MANIFEST
-from ops.retention import delete_runs, old_runs
+from ops.jobs.run_logs import LOGS
+from ops.retention import Old, delete_runs, old_files, old_runs
+
+_KEPT_FILES = 20
+_REPORTS = (("incidents", "*.md"), ("drills", "*.json"))
+_LOGS = ((LOGS, "*.log"),)
 
 
 def cleanup(
@@ -16,14 +21,21 @@ def cleanup(
     older_than_days: Annotated[
         float, typer.Option("--older-than-days", min=0.0, help="Younger runs stay.")
     ] = 30.0,
+    reports_older_than_days: Annotated[
+        float,
+        typer.Option("--reports-older-than-days", min=0.0, help="Younger incident and drill reports stay."),
+    ] = 365.0,
+    logs_older_than_days: Annotated[
+        float, typer.Option("--logs-older-than-days", min=0.0, help="Younger logs of jobs stay.")
+    ] = 30.0,
     dry_run: Annotated[bool, typer.Option("--dry-run/--delete", help="Only say what would go.")] = True,
     as_json: JsonOption = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
-    """Say which old backtests could go from the state directory's runs/, and with --delete delete them.
+    """Say which old backtests, reports and logs of jobs could go, and with --delete delete them.
 
-    The newest --keep runs stay, and whatever a link in runs/ points at. Journal, state, logs and catalog are
-    never touched.
+    The newest --keep runs stay, whatever a link in runs/ points at, and the newest 20 reports and logs of
+    each kind. Journal, state, the daemon's own logs and the catalog are never touched.
 
     Examples:
       argonaut cleanup
@@ -33,19 +45,34 @@ def cleanup(
     Exit codes: 0 done; 64 the command line is wrong; 74 the disk refused.
     """
     runs_dir = state_dir / "runs"
-    found = old_runs(
-        runs_dir, keep=keep, older_than_days=older_than_days, now_secs=time.time(), manifest=MANIFEST
-    )
+    now = time.time()
+    runs = old_runs(runs_dir, keep=keep, older_than_days=older_than_days, now_secs=now, manifest=MANIFEST)
+    ages = [(*place, reports_older_than_days) for place in _REPORTS]
+    ages += [(*place, logs_older_than_days) for place in _LOGS]
+    files = [
+        one
+        for folder, pattern, days in ages
+        for one in old_files(
+            state_dir / folder, pattern, keep=_KEPT_FILES, older_than_days=days, now_secs=now
+        )
+    ]
     if not dry_run:
-        delete_runs(runs_dir, found)
-    size = sum(run.size_bytes for run in found)
+        delete_runs(runs_dir, runs)
+        for one in files:
+            one.path.unlink(missing_ok=True)
+    size = sum(one.size_bytes for one in [*runs, *files])
     if as_json:
-        runs = [run._asdict() | {"path": str(run.path)} for run in found]
-        emit_json({"is_deleted": not dry_run, "runs": runs, "size_bytes": size})
+        found = {"runs": [_document(one) for one in runs], "files": [_document(one) for one in files]}
+        emit_json({"is_deleted": not dry_run, **found, "size_bytes": size})
         return ExitCode.OK
     lines = [
-        f"{run.path.name}  {run.age_days:.0f} days old, {run.size_bytes / 2**20:.1f} MiB" for run in found
+        f"{one.path.relative_to(state_dir)}  {one.age_days:.0f} days old, {one.size_bytes / 2**20:.1f} MiB"
+        for one in [*runs, *files]
     ]
     what = "would go; --delete deletes them" if dry_run else "are deleted"
-    emit_text("\n".join([*lines, f"{len(found)} runs of {size / 2**20:.1f} MiB {what}"]))
+    emit_text("\n".join([*lines, f"{len(runs)} runs and {len(files)} files, {size / 2**20:.1f} MiB, {what}"]))
     return ExitCode.OK
+
+
+def _document(old: Old) -> dict[str, Any]:
+    return old._asdict() | {"path": str(old.path)}

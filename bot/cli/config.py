@@ -24,7 +24,10 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="A host or strategy f
 def check(
     files: Files, as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR
 ) -> ExitCode:
-    """Say all that is wrong with the files; exit 78 where anything is."""
+    """Say all that is wrong with the files.
+
+    Exit codes: 0 they are good; 78 one is not.
+    """
     reports = [_report(path) for path in files]
     is_good = not any(report["problems"] for report in reports)
     for report in reports:
@@ -39,7 +42,10 @@ def check(
 
 @app.command()
 def show(file: File, as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
-    """Show every value in force, defaults included, and the hash that pins the run."""
+    """Show every value in force, defaults included, and the hash that pins the run.
+
+    Exit codes: 0 done; 78 the file is not good.
+    """
     document, sha256 = _load(file)
     document = redact(document)
     if as_json:
@@ -51,7 +57,10 @@ def show(file: File, as_json: JsonOption = False, state_dir: StateDirOption = DE
 
 @app.command()
 def schema(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
-    """Print every setting with its meaning and default (configs/reference.toml), or as JSON Schema."""
+    """Print every setting with its meaning and default (configs/reference.toml), or as JSON Schema.
+
+    Exit codes: 0 done.
+    """
     if as_json:
         emit_json({"host": HostSettings.model_json_schema(), "strategy": StrategyConfig.model_json_schema()})
     else:

@@ -18,6 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from bot.exit_codes import ExitCode
+from ops.refusals import RefusedError
+
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 StateDirOption = Annotated[
@@ -50,6 +53,21 @@ def emit_json(document: Any) -> None:
         ValueError: If the document holds NaN or infinity, which are not JSON.
     """
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201 - see above
+
+
+def refuse(error: RefusedError, *, as_json: bool) -> ExitCode:
+    """Tell that the daemon turned a command down.
+
+    Returns:
+        64 where it names what there is not, 75 where it may be asked for again later, else 1.
+    """
+    code = ExitCode.FINDINGS if error.retry_after_secs is None else ExitCode.TEMPORARY
+    code = ExitCode.USAGE if error.is_unknown else code
+    if as_json:
+        content = {"kind": "Refused", "message": str(error), "exit_code": int(code)}
+        emit_json({"error": content | {"retry_after_secs": error.retry_after_secs}})
+    note(f"argonaut: refused: {error}")
+    return code
 
 
 def print_table(table: Table) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli.ask import get, operator_name, post
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note
+from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note, refuse
 from bot.exit_codes import ExitCode
 from ops.commands import ControlLimits, KillMode, check_cooled_down
 from ops.disk import LocalDisk
@@ -153,7 +153,7 @@ def _kill(
     try:
         answer = post(state_dir, "/v1/kill", body)
     except RefusedError as error:
-        return _refuse(error, as_json)
+        return refuse(error, as_json=as_json)
     except TransientError as error:
         return _leave_file(mode, str(error), as_json, state_dir)
     if answer is None:
@@ -242,7 +242,7 @@ def _change(
                 )
             note("no daemon was running; the next one starts so")
     except RefusedError as error:
-        return _refuse(error, as_json)
+        return refuse(error, as_json=as_json)
     emit_json(answer) if as_json else emit_text(say(answer))
     return ExitCode.OK
 
@@ -257,16 +257,6 @@ def _with_latch(state_dir: Path, change: Callable[[TradingLatch], dict[str, Any]
         latch = TradingLatch(state_dir / LATCH, LocalDisk(), gate, record=lambda *_: None, now=time.time_ns)
         latch.load()
         return change(latch)
-
-
-def _refuse(error: RefusedError, as_json: bool) -> ExitCode:
-    code = ExitCode.FINDINGS if error.retry_after_secs is None else ExitCode.TEMPORARY
-    code = ExitCode.USAGE if error.is_unknown else code
-    if as_json:
-        content = {"kind": "Refused", "message": str(error), "exit_code": int(code)}
-        emit_json({"error": content | {"retry_after_secs": error.retry_after_secs}})
-    note(f"argonaut: refused: {error}")
-    return code
 
 
 def _scope(text: str) -> Scope:

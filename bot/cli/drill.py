@@ -92,7 +92,7 @@ def _sent_since_kill(state_dir: Path) -> list[str]:
     lines = newest_lines(LocalDisk(), state_dir / JOURNAL, lambda line: line.kind in kinds, _LINES)
     sent: list[str] = []
     for body in (decode_line(line.content).body for line in lines):
-        if body.get("command") == "kill" and body["who"] == WHO:
+        if body.get("command") == "kill" and body["who"].startswith(WHO):
             sent.clear()
         elif body.get("role") == "OPEN":
             sent.append(body["client_order_id"])

@@ -4,9 +4,6 @@ Questions are answered from the index, which is brought up to date here, in the 
 and never on the daemon's loop.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +13,8 @@ from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_
 from bot.exit_codes import ExitCode
 from ops.disk import LocalDisk
 from ops.journal import Kind
-from ops.journal.index import JournalIndex
+from ops.journal.index import open_index
+from ops.journal.questions import Filter, Question
 from ops.journal.reading import newest_lines
 from ops.journal.records import Record, decode
 from ops.journal.segments import segment_numbers
@@ -40,45 +38,11 @@ def orders(
     """
     rows: list[dict[str, Any]] = []
     if segment_numbers(LocalDisk(), state_dir / JOURNAL):
-        with open_index(state_dir) as index:
-            rows = index.orders(open_only=not show_all, limit=_ALL)[::-1]
+        with open_index(state_dir / JOURNAL, state_dir / INDEX) as index:
+            asked = Filter(open_only=not show_all, limit=_ALL)
+            rows = index.page(Question.ORDERS, asked).rows[::-1]
     emit_json(rows) if as_json else print_rows(rows, _ORDER_COLUMNS, "no orders")
     return ExitCode.OK
-
-
-@contextmanager
-def open_index(state_dir: Path) -> Iterator[JournalIndex]:
-    """The index of a state directory's journal, up to date.
-
-    Where its file cannot be written (a full disk, another user's directory), it is made in memory for this
-    once.
-
-    Raises:
-        BrokenChainError: If the journal is damaged.
-        OSError: If the journal cannot be read.
-    """
-    index = _up_to_date(state_dir, state_dir / INDEX) or _up_to_date(state_dir, None)
-    assert index is not None, "memory takes what a disk does not"
-    try:
-        yield index
-    finally:
-        index.close()
-
-
-def _up_to_date(state_dir: Path, path: Path | None) -> JournalIndex | None:
-    index: JournalIndex | None = None
-    try:
-        index = JournalIndex(LocalDisk(), state_dir / JOURNAL, path)
-        index.update()
-    except sqlite3.Error:
-        if index is not None:
-            index.close()
-        return None
-    except BaseException:
-        if index is not None:
-            index.close()
-        raise
-    return index
 
 
 def newest_record(state_dir: Path, kind: Kind) -> Record | None:

@@ -1,40 +1,15 @@
-"""``argonaut compare``: a session beside a backtest of it."""
+"""A session beside a backtest of it, for ``argonaut compare``."""
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
+from bot.cli.console import emit_json, emit_text
 from bot.exit_codes import ExitCode
 from bot.session_comparison import Comparison, compare_with_backtest
-from bot.session_files import NEWEST
 
 
-def compare(
-    session: Annotated[
-        str, typer.Option("--session", metavar="SESSION", help="Name of a session, or how it begins.")
-    ] = NEWEST,
-    backtest: Annotated[bool, typer.Option("--backtest", help="Beside a backtest; the only way yet.")] = True,
-    catalog: Annotated[
-        Path | None, typer.Option("--catalog", help="Where the bars lie; else where the session had them.")
-    ] = None,
-    as_json: JsonOption = False,
-    state_dir: StateDirOption = DEFAULT_STATE_DIR,
-) -> ExitCode:
-    """Lay a session beside a backtest of its configuration over its bars: decisions, prices, costs, timing.
-
-    Orders have the same names in both, so each execution is beside its counterpart. A session that went on
-    with positions from before differs from the start: the backtest begins flat.
-
-    Examples:
-      argonaut compare --session latest --backtest
-
-    Exit codes: 0 the backtest says the same; 1 it does not; 65 bars are missing; 70 the journal is damaged;
-    78 there is no such session.
-    """
-    del backtest
+def show_comparison(session: str, catalog: Path | None, state_dir: Path, *, as_json: bool) -> ExitCode:
+    """Compare, print, and say by the exit code whether the backtest says the same."""
     found = compare_with_backtest(state_dir, session, catalog=catalog)
     emit_json(found.as_json()) if as_json else emit_text(_text(found))
     return ExitCode.OK if found.is_identical else ExitCode.FINDINGS

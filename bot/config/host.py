@@ -5,8 +5,9 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from ops.jobs.schedule import parse_schedule
 from strategies.config import CostConfig, Fraction, NonNegative, Positive, Section
 
 LEAST_SILENCE_SECS = 600.0
@@ -210,27 +211,63 @@ class GuardianConfig(Section):
 
 
 class ApiConfig(Section):
-    """The read-only HTTP interface: health and metrics. Not part of the hash that pins the run."""
+    """The HTTP interface on a port: health, metrics, and with tokens all of docs/API.md. Not part of the hash
+    that pins the run.
+    """
 
     enabled: bool = True
     host: str = "127.0.0.1"
-    """A loopback address; others come through a proxy that you run."""
+    """An address of this machine; one that others can reach needs all of the settings below."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8050
     """0 takes any that is free; ``argonaut status`` says which."""
+    tokens: bool = False
+    """Answer whoever brings a token of ``argonaut token new``: questions, commands, and then metrics, too."""
+    hosts: tuple[str, ...] = ()
+    """Names under which it may be asked, beside the address and this machine's own names."""
+    allow_remote: bool = False
+    """Whether ``host`` may be an address that others can reach."""
+    tls_cert: str | None = None
+    """Absolute path of a certificate with its chain, PEM."""
+    tls_key: str | None = None
+    """Absolute path of its private key, PEM, readable by its owner alone."""
 
     @field_validator("host")
     @classmethod
-    def _is_loopback(cls, host: str) -> str:
+    def _is_an_address(cls, host: str) -> str:
         try:
-            address = ip_address(host)
+            ip_address(host)
         except ValueError:
             raise ValueError('not an address such as "127.0.0.1" or "::1"') from None
-        if not address.is_loopback:
-            raise ValueError(
-                "not a loopback address; this interface is neither encrypted nor behind a password, put a "
-                "proxy that is before it"
-            )
         return host
+
+    @field_validator("tls_cert", "tls_key")
+    @classmethod
+    def _is_absolute(cls, path: str | None) -> str | None:
+        if path is not None and not path.startswith("/"):
+            raise ValueError("not an absolute path")
+        return path
+
+    @model_validator(mode="after")
+    def _is_safe_where_others_reach_it(self) -> "ApiConfig":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key come together or not at all")
+        if ip_address(self.host).is_loopback:
+            return self
+        lacking = [
+            setting
+            for setting, is_there in (
+                ("allow_remote = true", self.allow_remote),
+                ("tokens = true", self.tokens),
+                ("tls_cert and tls_key", self.tls_cert is not None),
+            )
+            if not is_there
+        ]
+        if lacking:
+            raise ValueError(
+                f'host = "{self.host}" is not a loopback address: others can reach it; it needs '
+                f"{', '.join(lacking)} as well"
+            )
+        return self
 
 
 class AlertsConfig(Section):
@@ -246,8 +283,37 @@ class AlertsConfig(Section):
     """Messages; what exceeds them goes together in the next."""
     anchor_hours: Positive = 24.0
     """How often the head of the journal is sent."""
-    daily_summary: bool = True
-    """Whether each day, UTC, ends with a message."""
+
+
+def _is_schedule(text: str) -> str:
+    parse_schedule(text)
+    return text
+
+
+Timetable = Annotated[str, AfterValidator(_is_schedule)]
+"""See `ops.jobs.schedule.parse_schedule`."""
+
+
+class JobsConfig(Section):
+    """Work beside trading, each at times of its own: five crontab fields in UTC (days of the week by name),
+    "every 6h", or "off". Not part of the hash that pins the run. ``argonaut jobs``.
+    """
+
+    daily_summary: Timetable = "0 0 * * *"
+    """A message to people about the day."""
+    verify_data: Timetable = "15 2 * * *"
+    """Check the catalog, as ``argonaut data verify`` does."""
+    backup: Timetable = "30 2 * * *"
+    """Copy the state directory, as ``argonaut backup`` does."""
+    backup_dir: str | None = None
+    """Folder for backups, relative to this file, best on another disk; None is ``backups/`` in the state
+    directory."""
+    backups_kept: Annotated[int, Field(ge=1, le=1000)] = 3
+    """How many of the newest backups stay."""
+    cleanup: Timetable = "45 2 * * *"
+    """Delete old backtests, logs and reports, as ``argonaut cleanup --delete`` does."""
+    kill_drill: Timetable = "0 3 * * sun"
+    """Paper only: rehearse a kill, as ``argonaut drill kill`` does; trading stands still for seconds."""
 
 
 class LiveConfig(Section):
@@ -282,6 +348,7 @@ class HostSettings(Section):
     guardian: GuardianConfig = GuardianConfig()
     api: ApiConfig = ApiConfig()
     alerts: AlertsConfig = AlertsConfig()
+    jobs: JobsConfig = JobsConfig()
     live: LiveConfig = LiveConfig()
 
     @model_validator(mode="after")

@@ -18,6 +18,9 @@ from strategies.config import StrategyConfig
 
 type Document = dict[str, Any]
 
+_UNPINNED = frozenset({"alerts", "api", "jobs"})
+"""Sections that change nothing about what is traded."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedStrategy:
@@ -44,7 +47,13 @@ class HostConfig:
     @property
     def catalog_path(self) -> Path:
         """Directory of the catalog."""
-        return _beside(self.path, self.settings.data.catalog)
+        return beside(self.path, self.settings.data.catalog)
+
+    @property
+    def backup_path(self) -> Path | None:
+        """Folder for backups; None where the state directory has it."""
+        folder = self.settings.jobs.backup_dir
+        return None if folder is None else beside(self.path, folder)
 
     @property
     def pinned(self) -> Document:
@@ -55,7 +64,7 @@ class HostConfig:
         """What the hash is of, plus where files lie and who is served."""
         pinned = self.pinned
         pinned["host"]["data"]["catalog"] = self.settings.data.catalog
-        for unpinned in ("api", "alerts"):
+        for unpinned in sorted(_UNPINNED):
             pinned["host"][unpinned] = getattr(self.settings, unpinned).model_dump(mode="json")
         return pinned
 
@@ -72,10 +81,10 @@ def load_host(path: Path, overrides: Mapping[str, Any] | None = None) -> HostCon
         ConfigError: If anything in any of the files is wrong; the message has a line for each problem.
     """
     overrides = overrides or {}
-    document, problems = _read(path)
+    document, problems = read_document(path)
     if document is not None:
         problems += _replace(document, overrides, str(path))
-    settings, refused = _validate(path, document, HostSettings)
+    settings, refused = validate(path, document, HostSettings)
     problems += [_mark_override(problem, overrides) for problem in refused]
     # A bad host file still shows what is wrong with the strategies that it names.
     loaded, refused = _load_strategies(path, document)
@@ -84,7 +93,7 @@ def load_host(path: Path, overrides: Mapping[str, Any] | None = None) -> HostCon
         problems += _check_together(path, settings, loaded)
     refuse(problems)
     assert settings is not None
-    return HostConfig(path, settings, tuple(loaded), _sha256(_pinned(settings, loaded)))
+    return HostConfig(path, settings, tuple(loaded), document_sha256(_pinned(settings, loaded)))
 
 
 def host_from_document(
@@ -105,16 +114,16 @@ def host_from_document(
     foreign = {name for name, kind in SECTIONS_OF_ONE_KIND.items() if kind != document["host"]["kind"]}
     host = {name: value for name, value in document["host"].items() if name not in foreign}
     host |= {"strategies": [str(one) for one in strategy_files], "data": host["data"] | {"catalog": catalog}}
-    settings, problems = _validate(path, host, HostSettings)
+    settings, problems = validate(path, host, HostSettings)
     loaded: list[LoadedStrategy] = []
     for one, fields in zip(strategy_files, document["strategies"], strict=True):
-        config, refused = _validate(one, fields, StrategyConfig)
+        config, refused = validate(one, fields, StrategyConfig)
         problems += refused
         if config is not None:
-            loaded.append(LoadedStrategy(one, config, _sha256(config.model_dump(mode="json"))))
+            loaded.append(LoadedStrategy(one, config, document_sha256(config.model_dump(mode="json"))))
     refuse(problems)
     assert settings is not None
-    return HostConfig(path, settings, tuple(loaded), _sha256(_pinned(settings, loaded)))
+    return HostConfig(path, settings, tuple(loaded), document_sha256(_pinned(settings, loaded)))
 
 
 def load_strategy(path: Path) -> LoadedStrategy:
@@ -131,7 +140,7 @@ def load_strategy(path: Path) -> LoadedStrategy:
 
 def is_host(path: Path) -> bool:
     """Whether a file means to be a host file rather than a strategy file."""
-    document, _ = _read(path)
+    document, _ = read_document(path)
     return document is not None and ("kind" in document or "strategies" in document)
 
 
@@ -144,16 +153,18 @@ def canonical_json(document: object) -> bytes:
 
 def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Document:
     host = settings.model_dump(
-        mode="json", exclude={"strategies": True, "api": True, "alerts": True, "data": {"catalog"}}
+        mode="json", exclude={"strategies": True, "data": {"catalog"}, **dict.fromkeys(_UNPINNED, True)}
     )
     return {"host": host, "strategies": [one.config.model_dump(mode="json") for one in strategies]}
 
 
-def _sha256(document: Document) -> str:
+def document_sha256(document: Document) -> str:
+    """Hash of a document, whatever the order of its keys."""
     return hashlib.sha256(canonical_json(document)).hexdigest()
 
 
-def _read(path: Path) -> tuple[Document | None, list[Problem]]:
+def read_document(path: Path) -> tuple[Document | None, list[Problem]]:
+    """Read a TOML file; None with a problem where it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")), []
     except tomllib.TOMLDecodeError as error:
@@ -178,9 +189,10 @@ def _near_file(path: Path, beside: str = "") -> str:
         return ""
 
 
-def _validate[M: BaseModel](
+def validate[M: BaseModel](
     path: Path, document: Document | None, model: type[M]
 ) -> tuple[M | None, list[Problem]]:
+    """Turn a document into its model; None with all problems where it does not fit."""
     if document is None:
         return None, []
     try:
@@ -191,11 +203,11 @@ def _validate[M: BaseModel](
 
 
 def _load_strategy(path: Path) -> tuple[LoadedStrategy | None, list[Problem]]:
-    document, problems = _read(path)
-    config, refused = _validate(path, document, StrategyConfig)
+    document, problems = read_document(path)
+    config, refused = validate(path, document, StrategyConfig)
     if config is None:
         return None, problems + refused
-    return LoadedStrategy(path, config, _sha256(config.model_dump(mode="json"))), problems
+    return LoadedStrategy(path, config, document_sha256(config.model_dump(mode="json"))), problems
 
 
 def _load_strategies(host: Path, document: Document | None) -> tuple[list[LoadedStrategy], list[Problem]]:
@@ -206,7 +218,7 @@ def _load_strategies(host: Path, document: Document | None) -> tuple[list[Loaded
     for at, name in enumerate(names if isinstance(names, list) else []):
         if not isinstance(name, str):
             continue
-        path = _beside(host, name)
+        path = beside(host, name)
         key = f"strategies[{at}]"
         if path in seen:
             problems.append(
@@ -270,7 +282,8 @@ def _mark_override(problem: Problem, overrides: Mapping[str, Any]) -> Problem:
     return problem._replace(message=f"{problem.message} (given on the command line)") if given else problem
 
 
-def _beside(file: Path, name: str) -> Path:
+def beside(file: Path, name: str) -> Path:
+    """The file that another one names, relative to it."""
     return Path(os.path.normpath(file.parent / name))
 
 

@@ -70,7 +70,11 @@ def is_secret(name: str) -> bool:
 def redact(document: Any) -> Any:
     """Copy of a document in which whatever is named like a secret is hidden."""
     if isinstance(document, dict):
-        return {name: REDACTED if is_secret(name) else redact(value) for name, value in document.items()}
+        return {
+            # Whether there are any is no secret.
+            name: REDACTED if is_secret(name) and not isinstance(value, bool | None) else redact(value)
+            for name, value in document.items()
+        }
     if isinstance(document, list):
         return [redact(value) for value in document]
     return document
@@ -92,7 +96,7 @@ def shown(value: Any, name: str = "", longest: int | None = _LONGEST_VALUE) -> s
 
 def _problem(file: str, root: Schema, error: ErrorDetails) -> Problem:
     location, kind = error["loc"], error["type"]
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         key, parent = _walk(root, location[:-1])
         return Problem(file, _join(key, str(location[-1])), _unknown(str(location[-1]), parent, root))
     key, schema = _walk(root, location)

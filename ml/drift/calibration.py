@@ -14,12 +14,15 @@ Source:
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import gamma, log
+from typing import ClassVar
 
 import numpy as np
+from pydantic import ConfigDict
 
 from ml.drift.monitor import CLIP, DriftStatistics
 from ml.drift.reference import DriftReference, Statistic
 from ml.rows import require_usable
+from strategies.config import Section
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
 
@@ -37,6 +40,8 @@ _PRIOR_COUNT = 0.5
 @dataclass(frozen=True, slots=True)
 class DriftSettings:
     """How thresholds are calibrated; equal settings and rows give equal thresholds."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = Section.model_config
 
     window_bars: int = 500
     period_bars: int = 10_080

@@ -19,7 +19,8 @@ from ml.evaluation.bootstrap import Bootstrap, Statistic
 from ml.evaluation.calendar import Calendar
 from ml.evaluation.curve import EquityCurve, equity_curve, total_curve
 from ml.evaluation.run import Evaluation, evaluate_run
-from ml.evaluation.trades import Matched, PositionRow, RoundTrip, match_fills
+from ml.evaluation.trades import Matched, PositionRow, match_fills
+from ml.round_trips import RoundTrip
 
 __all__ = [
     "Bootstrap",

@@ -16,7 +16,7 @@ from ml.evaluation.bootstrap import (
 )
 from ml.evaluation.calendar import Calendar
 from ml.evaluation.curve import EquityCurve, Periods, cut
-from ml.evaluation.trades import RoundTrip
+from ml.round_trips import RoundTrip
 from strategies.market import Floats
 from strategies.tape import FillRecord
 
@@ -200,7 +200,9 @@ def _return_statistics(periods: Periods, bootstrap: Bootstrap) -> dict[str, Stat
     samples: dict[str, Floats] = {}
     if len(periods) >= MIN_OBSERVATIONS:
         samples = _all_statistics(periods, resample_indices(len(periods), bootstrap))
-    figures = {name: estimate(float(v), samples.get(name), bootstrap) for name, v in value.items()}
+    figures = {
+        name: estimate(float(v), samples.get(name), bootstrap, len(periods)) for name, v in value.items()
+    }
     for name in ("sharpe", "sortino", "calmar"):
         # A ratio without its uncertainty is worse than none.
         if figures[name].ci_low is None:

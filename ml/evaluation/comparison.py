@@ -43,12 +43,12 @@ def compare(book: EquityCurve, baseline: EquityCurve, calendar: Calendar, bootst
     ours, theirs = cut(book, calendar), cut(aligned, calendar)
     value = _differences(ours.log_return, theirs.log_return, ours.per_year)
     if len(ours) < MIN_OBSERVATIONS:
-        return Comparison(estimate(float(value[0]), None, bootstrap), unknown, None)
+        return Comparison(estimate(float(value[0]), None, bootstrap, len(ours)), unknown, None)
     at = resample_indices(len(ours), bootstrap)
     samples = _differences(ours.log_return[at], theirs.log_return[at], ours.per_year)
-    sharpe = estimate(float(value[1]), samples[1], bootstrap)
+    sharpe = estimate(float(value[1]), samples[1], bootstrap, len(ours))
     return Comparison(
-        excess_return_frac=estimate(float(value[0]), samples[0], bootstrap),
+        excess_return_frac=estimate(float(value[0]), samples[0], bootstrap, len(ours)),
         sharpe_difference=sharpe if sharpe.ci_low is not None else unknown,
         correlation=_correlation(ours.log_return, theirs.log_return),
     )

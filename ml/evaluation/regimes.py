@@ -76,6 +76,40 @@ def regime_metrics(decisions: Sequence[DecisionRecord], curve: EquityCurve) -> R
     return RegimeMetrics(states, tuple(tuple(int(n) for n in row) for row in transitions))
 
 
+def joined_regimes(found: Sequence[RegimeMetrics]) -> RegimeMetrics | None:
+    """Regimes of several spans together, state by state.
+
+    Args:
+        found: One for each span; a state number means the same in all.
+
+    Returns:
+        None where there is none, or the numbers of states differ.
+    """
+    counts = {len(metrics.states) for metrics in found}
+    if len(counts) != 1:
+        return None
+    weights = [sum(state.bars for state in metrics.states) for metrics in found]
+    states = [
+        _joined_state(spans, weights) for spans in zip(*(metrics.states for metrics in found), strict=True)
+    ]
+    transitions = np.sum([metrics.transitions for metrics in found], axis=0)
+    return RegimeMetrics(tuple(states), tuple(tuple(int(n) for n in row) for row in transitions))
+
+
+def _joined_state(spans: Sequence[StateMetrics], weights: Sequence[int]) -> StateMetrics:
+    bars, total = sum(span.bars for span in spans), sum(weights)
+    stays = sum(span.bars / span.average_stay_bars for span in spans if span.average_stay_bars)
+    belief = sum(span.mean_probability * weight for span, weight in zip(spans, weights, strict=True))
+    return StateMetrics(
+        state=spans[0].state,
+        bars=bars,
+        share_frac=bars / total,
+        average_stay_bars=bars / stays if stays else None,
+        mean_probability=belief / total,
+        pnl_quote=sum(span.pnl_quote for span in spans),
+    )
+
+
 def _pnl_by_state(
     believed: Sequence[DecisionRecord], state: np.ndarray, num_states: int, curve: EquityCurve
 ) -> np.ndarray:

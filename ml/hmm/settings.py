@@ -1,14 +1,20 @@
 """How a hidden Markov model is fitted."""
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 from ml.hmm.gaussians import Covariance
+from strategies.config import Section
 from strategies.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class HmmSettings:
     """How a model is fitted; equal settings and rows give equal parameters on the same machine."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = Section.model_config
 
     num_states: int = 3
     covariance: Covariance = Covariance.DIAGONAL

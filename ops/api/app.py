@@ -1,189 +1,322 @@
-"""The routes that an operator's commands call, served on a unix socket in the state directory.
+"""The routes of the operator's interface, by the role that each needs.
 
 Every endpoint is ``async def``: one that ran in a thread would touch the engine from outside its own
-thread, which aborts the process. Bodies are strict: an unknown key or a number where a word belongs is
-refused, and every command that changes something needs a reason.
+thread, which aborts the process. What is asked about the past is answered by another process. Every command
+is recorded before it is carried out.
 """
 
-from typing import Annotated, Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Security
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
+from pydantic_core import to_json
 
+from ops.api import answers
+from ops.api.bodies import (
+    Command,
+    ConfirmRequest,
+    FlattenRequest,
+    InstrumentQuery,
+    KillRequest,
+    OrdersQuery,
+    PageQuery,
+    ReconcileRequest,
+    ResumeRequest,
+    StopRequest,
+    StrategyRequest,
+)
+from ops.api.fences import not_authenticated
+from ops.api.jobs import JobDesk, add_jobs
+from ops.api.operator import Operator, Probe
+from ops.api.problems import MEDIA_TYPE, Problem, ProblemError, answer_with_problems
+from ops.api.roles import Caller, Role, caller_of
+from ops.api.stream import EventStream, LiveStream
 from ops.commands import KillMode
-from ops.refusals import RefusedError
-from strategies.errors import SafetyError
+from ops.journal.questions import Question
 from strategies.restrictions import EVERYTHING, Scope, ScopeKind
 
+OPEN = frozenset({"/livez", "/readyz"})
+"""Routes that answer anybody."""
 
-class Operator(Protocol):
-    """The daemon as an operator sees it."""
-
-    def status(self) -> dict[str, Any]:
-        """What the daemon is doing and whether it is well."""
-
-    def positions(self) -> list[dict[str, Any]]:
-        """What each strategy holds."""
-
-    def open_orders(self) -> list[dict[str, Any]]:
-        """Orders that are not done."""
-
-    def reconcile(self, *, accept: bool, who: str, reason: str) -> dict[str, Any]:
-        """Compare our books with the venue's."""
-
-    async def snapshot(self, *, who: str, reason: str) -> dict[str, Any]:
-        """Hold an instant fast for a backup."""
-
-    def request_stop(self, reason: str, *, flatten: bool | None) -> None:
-        """Begin an orderly stop."""
-
-    def kill(self, scope: Scope, mode: KillMode, *, who: str, reason: str) -> dict[str, Any]:
-        """Restrict a scope."""
-
-    def resume(self, scope: Scope, *, who: str, reason: str) -> dict[str, Any]:
-        """Lift what was imposed on a scope."""
-
-    def pause(self, strategy: str, *, who: str, reason: str) -> dict[str, Any]:
-        """Let a strategy add no risk."""
-
-    def unpause(self, strategy: str, *, who: str, reason: str) -> dict[str, Any]:
-        """End a pause."""
+_BEARER = Security(HTTPBearer(auto_error=False, description="A token of `argonaut token new`."))
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": description}
+    for status, description in (
+        (400, "asked under a name that is not ours"),
+        (401, "no valid token"),
+        (403, "another role, or a page of another site"),
+        (404, "there is none of that name"),
+        (409, "refused, or an Idempotency-Key that was used for something else"),
+        (413, "too large"),
+        (422, "not as described here"),
+        (429, "too often"),
+        (503, "not now"),
+    )
+}
+_PAGES: tuple[tuple[Question, type[answers.Row]], ...] = (
+    (Question.DECISIONS, answers.DecisionRow),
+    (Question.EQUITY, answers.EquityRow),
+    (Question.REGIMES, answers.RegimeRow),
+    (Question.PNL, answers.PnlRow),
+)
+_PAGES_OF_INSTRUMENTS: tuple[tuple[Question, type[answers.Row]], ...] = (
+    (Question.FILLS, answers.FillRow),
+    (Question.TRADES, answers.TradeRow),
+    (Question.VERDICTS, answers.VerdictRow),
+)
 
 
-def _scope(text: object) -> Scope:
-    if not isinstance(text, str):
-        raise ValueError(f"expected a scope as text, found {text!r}")
-    return Scope.parse(text)
+def needs(role: Role) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: whoever asks has at least this role."""
+
+    async def check(request: Request, _: Any = _BEARER) -> Caller:
+        caller = caller_of(request.scope)
+        if caller is None:
+            error = ProblemError(401, "")
+            error.response = not_authenticated()
+            raise error
+        if caller.role < role:
+            raise ProblemError(403, f"expected role {role.word} or above, found {caller.role.word}")
+        return caller
+
+    return check
 
 
-def _mode(text: object) -> KillMode:
-    if not isinstance(text, str) or text not in list(KillMode):
-        raise ValueError(f"expected one of {[mode.value for mode in KillMode]}, found {text!r}")
-    return KillMode(text)
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    reason: str = Field(min_length=1, max_length=500)
-
-
-class StopRequest(_Body):
-    """Body of a stop."""
-
-    flatten: bool | None = None
-    """Close all positions first; None does what the configuration says."""
-
-
-class _Command(_Body):
-    who: str = Field(default="operator", min_length=1, max_length=100)
-    """Who asks; it is recorded."""
-
-
-class ResumeRequest(_Command):
-    """Body of a resume; the scope has to be named."""
-
-    scope: Annotated[Scope, PlainValidator(_scope)]
-
-
-class KillRequest(_Command):
-    """Body of a kill; without a scope it is of everything."""
-
-    scope: Annotated[Scope, PlainValidator(_scope)] = EVERYTHING
-    mode: Annotated[KillMode, PlainValidator(_mode)] = KillMode.HALT
-
-
-class StrategyRequest(_Command):
-    """Body of a pause or its end."""
-
-    strategy: str = Field(min_length=1)
-
-
-class ReconcileRequest(_Command):
-    """Body of a comparison of books."""
-
-    accept: bool = False
-    """Take what the account holds beside ours as somebody else's from now on."""
-
-
-class SnapshotRequest(_Command):
-    """Body of a request for what a backup needs."""
-
-
-class FlattenRequest(_Command):
-    """Body of a flatten: a kill that closes positions, of one strategy or of all."""
-
-    strategy: str | None = None
-
-
-def make_app(operator: Operator) -> FastAPI:
-    """Build the application.
+def make_app(
+    operator: Operator,
+    live: LiveStream | None = None,
+    *,
+    probe: Probe | None = None,
+    jobs: JobDesk | None = None,
+) -> FastAPI:
+    """Build the routes; `ops.api.fences.fenced` belongs before them.
 
     Args:
         operator: The daemon; its methods are called on the loop.
+        live: What is told as it happens; None tells nothing.
+        probe: What machines look at; None leaves those routes out.
+        jobs: What is done beside trading; None leaves those routes out.
     """
-    app = FastAPI(title="Argonaut", docs_url=None, redoc_url=None, openapi_url=None)
-    _add_questions(app, operator)
-    _add_commands(app, operator)
-
-    @app.exception_handler(RefusedError)
-    async def refused(request: Request, error: RefusedError) -> JSONResponse:  # noqa: ARG001 - the framework's
-        content = {"refused": str(error), "retry_after_secs": error.retry_after_secs}
-        return JSONResponse(content, status_code=404 if error.is_unknown else 409)
-
-    @app.exception_handler(SafetyError)
-    async def unsafe(request: Request, error: SafetyError) -> JSONResponse:  # noqa: ARG001 - likewise
-        return JSONResponse({"refused": str(error), "retry_after_secs": None}, status_code=409)
-
+    app = FastAPI(
+        title="Argonaut",
+        summary="What the daemon does, and what an operator may do to it.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=_PROBLEMS,
+        license_info={"name": "Apache-2.0"},
+    )
+    answer_with_problems(app)
+    if probe is not None:
+        app.include_router(probes(probe, Depends(needs(Role.VIEWER))))
+    viewer = APIRouter(dependencies=[Depends(needs(Role.VIEWER))], tags=["viewer"])
+    _add_questions(viewer, operator)
+    _add_pages(viewer, operator)
+    _add_stream(viewer, live or LiveStream())
+    app.include_router(viewer)
+    app.include_router(_operators(operator))
+    app.include_router(_admins(operator))
+    if jobs is not None:
+        add_jobs(app, jobs, may_look=needs(Role.VIEWER), may_command=needs(Role.OPERATOR))
     return app
 
 
-def _add_questions(app: FastAPI, operator: Operator) -> None:
-    @app.get("/v1/status")
-    async def status() -> dict[str, Any]:
-        return operator.status()
+def probes(probe: Probe, *guards: Any) -> APIRouter:
+    """The routes that machines look at.
 
-    @app.get("/v1/positions")
-    async def positions() -> list[dict[str, Any]]:
-        return operator.positions()
+    Args:
+        probe: The daemon; its methods are called on the loop.
+        guards: Dependencies of the metrics, which tell what the account holds.
+    """
+    router = APIRouter(tags=["probes"])
 
-    @app.get("/v1/orders")
-    async def orders() -> list[dict[str, Any]]:
-        return operator.open_orders()
+    @router.get("/livez", response_model=dict[str, str])
+    async def livez() -> Response:
+        """Alive: the trading loop itself has answered."""
+        return _json({"status": "alive"})
+
+    @router.get("/readyz", responses={503: {"description": "not ready, and why"}})
+    async def readyz() -> JSONResponse:
+        """Ready: reconciled, the feed alive, everything recorded."""
+        found = probe.unready()
+        status = {"status": "not ready" if found else "ready", "because": found}
+        return JSONResponse(status, status_code=503 if found else 200)
+
+    @router.get("/metrics", dependencies=list(guards), response_class=Response)
+    async def metrics(request: Request) -> Response:
+        """Samples for Prometheus; docs/METRICS.md describes them."""
+        body, content_type = probe.metrics(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    return router
 
 
-def _add_commands(app: FastAPI, operator: Operator) -> None:
-    @app.post("/v1/stop", status_code=202)
-    async def stop(request: StopRequest) -> dict[str, str]:
-        operator.request_stop(request.reason, flatten=request.flatten)
-        return {"state": "STOPPING"}
+def _add_questions(router: APIRouter, operator: Operator) -> None:
+    @router.get("/v1/status", response_model=answers.Document)
+    async def status() -> Response:
+        """What the daemon is doing, and whether it is well."""
+        return _json(operator.status())
 
-    @app.post("/v1/kill")
-    async def kill(request: KillRequest) -> dict[str, Any]:
-        return operator.kill(request.scope, request.mode, who=request.who, reason=request.reason)
+    @router.get("/v1/positions", response_model=list[answers.Document])
+    async def positions() -> Response:
+        """What each strategy holds now."""
+        return _json(operator.positions())
 
-    @app.post("/v1/flatten")
-    async def flatten(request: FlattenRequest) -> dict[str, Any]:
+    @router.get("/v1/orders/open", response_model=list[answers.Document])
+    async def open_orders() -> Response:
+        """Orders that are at work now, as the daemon holds them, in the order of their decisions."""
+        return _json(operator.open_orders())
+
+    @router.get("/v1/limits", response_model=list[answers.LimitRow])
+    async def limits() -> Response:
+        """Every limit, and how much of it is used."""
+        return _json(operator.limits())
+
+    @router.get("/v1/strategies", response_model=list[answers.Document])
+    async def strategies() -> Response:
+        """What trades: configuration, and how it stands."""
+        return _json(operator.strategies())
+
+    @router.get("/v1/config", response_model=answers.Document)
+    async def config() -> Response:
+        """The configuration in force; whatever is named like a secret is hidden."""
+        return _json(operator.config())
+
+    @router.get("/v1/audit/head", response_model=answers.Document)
+    async def audit_head() -> Response:
+        """The newest record of the journal."""
+        return _json(operator.audit_head())
+
+
+def _add_pages(router: APIRouter, operator: Operator) -> None:
+    def add(question: Question, row: type[BaseModel], query: Any) -> None:
+        async def page(asked: Any) -> Response:
+            return Response(await operator.page(question, asked.model_dump()), media_type="application/json")
+
+        page.__annotations__["asked"] = Annotated[query, Query()]
+        page.__doc__ = f"Recorded {question.value}, newest first, a page at a time."
+        router.add_api_route(
+            f"/v1/{question.value}",
+            page,
+            name=question.value,
+            response_class=Response,
+            responses={200: {"model": answers.Page[row]}},  # type: ignore[valid-type]
+        )
+
+    add(Question.ORDERS, answers.OrderRow, OrdersQuery)
+    for question, row in _PAGES_OF_INSTRUMENTS:
+        add(question, row, InstrumentQuery)
+    for question, row in _PAGES:
+        add(question, row, PageQuery)
+
+
+def _add_stream(router: APIRouter, live: LiveStream) -> None:
+    @router.get(
+        "/v1/stream", response_class=Response, responses={200: {"content": {EventStream.media_type: {}}}}
+    )
+    async def stream() -> EventStream:
+        """Server-sent events: init, then only what changes."""
+        return EventStream(live)
+
+
+def _operators(operator: Operator) -> APIRouter:
+    guard = needs(Role.OPERATOR)
+    router = APIRouter(tags=["operator"])
+    by = Annotated[Caller, Depends(guard)]
+
+    @router.post("/v1/kill", response_model=answers.Document)
+    async def kill(request: KillRequest, caller: by) -> Response:
+        """Restrict trading now, and over restarts, until it is resumed."""
+        who = await _note(operator, "kill", request, caller)
+        return _json(operator.kill(request.scope, request.mode, who=who, reason=request.reason))
+
+    @router.post("/v1/flatten", response_model=answers.Document)
+    async def flatten(request: FlattenRequest, caller: by) -> Response:
+        """Halt and close positions, of one strategy or of all."""
+        who = await _note(operator, "flatten", request, caller)
         scope = EVERYTHING if request.strategy is None else Scope(ScopeKind.STRATEGY, request.strategy)
-        return operator.kill(scope, KillMode.FLATTEN, who=request.who, reason=request.reason)
+        return _json(operator.kill(scope, KillMode.FLATTEN, who=who, reason=request.reason))
 
-    @app.post("/v1/resume")
-    async def resume(request: ResumeRequest) -> dict[str, Any]:
-        return operator.resume(request.scope, who=request.who, reason=request.reason)
+    @router.post("/v1/resume", response_model=answers.Document)
+    async def resume(request: ResumeRequest, caller: by) -> Response:
+        """Lift what a kill or a limit imposed on exactly this scope."""
+        who = await _note(operator, "resume", request, caller, adds_risk=True)
+        return _json(operator.resume(request.scope, who=who, reason=request.reason))
 
-    @app.post("/v1/reconcile")
-    async def reconcile(request: ReconcileRequest) -> dict[str, Any]:
-        return operator.reconcile(accept=request.accept, who=request.who, reason=request.reason)
+    @router.post("/v1/pause", response_model=answers.Document)
+    async def pause(request: StrategyRequest, caller: by) -> Response:
+        """Let a strategy add no risk while it goes on watching."""
+        who = await _note(operator, "pause", request, caller)
+        return _json(operator.pause(request.strategy, who=who, reason=request.reason))
 
-    @app.post("/v1/snapshot")
-    async def snapshot(request: SnapshotRequest) -> dict[str, Any]:
-        return await operator.snapshot(who=request.who, reason=request.reason)
+    @router.post("/v1/unpause", response_model=answers.Document)
+    async def unpause(request: StrategyRequest, caller: by) -> Response:
+        """End a pause."""
+        who = await _note(operator, "unpause", request, caller, adds_risk=True)
+        return _json(operator.unpause(request.strategy, who=who, reason=request.reason))
 
-    @app.post("/v1/pause")
-    async def pause(request: StrategyRequest) -> dict[str, Any]:
-        return operator.pause(request.strategy, who=request.who, reason=request.reason)
+    @router.post("/v1/disarm", response_model=answers.Document)
+    async def disarm(request: Command, caller: by) -> Response:
+        """Let no order leave any more, not even one that reduces, until the daemon is armed again."""
+        who = await _note(operator, "disarm", request, caller)
+        return _json(operator.disarm(who=who, reason=request.reason))
 
-    @app.post("/v1/unpause")
-    async def unpause(request: StrategyRequest) -> dict[str, Any]:
-        return operator.unpause(request.strategy, who=request.who, reason=request.reason)
+    return router
+
+
+def _admins(operator: Operator) -> APIRouter:
+    guard = needs(Role.ADMIN)
+    router = APIRouter(tags=["admin"])
+    by = Annotated[Caller, Depends(guard)]
+
+    @router.post("/v1/arm", response_model=answers.Document)
+    async def arm(request: Command, caller: by) -> Response:
+        """First step of two: what would go live, and a nonce to confirm it with. Nothing is armed."""
+        who = await _note(operator, "arm", request, caller)
+        return _json(operator.request_arming(who=who, reason=request.reason))
+
+    @router.post("/v1/arm/confirm", response_model=answers.Document)
+    async def confirm(request: ConfirmRequest, caller: by) -> Response:
+        """Second step, within half a minute: orders may leave."""
+        who = await _note(operator, "arm confirm", request, caller, adds_risk=True)
+        return _json(operator.confirm_arming(request.nonce, who=who, reason=request.reason))
+
+    @router.post("/v1/stop", status_code=202, response_model=dict[str, str])
+    async def stop(request: StopRequest, caller: by) -> Response:
+        """Begin an orderly stop."""
+        await _note(operator, "stop", request, caller)
+        operator.request_stop(request.reason, flatten=request.flatten)
+        return _json({"state": "STOPPING"}, 202)
+
+    @router.post("/v1/reconcile", response_model=answers.Document)
+    async def reconcile(request: ReconcileRequest, caller: by) -> Response:
+        """Compare our books with the venue's."""
+        who = await _note(operator, "reconcile", request, caller, adds_risk=request.accept)
+        return _json(operator.reconcile(accept=request.accept, who=who, reason=request.reason))
+
+    @router.post("/v1/snapshot", response_model=answers.Document)
+    async def snapshot(request: Command, caller: by) -> Response:
+        """Hold an instant fast for a backup."""
+        who = await _note(operator, "snapshot", request, caller)
+        return _json(await operator.snapshot(who=who, reason=request.reason))
+
+    return router
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    """What is not finite has no JSON form, and is null."""
+    return Response(to_json(document, inf_nan_mode="null"), status, media_type="application/json")
+
+
+async def _note(
+    operator: Operator, command: str, request: Command, caller: Caller, *, adds_risk: bool = False
+) -> str:
+    who = caller.named(request.who)
+    await operator.note_asked(
+        command, who=who, reason=request.reason, asked=request.asked(), durable=adds_risk
+    )
+    return who

@@ -117,6 +117,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "{{surface}} {{code}}",
             "ops",
         ),
+        Panel("Jobs that failed", "argonaut_job_failed", "{{name}}"),
+        Panel("Jobs under way", "argonaut_job_running", "{{name}}"),
         Panel("Cost of a scrape", "argonaut_scrape_seconds", "{{job}}", "s", limit=0.05),
     ),
 }

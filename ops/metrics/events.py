@@ -100,6 +100,8 @@ class Events:
     def note(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Count a command (``control``), or a restriction that the guardian imposed (``latch``)."""
         if kind == "control":
+            if fields.get("stage") == "asked":
+                return  # what becomes of it is counted
             self._count("commands", fields["command"])
         elif fields["action"] in {"hold", "note"} and fields["restriction"]["origin"] == "automatic":
             self._count("guardian_trips", fields["restriction"]["who"])

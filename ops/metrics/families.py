@@ -180,7 +180,16 @@ RECORDS = (
     _gauge("journal_fault", "1 when nothing can be recorded any more"),
 )
 
-FAMILIES = (*PROCESS, *CONTROL, *FEED, *DECISIONS, *ORDERS, *BOOKS, *RECORDS)
+JOBS = (
+    _gauge("job_running", "1 while a job runs or waits for its turn", "name"),
+    _gauge("job_failed", "1 when the newest run of a job has not succeeded", "name"),
+    _counter("job_runs", "Runs that have ended, by how", "name", "outcome"),
+    _gauge("job_due_timestamp_seconds", "When a job is due next; in the past, it is late", "name"),
+    _gauge("job_last_end_timestamp_seconds", "When the newest run of a job ended", "name"),
+    _gauge("job_last_duration_seconds", "How long that took", "name"),
+)
+
+FAMILIES = (*PROCESS, *CONTROL, *FEED, *DECISIONS, *ORDERS, *BOOKS, *RECORDS, *JOBS)
 """All of them, in the order of the documentation; the process and the collector add their own."""
 
 BY_NAME = {family.name: family for family in FAMILIES}

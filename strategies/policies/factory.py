@@ -5,9 +5,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from strategies.bundle import Bundle
 from strategies.config import (
     ActionMap,
     BaselinePolicyConfig,
+    BundlePolicyConfig,
     DonchianPolicyConfig,
     OnnxPolicyConfig,
     PolicyConfig,
@@ -27,6 +29,7 @@ def make_policy(
     schema_sha256: str,
     base_dir: Path,
     action_map: ActionMap,
+    bundle: Bundle | None = None,
     monotonic: Callable[[], float] | None = None,
 ) -> Policy:
     """Build the policy that a strategy file asks for.
@@ -39,18 +42,26 @@ def make_policy(
         schema_sha256: Hash of the feature manifest.
         base_dir: Directory of the strategy file; paths in it are relative to it.
         action_map: The strategy's ``allocation.action_map``.
+        bundle: What the policy's kind ``bundle`` names.
         monotonic: Clock in seconds for deadlines; None sets none, so that decisions do not depend on
             the machine.
 
     Raises:
         ConfigError: If the policy does not fit the strategy's features, regime or action map.
     """
-    if isinstance(config, OnnxPolicyConfig):
+    if isinstance(config, BundlePolicyConfig | OnnxPolicyConfig):
+        if isinstance(config, OnnxPolicyConfig):
+            path, policy_id = base_dir / config.path, None
+        elif bundle is not None:
+            path, policy_id = bundle.policy_path, bundle.bundle_id
+        else:
+            raise ConfigError(f"policy {config.path!r}: expected the opened bundle, found none")
         # Imported here so that a bot without a trained policy never loads onnxruntime.
         from strategies.policies.onnx import OnnxPolicy
 
         return OnnxPolicy(
-            base_dir / config.path,
+            path,
+            policy_id=policy_id,
             num_instruments=num_instruments,
             num_features=len(columns),
             num_states=num_states,

@@ -39,6 +39,7 @@ class OnnxPolicy:
 
     Args:
         path: The model.
+        policy_id: What stands for it and all that it came with; None takes the hash of the file.
         num_instruments: N.
         num_features: F.
         num_states: K; 0 where the observation carries no belief.
@@ -64,9 +65,10 @@ class OnnxPolicy:
         action_map: ActionMap,
         deadline_ms: float,
         monotonic: Callable[[], float] | None,
+        policy_id: str | None = None,
     ) -> None:
         model = _read(path)
-        session = _open_session(path, model)
+        session = open_session(path, model)
         _check_metadata(path, session.get_modelmeta().custom_metadata_map, schema_sha256, action_map)
         inputs = {node.name: node for node in session.get_inputs()}
         outputs = {node.name: node for node in session.get_outputs()}
@@ -84,7 +86,7 @@ class OnnxPolicy:
 
         self.name = "onnx"
         self.required_columns: tuple[str, ...] = ()
-        self.policy_id = sha256(model).hexdigest()
+        self.policy_id = policy_id or sha256(model).hexdigest()
         self.deadline_misses = 0
         self._action_map = action_map
         self._deadline_secs = deadline_ms / 1e3
@@ -146,7 +148,16 @@ def _read(path: Path) -> bytes:
         raise ConfigError(f"{path}: expected a policy (.onnx), but it cannot be read: {error}") from error
 
 
-def _open_session(path: Path, model: bytes) -> ort.InferenceSession:
+def open_session(path: Path, model: bytes) -> ort.InferenceSession:
+    """Load a model as it runs in a daemon: one thread, the same answer to the same input.
+
+    Args:
+        path: Where it comes from, for messages.
+        model: The file's bytes.
+
+    Raises:
+        ConfigError: If onnxruntime does not take it.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -29,6 +29,9 @@ NOT_HERE = {
     "argonaut_commands_total",
     "argonaut_restrictions",
     "argonaut_alerts_total",
+    "argonaut_job_runs_total",
+    "argonaut_job_last_end_timestamp_seconds",
+    "argonaut_job_last_duration_seconds",
 }
 """Of a daemon that nothing has happened to."""
 

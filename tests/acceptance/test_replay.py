@@ -198,8 +198,18 @@ def test_replay_command_says_by_its_exit_code_whether_anything_differs(
 def test_session_is_what_a_backtest_says_and_on_other_bars_it_is_not(recorded: Path, tmp_path: Path) -> None:
     catalog = changed_market(tmp_path / "catalog", 400, is_dropped=True)
 
-    same = argonaut("compare", "--backtest", "--state-dir", recorded / "var", "--json")
-    other = argonaut("compare", "--state-dir", recorded / "var", "--catalog", catalog, "--json")
+    same = argonaut("compare", "--session", "latest", "--backtest", "--state-dir", recorded / "var", "--json")
+    other = argonaut(
+        "compare",
+        "--session",
+        "2",
+        "--backtest",
+        "--state-dir",
+        recorded / "var",
+        "--catalog",
+        catalog,
+        "--json",
+    )
 
     assert same.code == ExitCode.OK, same
     found = {one["strategy"]: one for one in same.document()["strategies"]}

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -144,9 +143,7 @@ def test_end_that_is_not_as_it_should_be_is_urgent(
     assert text in bench.taken[0].text
 
 
-def test_day_ends_with_one_summary_and_one_that_cannot_be_made_stops_nothing(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_summary_says_how_things_stand_and_one_that_cannot_be_made_is_not_sent(bench: Bench) -> None:
     strategy = {
         "name": "holder",
         "equity": 50_100.0,
@@ -158,18 +155,15 @@ def test_day_ends_with_one_summary_and_one_that_cannot_be_made_stops_nothing(
         "state": "READY", "trading_state": "ACTIVE", "reason": "", "strategies": [strategy],
         "journal": {"records": 12, "head": "f" * 64},
     }  # fmt: skip
-    bench.alerting.tick()
-    assert bench.said == []
 
-    bench.alerting._today = date(2026, 1, 1)
-    bench.alerting.tick()
-    bench.alerting.tick()
-    assert bench.said == [("info", "summary of 2026-01-01")]
-    assert "holder: equity 50,100.00, profit +100.00, 7 decisions, ACTIVE" in bench.taken[0].text
-    assert bench.taken[0].text.endswith(f"head {'f' * 64}")
-    assert bench.alerting._today == datetime.now(UTC).date()
+    text = asyncio.run(bench.alerting.summarise())
 
-    bench.alerting._today, bench.status = date(2026, 1, 2), RuntimeError("it broke")
-    bench.alerting.tick()
+    assert bench.said == [("info", "daily summary")]
+    assert bench.taken[0].text == text
+    assert "holder: equity 50,100.00, profit +100.00, 7 decisions, ACTIVE" in text
+    assert text.endswith(f"head {'f' * 64}")
+
+    bench.status = RuntimeError("it broke")
+    with pytest.raises(RuntimeError, match="it broke"):
+        asyncio.run(bench.alerting.summarise())
     assert len(bench.said) == 1
-    assert "no summary of 2026-01-02" in caplog.text

@@ -10,6 +10,7 @@ from bot.cli.app import main
 from bot.cli.console import JsonOption
 from bot.exit_codes import ExitCode, exit_code_of
 from strategies.errors import ArgonautError, ConfigError, DataError, SafetyError, TransientError
+from tests.support.command import environment
 from tests.support.configs import HOST, write_configs
 from tests.support.data import ROOT
 
@@ -190,3 +191,41 @@ def test_config_schema_with_json_is_a_schema_of_both_files(capsys: Captured) -> 
     document = json.loads(capsys.readouterr().out)
     assert document["host"]["additionalProperties"] is False
     assert "capital_quote" in document["strategy"]["properties"]
+
+
+def test_groups_of_the_help_name_commands_that_there_are_each_once() -> None:
+    named = [name for names in app.GROUPS.values() for name in names]
+
+    assert len(named) == len(set(named))
+    assert set(named) <= app.COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [("ki", {"kill"}), ("jobs ", {"list", "run", "cancel", "log"}), ("jobs run --re", {"--reason"})],
+)
+def test_shell_completes_commands_and_options(typed: str, expected: set[str]) -> None:
+    words = f"argonaut {typed}"
+    asked = {"_ARGONAUT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+
+    answer = subprocess.run(
+        [sys.executable, "-m", "bot.cli.app"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment() | asked,
+    )
+
+    assert set(answer.stdout.split()) == expected
+
+
+@pytest.mark.parametrize("name", list(app.COMMANDS))
+def test_every_command_names_its_exit_codes(name: str) -> None:
+    target = app.COMMANDS[name].load()
+    commands = getattr(target, "registered_commands", None)
+    functions = [target] if commands is None else [one.callback for one in commands]
+
+    without = [one.__name__ for one in functions if "Exit codes: " not in one.__doc__]
+
+    assert without == []

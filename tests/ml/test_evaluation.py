@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from ml.evaluation import (
     Bootstrap,
@@ -23,6 +24,7 @@ from ml.evaluation.bootstrap import (
     Statistic,
     block_length,
     estimate_of_sums,
+    expanded_tail,
     resample_indices,
 )
 from ml.evaluation.comparison import compare
@@ -231,10 +233,20 @@ def test_estimate_from_block_sums_equals_resampling_every_observation() -> None:
     columns = np.random.default_rng(8).normal(size=(1000, 2)) ** 2
     found = estimate_of_sums(columns, formulas.profit_factor, QUICK)
     means = columns[resample_indices(1000, QUICK)].mean(axis=1)
-    low, high = np.quantile(means[:, 0] / means[:, 1], (0.025, 0.975))
+    # 100 blocks of 10: Student's t with 99 degrees of freedom, a little farther out than 2.5 %.
+    tail = stats.norm.cdf(-np.sqrt(100 / 99) * stats.t.ppf(0.975, 99))
+    low, high = np.quantile(means[:, 0] / means[:, 1], (tail, 1.0 - tail))
 
     assert block_length(1000) == 10
     assert (found.ci_low, found.ci_high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("blocks", [4, 5, 8, 15, 40, 200, 5_000])
+@pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
+def test_tail_is_that_of_students_t_with_a_degree_for_each_block_but_one(blocks: int, level: float) -> None:
+    exact = np.sqrt(blocks / (blocks - 1)) * stats.t.ppf(0.5 + level / 2, blocks - 1)
+
+    assert -stats.norm.ppf(expanded_tail(blocks, level)) == pytest.approx(exact, rel=0.01)
 
 
 def test_resamples_consist_of_whole_blocks_on_a_circle() -> None:

@@ -21,7 +21,15 @@ from tests.support.runs import INSTRUMENTS, example_run
 DAY = 86_400_000_000_000
 FILES = {
     *("config.toml", "pins.json", "metrics.json", "data_quality.json", "report.html", MANIFEST),
-    *("decisions.parquet", "verdicts.parquet", "equity.parquet", "orders.csv", "fills.csv", "trades.csv"),
+    *(
+        "decisions.parquet",
+        "verdicts.parquet",
+        "equity.parquet",
+        "baselines.parquet",
+        "orders.csv",
+        "fills.csv",
+        "trades.csv",
+    ),
     *("positions.csv", "regimes.csv", "equity_daily.csv", "halts.csv"),
 }
 

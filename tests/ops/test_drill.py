@@ -26,7 +26,7 @@ class FakeDaemon:
         self.asked.append(path)
         if path == "/v1/status":
             return self._status()
-        if path == "/v1/orders":
+        if path == "/v1/orders/open":
             return [{"client_order_id": one, "role": self.orders[one]} for one in self.open]
         if path == "/v1/kill":
             return self._kill()

@@ -7,7 +7,7 @@ import pytest
 
 from bot.cli.app import main
 from bot.exit_codes import ExitCode
-from ops.retention import delete_runs, old_runs
+from ops.retention import delete_runs, delete_surplus, old_files, old_runs
 
 DAY = 86_400
 NOW = 1_000 * DAY
@@ -95,6 +95,67 @@ def test_cleanup_deletes_only_when_it_is_told_to(tmp_path: Path, capsys: Capture
     assert (planned["is_deleted"], len(planned["runs"]), planned["size_bytes"]) == (False, 2, 2_004)
     assert len(list((tmp_path / "runs").iterdir())) == 3
     assert main([*command, "--delete"]) == ExitCode.OK
-    assert "2 runs of 0.0 MiB are deleted" in capsys.readouterr().out
+    assert "2 runs and 0 files, 0.0 MiB, are deleted" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["new"]
     assert main(["cleanup", "--keep", "0", "--state-dir", str(tmp_path)]) == ExitCode.USAGE
+
+
+def make_file(path: Path, days_old: float, now: float) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * 10)
+    os.utime(path, (now - days_old * DAY, now - days_old * DAY))
+    return path
+
+
+def test_old_files_are_the_oldest_of_their_pattern_and_never_links_or_folders(tmp_path: Path) -> None:
+    for days in (5, 40, 50, 60):
+        make_file(tmp_path / f"run-{days}.log", days, NOW)
+    make_file(tmp_path / "notes.txt", 900, NOW)
+    (tmp_path / "folder.log").mkdir()
+    (tmp_path / "linked.log").symlink_to(tmp_path / "notes.txt")
+
+    def found(keep: int, days: float) -> list[str]:
+        files = old_files(tmp_path, "*.log", keep=keep, older_than_days=days, now_secs=NOW)
+        return [one.path.name for one in files]
+
+    assert found(0, 0.0) == ["run-60.log", "run-50.log", "run-40.log", "run-5.log"]
+    assert found(0, 45.0) == ["run-60.log", "run-50.log"]
+    assert found(3, 0.0) == ["run-60.log"]
+    assert old_files(tmp_path / "never", "*", keep=0, older_than_days=0.0, now_secs=NOW) == []
+
+
+def test_cleanup_takes_old_reports_and_logs_of_jobs_beyond_the_newest_of_each(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    now = time.time()
+    for number in range(22):
+        make_file(tmp_path / "jobs" / f"backup-{number:06d}.log", 100 - number, now)
+        make_file(tmp_path / "incidents" / f"{number:02d}.md", 100 - number, now)
+    kept = make_file(tmp_path / "logs" / "argonaut.jsonl", 900, now)
+    command = ["cleanup", "--delete", "--json", "--state-dir", str(tmp_path)]
+
+    assert main(command) == ExitCode.OK
+
+    gone = json.loads(capsys.readouterr().out)["files"]
+    assert [Path(one["path"]).name for one in gone] == ["backup-000000.log", "backup-000001.log"]
+    assert len(list((tmp_path / "jobs").iterdir())) == 20
+    assert len(list((tmp_path / "incidents").iterdir())) == 22
+    assert kept.exists()
+
+
+def test_surplus_is_what_has_the_name_and_a_manifest_but_for_the_newest_by_name(tmp_path: Path) -> None:
+    for name in ("argonaut-1", "argonaut-2", "argonaut-3", "mine"):
+        make_run(tmp_path, name, 1)
+    (tmp_path / "argonaut-0").mkdir()
+
+    gone = delete_surplus(tmp_path, "argonaut-?", keep=2, manifest="manifest.json")
+
+    assert [path.name for path in gone] == ["argonaut-1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "argonaut-0",
+        "argonaut-2",
+        "argonaut-3",
+        "mine",
+    ]
+    with pytest.raises(ValueError, match="keep 1 or more, found 0"):
+        delete_surplus(tmp_path, "*", keep=0, manifest="manifest.json")

@@ -43,11 +43,15 @@ class Notebook:
     def __init__(self) -> None:
         self.sent: list[OrderIntent | Bracket] = []
         self.cancelled: list[str] = []
+        self.unsent: frozenset[str] = frozenset()
+        """Orders that the engine does not know; it breaks where one of them is to be cancelled."""
 
     def submit(self, planned: OrderIntent | Bracket) -> None:
         self.sent.append(planned)
 
     def cancel(self, client_order_id: str) -> None:
+        if client_order_id in self.unsent:
+            raise RuntimeError(f"Cannot cancel order: order not found in cache: {client_order_id}")
         self.cancelled.append(client_order_id)
 
 
@@ -259,6 +263,7 @@ def test_flatten_stops_what_is_still_on_its_way_to_the_disk_and_goes_itself() ->
     bought(bench)
     bench.door.send(intent(name="AR2", quantity=1.0))
     flatten = intent(OrderRole.FLATTEN, "AR3")
+    bench.courier.unsent = frozenset({"AR2"})
 
     bench.door.flatten([flatten])
     bench.disk.answer(Written.DURABLE)
@@ -266,6 +271,21 @@ def test_flatten_stops_what_is_still_on_its_way_to_the_disk_and_goes_itself() ->
 
     assert bench.courier.sent[1:] == [flatten]
     assert bench.courier.cancelled == []
+
+
+def test_entry_that_is_cancelled_before_it_left_never_leaves_and_those_that_have_are_cancelled_too() -> None:
+    bench = Bench()
+    bench.door.send(intent())
+    bench.door.resume(intent(name="AR2"), filled=0.0, is_working=True)
+    bench.courier.unsent = frozenset({"AR1"})
+
+    bench.door.cancel_entries()
+    bench.disk.answer(Written.DURABLE)
+
+    assert bench.courier.cancelled == ["AR2"]
+    assert bench.courier.sent == []
+    assert bench.statuses("AR1") == ["DENIED"]
+    assert not bench.door.is_working("AR1")
 
 
 def test_close_takes_its_protection_back_when_it_leaves_not_before() -> None:

@@ -17,6 +17,9 @@ borrow_annual_frac = 0.0
 [api]
 port = 0
 
+[jobs]
+kill_drill = "off"
+
 [data]
 catalog = "{catalog}"
 {span}

@@ -40,7 +40,12 @@ def argonaut(*args: object, hash_seed: int | None = None) -> Answer:
         hash_seed: Seed of Python's string hashes; None leaves it to chance.
     """
     changed = {} if hash_seed is None else {"PYTHONHASHSEED": str(hash_seed)}
-    return _run([*_PROGRAM, *map(str, args)], None, changed)
+    return _run(argonaut_command(*args), None, changed)
+
+
+def argonaut_command(*args: object) -> list[str]:
+    """The command line of the console script."""
+    return [*_PROGRAM, *map(str, args)]
 
 
 def run_script(script: Path, plan: Mapping[str, Any], hash_seed: int | None = None) -> Any:
@@ -80,7 +85,7 @@ def free_port() -> int:
 
 def daemon_command(config: Path, state_dir: Path, *args: object) -> list[str]:
     """The command line of a daemon."""
-    return [*_PROGRAM, "run", str(config), "--state-dir", str(state_dir), *map(str, args)]
+    return argonaut_command("run", config, "--state-dir", state_dir, *args)
 
 
 class DaemonProcess:

@@ -1,130 +1,55 @@
-"""The operator's routes over a real unix socket."""
+"""The operator's routes, as whoever may write to the unix socket asks them."""
 
-import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from ops.api.app import make_app
-from ops.commands import KillMode
-from ops.refusals import RefusedError
-from strategies.errors import SafetyError
-from strategies.restrictions import Scope
+from ops.api.connection import Peer
+from tests.support.operators import COMMANDS, FakeOperator, asked, on_socket, served
 
-
-class _Operator:
-    def __init__(self) -> None:
-        self.stops: list[tuple[str, bool | None]] = []
-        self.commands: list[tuple[str, ...]] = []
-
-    def status(self) -> dict[str, Any]:
-        return {"state": "READY"}
-
-    def positions(self) -> list[dict[str, Any]]:
-        return []
-
-    def open_orders(self) -> list[dict[str, Any]]:
-        return [{"client_order_id": "AR1"}]
-
-    def reconcile(self, *, accept: bool, who: str, reason: str) -> dict[str, Any]:
-        self.commands.append(("reconcile", str(accept), who, reason))
-        return {"is_clean": True}
-
-    async def snapshot(self, *, who: str, reason: str) -> dict[str, Any]:
-        self.commands.append(("snapshot", who, reason))
-        return {"seq": 7, "head": "00", "venue": None}
-
-    def request_stop(self, reason: str, *, flatten: bool | None) -> None:
-        self.stops.append((reason, flatten))
-
-    def kill(self, scope: Scope, mode: KillMode, *, who: str, reason: str) -> dict[str, Any]:
-        if scope.name == "nope":
-            raise RefusedError("no such strategy", is_unknown=True)
-        self.commands.append(("kill", str(scope), mode.value, who, reason))
-        return {"durable": True}
-
-    def resume(self, scope: Scope, *, who: str, reason: str) -> dict[str, Any]:
-        if reason == "too early":
-            raise RefusedError("cools down", retry_after_secs=200.0)
-        if reason == "full disk":
-            raise SafetyError("nothing was resumed")
-        self.commands.append(("resume", str(scope), who, reason))
-        return {"lifted": []}
-
-    def pause(self, strategy: str, *, who: str, reason: str) -> dict[str, Any]:
-        self.commands.append(("pause", strategy, who, reason))
-        return {}
-
-    def unpause(self, strategy: str, *, who: str, reason: str) -> dict[str, Any]:
-        self.commands.append(("unpause", strategy, who, reason))
-        return {}
+ME = f"uid {os.getuid()}"
+BAD = "about:blank"
 
 
-async def _ask(socket: Path, operator: _Operator, *requests: tuple[str, str, Any]) -> list[httpx.Response]:
-    server = uvicorn.Server(
-        uvicorn.Config(make_app(operator), uds=str(socket), log_config=None, lifespan="off")
-    )
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.005)
-    transport = httpx.AsyncHTTPTransport(uds=str(socket))
-    async with httpx.AsyncClient(transport=transport, base_url="http://argonaut") as client:
-        answers = [await client.request(method, path, json=body) for method, path, body in requests]
-    server.should_exit = True
-    await serving
-    return answers
+def ask(
+    operator: FakeOperator, *requests: tuple[str, str, Any], socket: Path | None = None
+) -> list[httpx.Response]:
+    async def use(client: httpx.AsyncClient) -> list[httpx.Response]:
+        return [await client.request(method, path, json=body) for method, path, body in requests]
+
+    app = on_socket(operator)
+    return asked(app, use, Peer(ME, os.getuid())) if socket is None else served(app, use, socket)
 
 
-def test_routes_answer_over_a_unix_socket(tmp_path: Path) -> None:
-    operator = _Operator()
+def post(operator: FakeOperator, *requests: tuple[str, Any]) -> list[httpx.Response]:
+    return ask(operator, *(("POST", f"/v1/{route}", body) for route, body in requests))
 
-    answers = asyncio.run(
-        _ask(
-            tmp_path / "s",
-            operator,
-            ("GET", "/v1/status", None),
-            ("GET", "/v1/orders", None),
-            ("POST", "/v1/stop", {"reason": "test", "flatten": True}),
-        )
+
+def test_routes_answer_over_a_real_unix_socket_whose_user_the_kernel_names(tmp_path: Path) -> None:
+    operator = FakeOperator()
+
+    status, orders, stop, _ = ask(
+        operator,
+        ("GET", "/v1/status", None),
+        ("GET", "/v1/orders/open", None),
+        ("POST", "/v1/stop", {"reason": "test", "flatten": True}),
+        ("POST", "/v1/pause", {"reason": "test", "strategy": "one"}),
+        socket=tmp_path / "s",
     )
 
-    assert answers[0].json() == {"state": "READY"}
-    assert answers[1].json() == [{"client_order_id": "AR1"}]
-    assert answers[2].status_code == 202
-    assert operator.stops == [("test", True)]
+    assert status.json() == {"state": "READY", "lag": None}
+    assert orders.json() == [{"client_order_id": "AR1"}]
+    assert (stop.status_code, stop.json()) == (202, {"state": "STOPPING"})
+    assert operator.done == [("stop", "test", True), ("pause", "one", ME, "test")]
 
 
-def test_stop_without_a_reason_or_with_unknown_keys_is_refused(tmp_path: Path) -> None:
-    operator = _Operator()
+def test_commands_reach_the_operator_as_they_were_given_with_who_gave_them() -> None:
+    operator = FakeOperator()
 
-    answers = asyncio.run(
-        _ask(
-            tmp_path / "s",
-            operator,
-            ("POST", "/v1/stop", {}),
-            ("POST", "/v1/stop", {"reason": ""}),
-            ("POST", "/v1/stop", {"reason": "x", "flaten": True}),
-            ("GET", "/v1/stop", None),
-        )
-    )
-
-    assert [answer.status_code for answer in answers] == [422, 422, 422, 405]
-    assert operator.stops == []
-
-
-def _post(tmp_path: Path, operator: _Operator, *requests: tuple[str, Any]) -> list[httpx.Response]:
-    asked = [("POST", f"/v1/{route}", body) for route, body in requests]
-    return asyncio.run(_ask(tmp_path / "s", operator, *asked))
-
-
-def test_commands_reach_the_operator_as_they_were_given(tmp_path: Path) -> None:
-    operator = _Operator()
-
-    answers = _post(
-        tmp_path,
+    answers = post(
         operator,
         ("kill", {"reason": "r"}),
         ("kill", {"reason": "r", "scope": "venue:X", "mode": "reduce-only", "who": "me"}),
@@ -133,31 +58,50 @@ def test_commands_reach_the_operator_as_they_were_given(tmp_path: Path) -> None:
         ("resume", {"reason": "r", "scope": "instrument:A.X"}),
         ("pause", {"reason": "r", "strategy": "one"}),
         ("unpause", {"reason": "r", "strategy": "one"}),
+        ("reconcile", {"reason": "r", "accept": True}),
+        ("snapshot", {"reason": "r"}),
+        ("arm", {"reason": "r"}),
+        ("arm/confirm", {"reason": "r", "nonce": "n"}),
+        ("disarm", {"reason": "r"}),
     )
 
-    assert [answer.status_code for answer in answers] == [200] * 7
-    assert operator.commands == [
-        ("kill", "all", "halt", "operator", "r"),
-        ("kill", "venue:X", "reduce-only", "me", "r"),
-        ("kill", "all", "flatten", "operator", "r"),
-        ("kill", "strategy:one", "flatten", "operator", "r"),
-        ("resume", "instrument:A.X", "operator", "r"),
-        ("pause", "one", "operator", "r"),
-        ("unpause", "one", "operator", "r"),
+    assert [answer.status_code for answer in answers] == [200] * 12
+    assert operator.done == [
+        ("kill", "all", "halt", ME, "r"),
+        ("kill", "venue:X", "reduce-only", f"me ({ME})", "r"),
+        ("kill", "all", "flatten", ME, "r"),
+        ("kill", "strategy:one", "flatten", ME, "r"),
+        ("resume", "instrument:A.X", ME, "r"),
+        ("pause", "one", ME, "r"),
+        ("unpause", "one", ME, "r"),
+        ("reconcile", "True", ME, "r"),
+        ("snapshot", ME, "r"),
+        ("arm", ME, "r"),
+        ("confirm", "n", ME, "r"),
+        ("disarm", ME, "r"),
     ]
 
 
-@pytest.mark.parametrize("route", ["kill", "flatten", "resume", "pause", "unpause"])
-def test_command_without_a_reason_or_with_anything_unknown_is_refused(tmp_path: Path, route: str) -> None:
-    operator = _Operator()
-    good: dict[str, Any] = {"reason": "r"}
-    if route == "resume":
-        good["scope"] = "all"
-    if route in {"pause", "unpause"}:
-        good["strategy"] = "one"
+RISKY = {"resume", "unpause", "arm/confirm"}
+"""What adds risk is on the disk before it is carried out."""
 
-    answers = _post(
-        tmp_path,
+
+@pytest.mark.parametrize("route", COMMANDS)
+def test_command_is_recorded_before_it_is_carried_out(route: str) -> None:
+    operator = FakeOperator()
+
+    post(operator, (route, COMMANDS[route] | {"reason": "r"}))
+
+    assert [entry[0] == "asked" for entry in operator.log] == [True, False]
+    assert operator.log[0] == ("asked", route.replace("/", " "), ME, "r", route in RISKY)
+
+
+@pytest.mark.parametrize("route", COMMANDS)
+def test_command_without_a_reason_or_with_anything_unknown_is_refused(route: str) -> None:
+    operator = FakeOperator()
+    good = COMMANDS[route] | {"reason": "r"}
+
+    answers = post(
         operator,
         (route, None),
         (route, {}),
@@ -168,8 +112,8 @@ def test_command_without_a_reason_or_with_anything_unknown_is_refused(tmp_path: 
         (route, good | {"force": True}),
     )
 
-    assert [answer.status_code for answer in answers] == [422] * 7
-    assert operator.commands == []
+    assert [(answer.status_code, answer.json()["type"]) for answer in answers] == [(422, BAD)] * 7
+    assert operator.log == []
 
 
 @pytest.mark.parametrize(
@@ -185,46 +129,86 @@ def test_command_without_a_reason_or_with_anything_unknown_is_refused(tmp_path: 
         {"mode": ["halt"]},
     ],
 )
-def test_kill_with_a_scope_or_mode_that_is_none_is_refused(tmp_path: Path, body: dict[str, Any]) -> None:
-    operator = _Operator()
+def test_kill_with_a_scope_or_mode_that_is_none_is_refused(body: dict[str, Any]) -> None:
+    operator = FakeOperator()
 
-    (answer,) = _post(tmp_path, operator, ("kill", {"reason": "r"} | body))
-
-    assert answer.status_code == 422
-    assert operator.commands == []
-
-
-def test_resume_does_not_guess_its_scope(tmp_path: Path) -> None:
-    (answer,) = _post(tmp_path, _Operator(), ("resume", {"reason": "r"}))
+    (answer,) = post(operator, ("kill", {"reason": "r"} | body))
 
     assert answer.status_code == 422
+    assert operator.log == []
 
 
-def test_refusal_says_why_and_when_to_ask_again(tmp_path: Path) -> None:
-    early, full, unknown = _post(
-        tmp_path,
-        _Operator(),
+def test_resume_does_not_guess_its_scope() -> None:
+    (answer,) = post(FakeOperator(), ("resume", {"reason": "r"}))
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == ["body.scope: Field required"]
+
+
+def test_refusal_is_a_problem_that_says_why_and_when_to_ask_again() -> None:
+    early, full, unknown = post(
+        FakeOperator(),
         ("resume", {"reason": "too early", "scope": "all"}),
         ("resume", {"reason": "full disk", "scope": "all"}),
         ("kill", {"reason": "r", "scope": "strategy:nope"}),
     )
 
-    assert (early.status_code, early.json()) == (409, {"refused": "cools down", "retry_after_secs": 200.0})
-    assert (full.status_code, full.json()["refused"]) == (409, "nothing was resumed")
-    assert (unknown.status_code, unknown.json()["refused"]) == (404, "no such strategy")
+    assert early.headers["content-type"] == "application/problem+json"
+    assert (early.status_code, early.headers["retry-after"]) == (409, "200")
+    assert early.json() == {
+        "type": "urn:argonaut:refused",
+        "title": "Conflict",
+        "status": 409,
+        "detail": "cools down",
+        "retry_after_secs": 200.0,
+    }
+    assert (full.status_code, full.json()["detail"]) == (409, "nothing was resumed")
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "urn:argonaut:unknown")
 
 
-def test_snapshot_needs_a_reason_and_answers_with_the_newest_record(tmp_path: Path) -> None:
-    operator = _Operator()
+def test_faults_and_strangers_are_problems_without_a_trace() -> None:
+    operator = FakeOperator()
+    operator.breaks = True
 
-    refused, taken = asyncio.run(
-        _ask(
-            tmp_path / "socket",
-            operator,
-            ("POST", "/v1/snapshot", {"who": "me"}),
-            ("POST", "/v1/snapshot", {"who": "me", "reason": "backup"}),
-        )
+    fault, nowhere, wrong = ask(
+        operator,
+        ("GET", "/v1/status", None),
+        ("GET", "/v1/nothing", None),
+        ("GET", "/v1/stop", None),
     )
 
-    assert (refused.status_code, taken.json()["seq"]) == (422, 7)
-    assert operator.commands == [("snapshot", "me", "backup")]
+    assert [one.status_code for one in (fault, nowhere, wrong)] == [500, 404, 405]
+    assert {one.headers["content-type"] for one in (fault, nowhere, wrong)} == {"application/problem+json"}
+    assert "canary" not in fault.text
+    assert "Traceback" not in fault.text
+    assert wrong.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=1001", "limit=x", "since_ns=-1", "since_ns=9223372036854775808", "before=%00",
+        "before=", "befor=1", "strategy=" + "x" * 101, "limit=1&limit=2x",
+    ],
+)  # fmt: skip
+def test_page_that_is_not_asked_for_properly_is_refused(query: str) -> None:
+    operator = FakeOperator()
+
+    (answer,) = ask(operator, ("GET", f"/v1/fills?{query}", None))
+
+    assert answer.status_code == 422
+    assert operator.pages == []
+
+
+def test_page_is_asked_for_with_its_filter_and_passed_on_as_it_is() -> None:
+    operator = FakeOperator()
+
+    (answer,) = ask(operator, ("GET", "/v1/orders?strategy=one&open_only=true&limit=7&before=5:AR1", None))
+
+    assert answer.json() == {"rows": [], "next_cursor": None}
+    ((question, asked),) = operator.pages
+    assert question == "orders"
+    assert asked == {
+        "strategy": "one", "instrument_id": None, "since_ns": None, "until_ns": None, "open_only": True,
+        "limit": 7, "before": "5:AR1",
+    }  # fmt: skip

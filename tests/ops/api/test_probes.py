@@ -1,110 +1,105 @@
-"""Health and metrics over a real loopback port."""
+"""Health and metrics over a real loopback port, and where a port may be."""
 
 import asyncio
 import socket
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from bot.config import ApiConfig
-from bot.serving import Serving
-from ops.api.probes import make_probes
+from bot.serving import Serving, check_certificate
+from ops.api.fences import fenced
+from ops.api.probes import HOSTS, make_probes
 from strategies.errors import ConfigError
+from tests.support.operators import FakeProbe, asked, served
+
+type Asked = tuple[str, str, dict[str, str]]
 
 
-class _Daemon:
-    def __init__(self) -> None:
-        self.because: list[str] = []
-        self.accepted: list[str] = []
-        self.answers: list[tuple[str, int]] = []
+def ask(probe: FakeProbe, *requests: Asked, is_real: bool = False) -> tuple[list[httpx.Response], list[Any]]:
+    """Answers to method, path and headers, and what was counted of them."""
+    counted: list[Any] = []
 
-    def unready(self) -> list[str]:
-        return self.because
+    async def use(client: httpx.AsyncClient) -> list[httpx.Response]:
+        return [await client.request(method, path, headers=more) for method, path, more in requests]
 
-    def metrics(self, accept: str) -> tuple[bytes, str]:
-        self.accepted.append(accept)
-        return b"argonaut_ready 1.0\n", "text/plain; version=0.0.4"
-
-    def answered(self, surface: str, code: int) -> None:
-        self.answers.append((surface, code))
-
-
-def ask(daemon: _Daemon, *requests: tuple[str, str, dict[str, str]]) -> list[httpx.Response]:
-    """Answers to method, path and headers, from a server on a port of its own."""
-
-    async def run() -> list[httpx.Response]:
-        serving = Serving()
-        serving.serve_probes(make_probes(daemon), ApiConfig(port=0))
-        await serving.until_started()
-        async with httpx.AsyncClient(base_url=serving.url or "") as client:
-            answers = [await client.request(method, path, headers=more) for method, path, more in requests]
-        await serving.close()
-        return answers
-
-    return asyncio.run(run())
+    app = fenced(
+        make_probes(probe),
+        surface="probes",
+        answered=lambda surface, code: counted.append((surface, code)),
+        hosts=HOSTS,
+        book=None,
+        monotonic=lambda: 0.0,
+    )
+    return (served if is_real else asked)(app, use), counted
 
 
 def test_probes_say_alive_ready_and_what_is_measured() -> None:
-    daemon = _Daemon()
+    probe = FakeProbe()
 
-    alive, ready, metrics = ask(
-        daemon, ("GET", "/livez", {}), ("GET", "/readyz", {}), ("GET", "/metrics", {"accept": "text/plain"})
+    (alive, ready, metrics), counted = ask(
+        probe,
+        ("GET", "/livez", {}),
+        ("GET", "/readyz", {}),
+        ("GET", "/metrics", {"accept": "text/plain"}),
+        is_real=True,
     )
 
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "because": []})
     assert metrics.text == "argonaut_ready 1.0\n"
     assert metrics.headers["content-type"] == "text/plain; version=0.0.4"
-    assert daemon.accepted == ["text/plain"]
-    assert daemon.answers == [("probes", 200)] * 3
+    assert probe.accepted == ["text/plain"]
+    assert counted == [("probes", 200)] * 3
+    assert "server" not in metrics.headers
 
 
 def test_daemon_that_is_not_ready_says_why_with_a_code_that_machines_understand() -> None:
-    daemon = _Daemon()
-    daemon.because = ["the feed gave up: the venue closed"]
+    probe = FakeProbe()
+    probe.because = ["the feed gave up: the venue closed"]
 
-    (alive, ready) = ask(daemon, ("GET", "/livez", {}), ("GET", "/readyz", {}))
+    (alive, ready), _ = ask(probe, ("GET", "/livez", {}), ("GET", "/readyz", {}))
 
     assert alive.status_code == 200
     assert (ready.status_code, ready.json()["because"]) == (503, ["the feed gave up: the venue closed"])
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8050", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8050", "127.0.0.1.evil.example", ""])
 def test_page_that_reached_the_port_under_a_name_of_its_own_is_refused(host: str) -> None:
-    (answer,) = ask(_Daemon(), ("GET", "/metrics", {"host": host}))
+    (answer,), counted = ask(FakeProbe(), ("GET", "/metrics", {"host": host}))
 
-    assert answer.status_code == 400
-    assert "argonaut" not in answer.text
+    assert (answer.status_code, counted) == (400, [("probes", 400)])
+    assert "argonaut_" not in answer.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1", "[::1]:8050", "LOCALHOST:8050"])
 def test_this_machine_is_answered_under_each_of_its_names(host: str) -> None:
-    (answer,) = ask(_Daemon(), ("GET", "/livez", {"host": host}))
+    (answer,), _ = ask(FakeProbe(), ("GET", "/livez", {"host": host}))
 
     assert answer.status_code == 200
 
 
 def test_probes_change_nothing_and_document_nothing() -> None:
-    answers = ask(
-        _Daemon(),
+    answers, _ = ask(
+        FakeProbe(),
         ("POST", "/livez", {}),
         ("DELETE", "/metrics", {}),
         ("GET", "/docs", {}),
         ("GET", "/openapi.json", {}),
         ("GET", "/v1/status", {}),
-        ("OPTIONS", "/metrics", {"origin": "http://evil.example", "access-control-request-method": "GET"}),
+        ("OPTIONS", "/metrics", {"access-control-request-method": "GET"}),
     )
 
     assert [one.status_code for one in answers] == [405, 405, 404, 404, 404, 405]
+    assert {one.headers["content-type"] for one in answers} == {"application/problem+json"}
     assert not any("access-control-allow-origin" in one.headers for one in answers)
-    assert not any("server" in one.headers for one in answers)
 
 
 def test_port_that_is_taken_is_a_clear_refusal_and_nothing_is_served() -> None:
     async def run(port: int) -> None:
-        Serving().serve_probes(FastAPI(), ApiConfig(port=port))
+        Serving().serve_port(make_probes(FakeProbe()), ApiConfig(port=port))
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -112,14 +107,45 @@ def test_port_that_is_taken_is_a_clear_refusal_and_nothing_is_served() -> None:
             asyncio.run(run(port))
 
 
-def test_interface_that_is_switched_off_has_no_address(tmp_path: Path) -> None:
+def test_interface_that_is_switched_off_has_no_address() -> None:
     serving = Serving()
-    serving.serve_probes(FastAPI(), ApiConfig(enabled=False))
+    serving.serve_port(make_probes(FakeProbe()), ApiConfig(enabled=False))
 
     assert serving.url is None
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "localhost", "example.org"])  # noqa: S104
-def test_address_that_others_could_reach_is_refused(host: str) -> None:
-    with pytest.raises(ValueError, match=r"loopback address|not an address"):
+REMOTE: dict[str, Any] = {
+    "allow_remote": True,
+    "tokens": True,
+    "tls_cert": "/etc/argonaut/cert.pem",
+    "tls_key": "/etc/argonaut/key.pem",
+}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::"])  # noqa: S104 - to be refused
+@pytest.mark.parametrize("lacking", REMOTE)
+def test_address_that_others_could_reach_needs_every_protection(host: str, lacking: str) -> None:
+    given = {key: value for key, value in REMOTE.items() if key != lacking}
+
+    with pytest.raises(ValueError, match=r"not a loopback address.*it needs|come together"):
+        ApiConfig(host=host, **given)
+    assert ApiConfig(host=host, **REMOTE).host == host
+
+
+@pytest.mark.parametrize("host", ["localhost", "example.org", ""])
+def test_host_that_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="not an address"):
         ApiConfig(host=host)
+
+
+def test_key_that_others_may_read_and_certificate_that_is_none_are_refused(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.write_text("no certificate")
+    key.write_text("no key")
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"only its owner may read, found mode 0644"):
+        check_certificate(str(cert), str(key))
+    key.chmod(0o600)
+
+    with pytest.raises(ConfigError, match="expected a certificate and its key"):
+        check_certificate(str(cert), str(key))

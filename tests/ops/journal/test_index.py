@@ -1,5 +1,6 @@
 """The index answers from the journal, is equal however it came about, and is never trusted."""
 
+import random
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from ml.evaluation import match_fills
+from ml.round_trips import RoundTrip
 from ops.disk import LocalDisk
 from ops.journal import BrokenChainError, Kind
 from ops.journal.index import JournalIndex
+from ops.journal.questions import Cursor, Filter, Question
 from ops.journal.segments import segment_numbers, segment_path
+from strategies.tape import FillRecord
 from tests.support.journals import open_journal
 
 
@@ -77,16 +82,20 @@ def _built(tmp_path: Path, name: str = "index.sqlite") -> JournalIndex:
     return index
 
 
+def _rows(index: JournalIndex, question: Question, **asked: Any) -> list[dict[str, Any]]:
+    return index.page(question, Filter(**asked)).rows
+
+
 def test_orders_stand_as_their_records_say_and_what_is_done_stays_done(tmp_path: Path) -> None:
     _write(tmp_path / "journal")
     index = _built(tmp_path)
 
-    orders = {order["client_order_id"]: order for order in index.orders()}
+    orders = {order["client_order_id"]: order for order in _rows(index, Question.ORDERS)}
 
     assert (orders["AR1"]["status"], orders["AR1"]["filled_quantity"]) == ("FILLED", 2.0)
     assert (orders["AR2"]["status"], orders["AR2"]["filled_quantity"]) == ("INTENT", 0.0)
-    assert [order["client_order_id"] for order in index.orders(open_only=True)] == ["AR2"]
-    assert [order["client_order_id"] for order in index.orders(strategy="trend")] == ["AR1"]
+    assert [order["client_order_id"] for order in _rows(index, Question.ORDERS, open_only=True)] == ["AR2"]
+    assert [order["client_order_id"] for order in _rows(index, Question.ORDERS, strategy="trend")] == ["AR1"]
     index.close()
 
 
@@ -106,11 +115,16 @@ def test_verdicts_and_equity_are_found_by_strategy_and_time(tmp_path: Path) -> N
     journal.close(2)
     index = _built(tmp_path)
 
-    (found,), (reading,) = index.verdicts(strategy="trend"), index.equity(until_ns=60)
+    (found,), (reading,) = (
+        _rows(index, Question.VERDICTS, strategy="trend"),
+        _rows(index, Question.EQUITY, until_ns=60),
+    )
 
     assert {key: found[key] for key in verdict} == verdict
     assert {key: reading[key] for key in equity} == equity
-    assert index.verdicts(since_ns=61) == index.equity(strategy="fresh") == []
+    assert (
+        _rows(index, Question.VERDICTS, since_ns=61) == _rows(index, Question.EQUITY, strategy="fresh") == []
+    )
     index.close()
 
 
@@ -129,11 +143,11 @@ def test_an_execution_told_twice_is_counted_once(tmp_path: Path) -> None:
     _write(tmp_path / "journal")
     index = _built(tmp_path)
 
-    assert [(fill["trade_id"], fill["seq"]) for fill in index.fills(strategy="trend")] == [
+    assert [(fill["trade_id"], fill["seq"]) for fill in _rows(index, Question.FILLS, strategy="trend")] == [
         ("T2", 7),
         ("T1", 5),
     ]
-    assert index.fills(since_ns=63) == []
+    assert _rows(index, Question.FILLS, since_ns=63) == []
     index.close()
 
 
@@ -141,10 +155,15 @@ def test_decisions_and_commands_are_found_by_strategy_and_time(tmp_path: Path) -
     _write(tmp_path / "journal")
     index = _built(tmp_path)
 
-    assert [one["ts_event"] for one in index.decisions()] == [120, 60]
-    assert [one["strategy"] for one in index.decisions(until_ns=60)] == ["trend"]
-    assert [one["strategy"] for one in index.decisions(strategy="carry", since_ns=61)] == ["carry"]
-    assert [(one["kind"], one["who"]) for one in index.commands()] == [("latch", None), ("control", "ann")]
+    assert [one["ts_event"] for one in _rows(index, Question.DECISIONS)] == [120, 60]
+    assert [one["strategy"] for one in _rows(index, Question.DECISIONS, until_ns=60)] == ["trend"]
+    assert [one["strategy"] for one in _rows(index, Question.DECISIONS, strategy="carry", since_ns=61)] == [
+        "carry"
+    ]
+    assert [(one["kind"], one["who"]) for one in _rows(index, Question.COMMANDS)] == [
+        ("latch", None),
+        ("control", "ann"),
+    ]
     index.close()
 
 
@@ -243,3 +262,150 @@ def test_a_damaged_journal_is_refused_and_the_index_stays_as_it_was(tmp_path: Pa
         index.update()
     assert index.dump() == before
     index.close()
+
+
+def _filled(own_id: str, side: str, quantity: float, price: float, fee: float, minute: int) -> dict[str, Any]:
+    return {
+        "client_order_id": own_id, "trade_id": f"{own_id}@{minute}", "strategy": "trend", "side": side,
+        "instrument_id": "BTCUSDT.BINANCE", "quantity": quantity, "price": price, "fee": fee,
+        "ts_event": minute * 60_000_000_000, "liquidity": "TAKER",
+    }  # fmt: skip
+
+
+def _index_of(tmp_path: Path, *records: tuple[Kind, dict[str, Any]]) -> JournalIndex:
+    journal, _ = open_journal(LocalDisk(), folder=tmp_path / "journal")
+    for number, (kind, body) in enumerate(records):
+        journal.append(kind, body, number)
+    journal.close(99)
+    return _built(tmp_path)
+
+
+def test_a_round_trip_is_matched_first_in_first_out_over_all_fills_of_its_closing_order(
+    tmp_path: Path,
+) -> None:
+    fills = [
+        _filled("B1", "BUY", 1.0, 100.0, 1.0, 1),
+        _filled("B2", "BUY", 1.0, 110.0, 2.0, 2),
+        _filled("S1", "SELL", 0.5, 120.0, 0.5, 3),
+        _filled("S1", "SELL", 1.0, 130.0, 0.5, 5),
+    ]
+
+    index = _index_of(tmp_path, *((Kind.FILL, fill) for fill in [*fills, fills[-1]]))
+    (trade,) = _rows(index, Question.TRADES, strategy="trend")
+
+    # 0.5 of 100 sold at 120, 0.5 of 100 and 0.5 of 110 at 130: 10 + 15 + 10; fees 2.0 in, 1.0 out.
+    assert (trade["side"], trade["quantity"], trade["gross_pnl"], trade["fees"]) == ("LONG", 1.5, 35.0, 3.0)
+    assert (trade["net_pnl"], trade["entry_price"]) == (32.0, pytest.approx(155.0 / 1.5))
+    assert trade["hold_secs"] == pytest.approx((0.5 * 120 + 0.5 * 240 + 0.5 * 180) / 1.5)
+    assert (trade["exit_order_id"], trade["exit_ts"]) == ("S1", 300_000_000_000)
+    index.close()
+
+
+def test_a_sale_through_zero_closes_the_long_and_opens_a_short(tmp_path: Path) -> None:
+    fills = [
+        _filled("B1", "BUY", 1.0, 100.0, 0.0, 1),
+        _filled("S1", "SELL", 3.0, 90.0, 0.0, 2),
+        _filled("B2", "BUY", 2.0, 80.0, 0.0, 3),
+    ]
+
+    index = _index_of(tmp_path, *((Kind.FILL, fill) for fill in fills))
+    newest, older = _rows(index, Question.TRADES)
+
+    assert (newest["side"], newest["quantity"], newest["net_pnl"]) == ("SHORT", 2.0, 20.0)
+    assert (older["side"], older["quantity"], older["net_pnl"]) == ("LONG", 1.0, -10.0)
+    index.close()
+
+
+def test_trades_of_the_index_are_those_of_a_report(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    fills = [
+        _filled(f"O{n // 2}", chance.choice(("BUY", "SELL")), chance.uniform(0.1, 2.0), 100.0 + n, 0.1, n + 1)
+        for n in range(200)
+    ]
+    index = _index_of(tmp_path, *((Kind.FILL, fill) for fill in fills))
+
+    ours = {(one["exit_order_id"], one["side"]): one for one in _rows(index, Question.TRADES)}
+    matched = match_fills([FillRecord(**fill) for fill in fills])
+
+    assert len(ours) == len(matched.trades) > 50
+    for trade in matched.trades:
+        found = ours[trade.exit_order_id, trade.side]
+        assert {name: found[name] for name in RoundTrip._fields} == trade._asdict()
+    index.close()
+
+
+def _decided(minute: int, state: int, prob: float) -> tuple[Kind, dict[str, Any]]:
+    probs = [1.0 - prob, 1.0 - prob, 1.0 - prob]
+    probs[state] = prob
+    body = {"strategy": "trend", "ts_event": minute, "regime_state": state, "regime_probs": probs}
+    return Kind.DECISION, body
+
+
+def test_regimes_are_unbroken_stays_with_their_mean_belief(tmp_path: Path) -> None:
+    records = [_decided(1, 0, 0.5), _decided(2, 0, 0.75), _decided(3, 2, 1.0), _decided(4, 0, 0.25)]
+    none = (Kind.DECISION, {"strategy": "plain", "ts_event": 1, "regime_state": -1, "regime_probs": []})
+
+    index = _index_of(tmp_path, *records, none)
+    stays = _rows(index, Question.REGIMES)
+
+    told = [(one["state"], one["first_ts"], one["last_ts"], one["bars"]) for one in stays]
+    assert told == [(0, 4, 4, 1), (2, 3, 3, 1), (0, 1, 2, 2)]
+    assert [one["mean_probability"] for one in stays] == [0.25, 1.0, 0.625]
+    index.close()
+
+
+def test_profit_is_told_by_day_and_a_mark_at_midnight_ends_the_day_before(tmp_path: Path) -> None:
+    day = 86_400 * 10**9
+
+    def marked(ts_event: int, equity: float) -> tuple[Kind, dict[str, Any]]:
+        reading = {"ts_event": ts_event, "strategy": "trend", "equity": equity, "drawdown": 0.0, "fees": 1.0}
+        return Kind.STATE, {"strategy": "trend", "state": {}, "equity": reading}
+
+    index = _index_of(
+        tmp_path, marked(day + 1, 100.0), marked(2 * day - 1, 104.0), marked(2 * day, 103.0),
+        marked(2 * day + 1, 99.0), marked(4 * day, 110.0),
+    )  # fmt: skip
+    rows = _rows(index, Question.PNL, since_ns=2 * day)
+
+    assert [(one["day"], one["profit"], one["equity"]) for one in rows] == [
+        ("1970-01-04", 11.0, 110.0),
+        ("1970-01-03", -4.0, 99.0),
+        ("1970-01-02", 3.0, 103.0),
+    ]
+    index.close()
+
+
+@pytest.mark.parametrize("question", Question)
+def test_pages_go_through_every_row_once(tmp_path: Path, question: Question) -> None:
+    two = _intent("AR3")
+    two["intents"] = [*_intent("AR4")["intents"], *_intent("AR5")["intents"]]  # type: ignore[misc]
+    reading = {"ts_event": 60, "strategy": "trend", "equity": 1.0, "drawdown": 0.0}
+    extra: tuple[tuple[Kind, dict[str, Any]], ...] = (
+        (Kind.INTENT, two),
+        (Kind.STATE, {"strategy": "trend", "state": {}, "equity": reading}),
+        (Kind.STATE, {"strategy": "trend", "state": {}, "equity": reading | {"ts_event": 10**15}}),
+        (Kind.VERDICT, {"ts_event": 1, "strategy": "trend", "instrument_id": "A.X"}),
+        (Kind.VERDICT, {"ts_event": 2, "strategy": "trend", "instrument_id": "A.X"}),
+        *(_decided(minute, minute % 2, 0.5) for minute in range(5)),
+        *((Kind.FILL, _filled(f"O{n}", ("BUY", "SELL")[n % 2], 1.0, 10.0, 0.0, n)) for n in range(8)),
+    )
+    index = _index_of(tmp_path, *_HISTORY, *extra)
+    whole = _rows(index, question)
+
+    paged, cursor = [], None
+    while True:
+        page = index.page(question, Filter(before=cursor, limit=1))
+        paged += page.rows
+        if page.next_cursor is None:
+            break
+        cursor = Cursor.parse(page.next_cursor)
+
+    assert paged == whole
+    assert len(whole) > 1
+    index.close()
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1:\x00", "1" * 30, "1; DROP TABLE fills"])
+def test_a_cursor_that_no_page_gave_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected the next_cursor"):
+        Cursor.parse(text)

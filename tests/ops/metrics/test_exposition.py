@@ -12,6 +12,7 @@ COUNTS_AND_STATES = {
     "bundle_info", "build_info", "daemon_state", "ready", "trading_state", "restrictions", "latch_durable",
     "flattening", "reconciled", "reconcile_differences", "feed_state", "regime_active", "open_orders",
     "unknown_orders", "limit_latched", "journal_sequence", "journal_durable_sequence", "journal_fault",
+    "job_running", "job_failed",
 }  # fmt: skip
 
 
@@ -33,6 +34,7 @@ def test_series_have_labels_of_closed_sets_only() -> None:
         "strategy", "instrument", "regime", "stage", "status", "role", "side", "liquidity", "reason",
         "outcome", "state", "channel", "result",
         "origin", "scope", "limit", "cause", "command", "kind", "surface", "code",
+        "name",
     }  # fmt: skip
     for one in FAMILIES:
         if not one.name.endswith("_info"):

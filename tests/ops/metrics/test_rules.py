@@ -110,6 +110,8 @@ CASES = [
     one("ArgonautAlertsNotDelivered", "argonaut_alerts_dropped_total", rising(1), constant(9)),
     one("ArgonautIntentsExpired", "argonaut_expired_intents_total", rising(1), constant(9)),
     one("ArgonautIntentsExpired", "argonaut_late_records_total", rising(1), constant(9)),
+    one("ArgonautJobFailed", 'argonaut_job_failed{name="backup"}', constant(1), constant(0)),
+    one("ArgonautJobLate", 'argonaut_job_due_timestamp_seconds{name="backup"}', constant(-7200), rising(60)),
     one("ArgonautDiskLow", "argonaut_disk_free_bytes", constant(9e8), constant(2e9)),
 ]  # fmt: skip
 

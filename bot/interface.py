@@ -1,0 +1,180 @@
+"""Everything that the daemon answers over HTTP, put together: who may ask, under which names, and where.
+
+unix socket   all routes; whoever may write to the file is an admin
+port          health and metrics; with ``[api] tokens`` all routes, by the token's role
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from bot.alerting import Alerting
+from bot.chronicle import Chronicle
+from bot.config import HostConfig
+from bot.control import BEAT_SECS, Control
+from bot.jobs import DaemonJobs
+from bot.operator_view import OperatorView, Stop
+from bot.paper import PaperNode
+from bot.recent_errors import RecentErrors
+from bot.serving import Serving
+from bot.telemetry import Telemetry
+from ops.api.app import make_app
+from ops.api.archive import Archive
+from ops.api.fences import fenced
+from ops.api.probes import HOSTS, make_probes
+from ops.api.stream import LiveStream
+from ops.api.tokens import TokenBook
+from ops.loop_lag import LoopLag
+from ops.metrics import Events, Exposition
+from ops.state_lock import SOCKET
+
+
+class Interface:
+    """The HTTP interfaces of one daemon.
+
+    Args:
+        host: What runs.
+        state_dir: Where the socket, the tokens and the journal lie.
+        environment: Where systemd says its credentials are.
+
+    Raises:
+        ConfigError: If tokens are wanted and the file of them is not right.
+    """
+
+    def __init__(self, host: HostConfig, state_dir: Path, environment: Mapping[str, str]) -> None:
+        self._host = host
+        self._state_dir = state_dir
+        credentials = environment.get("CREDENTIALS_DIRECTORY")
+        api = host.settings.api
+        self._book = (
+            TokenBook.find(Path(credentials) if credentials else None, state_dir)
+            if api.enabled and api.tokens
+            else None
+        )
+        self._serving = Serving()
+        self._archive = Archive(state_dir, time.monotonic)
+        self._errors = RecentErrors()
+        self.live = LiveStream()
+        """Told of every record."""
+        self.lag = LoopLag(BEAT_SECS)
+        """Told of every beat."""
+        self.operator: OperatorView | None = None
+        """What operators see, once there is something to be seen."""
+
+    @property
+    def url(self) -> str | None:
+        """Where the port is; None where it is switched off."""
+        return self._serving.url
+
+    def open(
+        self,
+        *,
+        session: str,
+        started_at: datetime,
+        chronicle: Chronicle,
+        paper: PaperNode,
+        control: Control,
+        alerting: Alerting,
+        events: Events,
+        exposition: Exposition,
+        jobs: DaemonJobs,
+        state: Callable[[], str],
+        stop: Stop,
+    ) -> None:
+        """Serve from now on.
+
+        Args:
+            session: Name of this session.
+            started_at: When the daemon was started.
+            chronicle: Its journal.
+            paper: The node.
+            control: What restricts trading.
+            alerting: What is told to people.
+            events: What was counted.
+            exposition: Where that is, beside what is read here.
+            jobs: What is done beside trading.
+            state: Says STARTING, READY, STOPPING or STOPPED.
+            stop: Begins a stop.
+
+        Raises:
+            ConfigError: If the port is taken.
+        """
+        logging.getLogger().addHandler(self._errors)
+        telemetry = Telemetry(
+            self._host,
+            self._state_dir,
+            chronicle=chronicle,
+            paper=paper,
+            control=control,
+            alerting=alerting,
+            events=events,
+            exposition=exposition,
+            jobs=jobs.samples,
+            state=state,
+        )
+        self.operator = OperatorView(
+            self._host,
+            self._state_dir,
+            started_at,
+            session=session,
+            chronicle=chronicle,
+            paper=paper,
+            control=control,
+            api_url=lambda: self._serving.url,
+            state=state,
+            stop=stop,
+            archive=self._archive,
+            lag=self.lag,
+            errors=self._errors,
+        )
+        self.live.attach(self.operator.live)
+        self._serve(self.operator, telemetry, jobs, events.answered)
+
+    async def until_started(self) -> None:
+        """Return once the interfaces answer.
+
+        Raises:
+            ConfigError: If one cannot be opened.
+        """
+        await self._serving.until_started()
+
+    async def close(self) -> None:
+        """Answer what has come in, and stop."""
+        await self.live.close()
+        await self._serving.close()
+        await self._archive.close()
+        logging.getLogger().removeHandler(self._errors)
+
+    def _serve(
+        self,
+        operator: OperatorView,
+        telemetry: Telemetry,
+        jobs: DaemonJobs,
+        answered: Callable[[str, int], None],
+    ) -> None:
+        api = self._host.settings.api
+        routes = (
+            make_probes(telemetry)
+            if self._book is None
+            else make_app(operator, self.live, probe=telemetry, jobs=jobs)
+        )
+        port = fenced(
+            routes,
+            surface="probes" if self._book is None else "port",
+            answered=answered,
+            hosts={*HOSTS, api.host, *api.hosts},
+            book=self._book,
+            monotonic=time.monotonic,
+        )
+        self._serving.serve_port(port, api)
+        socket = fenced(
+            make_app(operator, self.live, jobs=jobs),
+            surface="commands",
+            answered=answered,
+            hosts=None,
+            book=None,
+            monotonic=time.monotonic,
+        )
+        self._serving.serve_socket(socket, self._state_dir / SOCKET)

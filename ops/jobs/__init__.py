@@ -1,0 +1,1 @@
+"""Work beside trading, by the clock or on an operator's word, seen to its end over crashes and restarts."""

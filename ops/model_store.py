@@ -1,0 +1,158 @@
+"""The bundles of one machine, and which of each strategy's trades.
+
+    models/<strategy>/<id>      a bundle, named after the first twelve digits of its id; never changed
+    models/<strategy>/latest    link to the one that was trained last
+    models/<strategy>/active    link to the one that is to trade; a strategy file may name it as its bundle
+    models/<strategy>/previous  link to the one that traded before it
+
+A link is replaced in one step, so whoever follows it finds the old bundle or the new one. A daemon follows it
+when it starts.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from strategies.bundle import Bundle, open_bundle
+from strategies.errors import ConfigError
+
+MODELS = "models"
+_ID_LENGTH = 12
+
+type Pointer = Literal["active", "latest", "previous"]
+POINTERS: tuple[Pointer, ...] = ("active", "latest", "previous")
+
+
+class Entry(NamedTuple):
+    """One bundle in the store."""
+
+    name: str
+    """Of the strategy."""
+    path: Path
+    bundle: Bundle | None
+    """None where it is damaged."""
+    problem: str
+    """What is wrong with it; empty where nothing is."""
+    pointers: tuple[str, ...]
+    """Which links lead to it."""
+
+
+class ModelStore:
+    """The bundles under a state directory.
+
+    Args:
+        state_dir: ``models/`` in it need not be there.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._root = state_dir / MODELS
+
+    def directory(self, name: str) -> Path:
+        """Where the bundles of a strategy lie."""
+        return self._root / name
+
+    def entries(self) -> list[Entry]:
+        """All bundles, by strategy and id; a damaged one is listed with what is wrong with it."""
+        found = []
+        for folder in sorted(self._root.glob("*/")):
+            targets = {pointer: _target(folder / pointer) for pointer in POINTERS}
+            for path in sorted(folder.iterdir()):
+                if path.is_symlink() or not path.is_dir() or path.name.startswith("."):
+                    continue
+                pointers = tuple(pointer for pointer, target in targets.items() if target == path.name)
+                try:
+                    found.append(Entry(folder.name, path, open_bundle(path), "", pointers))
+                except ConfigError as error:
+                    found.append(Entry(folder.name, path, None, str(error), pointers))
+        return found
+
+    def find(self, name: str, bundle_id: str) -> Bundle:
+        """A bundle by the first digits of its id, or by a link.
+
+        Raises:
+            ConfigError: If there is not exactly one such bundle, or it is damaged.
+        """
+        folder = self.directory(name)
+        if bundle_id in POINTERS:
+            if _target(folder / bundle_id) is None:
+                raise ConfigError(f"models of {name}: none is {bundle_id} yet; promote one first")
+            return open_bundle(folder / bundle_id)
+        held = [path.name for path in folder.glob("*") if path.is_dir() and not path.is_symlink()]
+        matching = [one for one in held if bundle_id and one.startswith(bundle_id[:_ID_LENGTH])]
+        if len(matching) != 1:
+            raise ConfigError(
+                f"models of {name}: expected the first digits of one of {sorted(held)}, found {bundle_id!r}"
+            )
+        return open_bundle(folder / matching[0])
+
+    def active_id(self, name: str) -> str | None:
+        """Id of the bundle that is to trade; None where none is."""
+        folder = self.directory(name)
+        return None if _target(folder / "active") is None else open_bundle(folder / "active").bundle_id
+
+    def add(self, bundle: Bundle) -> Bundle:
+        """Copy a bundle from elsewhere into the store, wholly or not at all.
+
+        Raises:
+            ConfigError: If what is there under its id is something else.
+            OSError: If the disk refuses.
+        """
+        place = self.directory(bundle.name) / bundle.bundle_id[:_ID_LENGTH]
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            partial = place.with_name(f".partial-{place.name}")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(bundle.path, partial)
+            partial.rename(place)
+        found = open_bundle(place)
+        if found.bundle_id != bundle.bundle_id:
+            raise ConfigError(f"{place}: another bundle has this name; move it away")
+        return found
+
+    def point(self, name: str, pointer: Pointer, bundle: Bundle) -> None:
+        """Let a link lead to a bundle of the store, in one step.
+
+        Raises:
+            ConfigError: If the bundle is not in the store, or is of another strategy.
+        """
+        folder = self.directory(name)
+        if bundle.name != name or bundle.path.parent != folder.resolve():
+            raise ConfigError(f"{bundle.path}: expected a bundle of {name} in {folder}; import it first")
+        partial = folder / f".{pointer}.partial"
+        partial.unlink(missing_ok=True)
+        partial.symlink_to(bundle.path.name)
+        partial.replace(folder / pointer)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def promote(self, name: str, bundle_id: str) -> Bundle:
+        """Make a bundle the one that is to trade; the one before it stays at hand for `rollback`.
+
+        Raises:
+            ConfigError: If there is no such bundle, or it is damaged; nothing has changed then.
+        """
+        chosen = self.find(name, bundle_id)
+        folder = self.directory(name)
+        if _target(folder / "active") is not None:
+            active = open_bundle(folder / "active")
+            if active.bundle_id == chosen.bundle_id:
+                return chosen
+            self.point(name, "previous", active)
+        self.point(name, "active", chosen)
+        return chosen
+
+    def rollback(self, name: str) -> Bundle:
+        """Go back to the bundle that traded before; the next rollback returns to this one.
+
+        Raises:
+            ConfigError: If there is none, or it is damaged; nothing has changed then.
+        """
+        return self.promote(name, self.find(name, "previous").bundle_id)
+
+
+def _target(link: Path) -> str | None:
+    return link.readlink().name if link.is_symlink() else None

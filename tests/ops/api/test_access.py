@@ -1,0 +1,274 @@
+"""Who may do what on the port: every route, every role, pages of other sites, sizes and rates."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from ops.api.app import OPEN, make_app
+from ops.api.connection import Peer
+from ops.api.fences import MOST_BODY_BYTES, Turnstile
+from ops.api.problems import MEDIA_TYPE
+from ops.api.roles import Role
+from ops.api.tokens import TokenBook
+from tests.support.operators import FakeOperator, FakeProbe, asked, body_of, make_tokens, on_port
+
+OF_VIEWERS = {
+    "/metrics", "/v1/status", "/v1/positions", "/v1/orders", "/v1/orders/open", "/v1/fills", "/v1/trades",
+    "/v1/decisions", "/v1/verdicts", "/v1/equity", "/v1/regimes", "/v1/pnl", "/v1/limits", "/v1/strategies",
+    "/v1/config", "/v1/audit/head", "/v1/stream",
+}  # fmt: skip
+OF_OPERATORS = {
+    "/v1/kill", "/v1/flatten", "/v1/resume", "/v1/pause", "/v1/unpause", "/v1/disarm",
+}  # fmt: skip
+OF_ADMINS = {"/v1/arm", "/v1/arm/confirm", "/v1/stop", "/v1/reconcile", "/v1/snapshot"}
+
+
+def _routes() -> Iterator[tuple[str, str]]:
+    app = make_app(FakeOperator(), probe=FakeProbe())
+    for path, methods in app.openapi()["paths"].items():
+        for method in methods:
+            yield method.upper(), path
+
+
+ROUTES = list(_routes())
+
+
+def needed(path: str) -> Role | None:
+    for role, paths in ((Role.VIEWER, OF_VIEWERS), (Role.OPERATOR, OF_OPERATORS), (Role.ADMIN, OF_ADMINS)):
+        if path in paths:
+            return role
+    return None
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[Role, str], TokenBook]:
+    """A token for each role, and the book that knows them."""
+    tokens, book = make_tokens(tmp_path_factory.mktemp("tokens"), *Role)
+    return dict(zip(Role, tokens, strict=True)), book
+
+
+def ask(
+    book: TokenBook | None,
+    operator: FakeOperator,
+    *requests: tuple[str, str, dict[str, str], Any],
+    **more: Any,
+) -> list[httpx.Response]:
+    async def use(client: httpx.AsyncClient) -> list[httpx.Response]:
+        return [
+            await client.request(method, path, headers=headers, **_content(body))
+            for method, path, headers, body in requests
+        ]
+
+    _, app = on_port(operator, book, **more)
+    return asked(app, use)
+
+
+def _content(body: Any) -> dict[str, Any]:
+    return {"content": body} if isinstance(body, bytes) else {"json": body}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+def test_every_route_says_who_may_ask_it() -> None:
+    app = make_app(FakeOperator(), probe=FakeProbe())
+    described = {path for _, path in ROUTES}
+
+    assert described == OPEN | OF_VIEWERS | OF_OPERATORS | OF_ADMINS
+    # Nothing is served that is not described.
+    served = {route.path for route in app.routes if isinstance(route, APIRoute)}
+    assert served <= described
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_route_answers_only_from_its_role_on(
+    held: tuple[dict[Role, str], TokenBook], method: str, path: str
+) -> None:
+    tokens, book = held
+    operator, role = FakeOperator(), needed(path)
+    heads: list[dict[str, str]] = [{}, bearer("argo_wrong"), {"authorization": f"Basic {tokens[Role.ADMIN]}"}]
+    codes = [200 if role is None else 401, 401, 401]
+    if role is not None and path != "/v1/stream":  # which does not end by itself
+        heads += [bearer(tokens[one]) for one in Role]
+        codes += [403 if one < role else 202 if path == "/v1/stop" else 200 for one in Role]
+
+    answers = ask(book, operator, *((method, path, head, body_of(path)) for head in heads))
+
+    assert [one.status_code for one in answers] == codes
+    assert len(operator.done) == (codes[3:].count(200) + codes[3:].count(202) if method == "POST" else 0)
+    for answer, code in zip(answers, codes, strict=True):
+        if code > 400:
+            assert answer.headers["content-type"] == MEDIA_TYPE
+        assert ("www-authenticate" in answer.headers) == (code == 401)
+
+
+def test_daemon_without_tokens_has_no_routes_but_probes_to_give_away() -> None:
+    answers = ask(None, FakeOperator(), *((method, path, {}, body_of(path)) for method, path in ROUTES))
+
+    assert {path for (_, path), one in zip(ROUTES, answers, strict=True) if one.status_code != 401} == OPEN
+
+
+def test_user_behind_a_socket_is_believed_and_an_address_is_not(tmp_path: Path) -> None:
+    async def use(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.post("/v1/kill", json={"reason": "r"}, headers={"x-forwarded-for": "10.0.0.1"})
+
+    _, app = on_port(FakeOperator(), None)
+
+    assert asked(app, use, Peer("uid 7", 7)).status_code == 200
+    assert asked(app, use, Peer("127.0.0.1", None)).status_code == 401
+
+
+FOREIGN = [
+    {"host": "evil.example"},
+    {"host": "127.0.0.1.evil.example:8050"},
+    {"host": "evil.example", "x-forwarded-host": "127.0.0.1"},
+    {"origin": "http://evil.example"},
+    {"origin": "null"},
+    {"origin": "http://127.0.0.1:9999"},
+    {"origin": "https://127.0.0.1"},
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_page_of_another_site_is_answered_nothing_even_with_a_token(
+    held: tuple[dict[Role, str], TokenBook], headers: dict[str, str]
+) -> None:
+    tokens, book = held
+    operator = FakeOperator()
+    head = bearer(tokens[Role.ADMIN]) | headers
+
+    answers = ask(
+        book, operator, ("POST", "/v1/kill", head, {"reason": "r"}), ("GET", "/v1/status", head, None)
+    )
+
+    assert {one.status_code for one in answers} <= {400, 403}
+    assert operator.log == []
+    assert not any(name.startswith("access-control") for one in answers for name in one.headers)
+
+
+def test_own_page_is_answered_and_no_cookie_is_ever_set(
+    held: tuple[dict[Role, str], TokenBook],
+) -> None:
+    tokens, book = held
+    head = bearer(tokens[Role.VIEWER]) | {"origin": "http://127.0.0.1", "sec-fetch-site": "same-origin"}
+
+    (answer,) = ask(book, FakeOperator(), ("GET", "/v1/status", head, None))
+
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+
+
+def test_form_of_another_page_is_not_taken_for_json(held: tuple[dict[Role, str], TokenBook]) -> None:
+    tokens, book = held
+    operator, token = FakeOperator(), bearer(tokens[Role.ADMIN])
+    body = b'{"reason": "r"}'
+
+    answers = ask(
+        book,
+        operator,
+        ("POST", "/v1/kill", token | {"content-type": "text/plain"}, body),
+        ("POST", "/v1/kill", token | {"content-type": "application/x-www-form-urlencoded"}, b"reason=r"),
+        ("POST", "/v1/kill", token, body),
+        ("POST", "/v1/kill", token | {"content-type": "application/json"}, b'{"reason": "r"'),
+        ("POST", "/v1/kill", token | {"content-type": "application/json"}, b"\xff\xfe"),
+        ("POST", "/v1/kill", token | {"content-type": "application/json"}, b"[" * 10_000),
+    )
+
+    assert [one.status_code for one in answers] == [422, 422, 422, 422, 422, 400]
+    assert {one.headers["content-type"] for one in answers} == {MEDIA_TYPE}
+    assert operator.log == []
+
+
+def test_body_that_is_too_large_is_refused_before_it_is_read(held: tuple[dict[Role, str], TokenBook]) -> None:
+    tokens, book = held
+    operator, token = FakeOperator(), bearer(tokens[Role.ADMIN])
+    most = MOST_BODY_BYTES - len('{"reason": "r"}')
+
+    async def use(client: httpx.AsyncClient) -> list[httpx.Response]:
+        async def endless() -> Any:
+            while True:
+                yield b" " * 1_024
+
+        head = token | {"content-type": "application/json"}
+        return [
+            await client.post("/v1/kill", content=b'{"reason": "r"}' + b" " * most, headers=head),
+            await client.post("/v1/kill", content=b'{"reason": "r"}' + b" " * (most + 1), headers=head),
+            await client.post("/v1/kill", content=endless(), headers=head),
+            await client.request("GET", "/v1/status", content=b"x" * (MOST_BODY_BYTES + 1), headers=token),
+        ]
+
+    _, app = on_port(operator, book)
+
+    assert [one.status_code for one in asked(app, use)] == [200, 413, 413, 413]
+
+
+def test_wrong_tokens_are_answered_briefly_after_some_and_a_right_one_still_passes(
+    held: tuple[dict[Role, str], TokenBook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.api.fences._TARPIT_SECS", 0.0)
+    tokens, book = held
+    wrong = ("GET", "/v1/status", bearer("argo_wrong"), None)
+
+    answers = ask(
+        book, FakeOperator(), *[wrong] * 12, ("GET", "/v1/status", bearer(tokens[Role.VIEWER]), None),
+        monotonic=lambda: 5.0,
+    )  # fmt: skip
+
+    assert [one.status_code for one in answers] == [401] * 10 + [429] * 2 + [200]
+    assert answers[11].headers["retry-after"] == "60"
+
+
+def test_whoever_asks_too_often_is_refused_but_never_a_kill(
+    held: tuple[dict[Role, str], TokenBook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.api.fences._TARPIT_SECS", 0.0)
+    tokens, book = held
+    token = bearer(tokens[Role.ADMIN])
+    question = ("GET", "/livez", token, None)
+
+    answers = ask(
+        book, FakeOperator(), *[question] * 202, ("POST", "/v1/kill", token, {"reason": "r"}),
+        monotonic=lambda: 5.0,
+    )  # fmt: skip
+
+    assert [one.status_code for one in answers] == [200] * 200 + [429] * 2 + [200]
+    assert answers[200].headers["retry-after"] == "1"
+
+
+def test_no_more_than_some_requests_are_answered_at_a_time() -> None:
+    inside: list[str] = []
+
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        inside.append(scope["path"])
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(turnstile), base_url="http://x") as more:
+            answer = await more.get("/deeper")
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    turnstile = Turnstile(waits, lambda: 0.0, most=3)
+
+    async def use(client: httpx.AsyncClient) -> httpx.Response:
+        return await client.get("/first")
+
+    assert asked(turnstile, use).status_code == 503
+    assert inside == ["/first", "/deeper", "/deeper"]
+
+
+def test_paths_are_described_with_the_role_that_they_need() -> None:
+    described = make_app(FakeOperator(), probe=FakeProbe()).openapi()
+
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            role = needed(path)
+            words = [] if role is None else [role.word]
+            assert operation["tags"] == (["probes"] if path in OPEN | {"/metrics"} else words)
+            assert ("security" in operation) == (role is not None)
+            assert re.search(r"\w", operation["description"])

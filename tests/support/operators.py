@@ -1,0 +1,252 @@
+"""A daemon that only writes down what it is told, and clients that ask it over real connections."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from bot.config import ApiConfig
+from bot.serving import Serving
+from ops.api.app import make_app
+from ops.api.connection import PEER, Peer
+from ops.api.fences import fenced
+from ops.api.probes import HOSTS
+from ops.api.roles import Role
+from ops.api.stream import LiveStream
+from ops.api.tokens import FILE, Token, TokenBook, new_token, write_tokens
+from ops.commands import KillMode
+from ops.disk import LocalDisk
+from ops.journal.questions import Question
+from ops.refusals import RefusedError
+from strategies.errors import SafetyError
+from strategies.restrictions import Scope
+
+EMPTY_PAGE = b'{"rows":[],"next_cursor":null}'
+
+
+COMMANDS: dict[str, dict[str, Any]] = {
+    "kill": {},
+    "flatten": {},
+    "resume": {"scope": "all"},
+    "pause": {"strategy": "one"},
+    "unpause": {"strategy": "one"},
+    "stop": {},
+    "reconcile": {},
+    "snapshot": {},
+    "arm": {},
+    "arm/confirm": {"nonce": "n"},
+    "disarm": {},
+}
+"""Routes of commands, and what their bodies have to say beside a reason."""
+
+
+def body_of(path: str) -> dict[str, Any] | None:
+    """A body that a route takes; None for a question."""
+    name = path.removeprefix("/v1/")
+    return COMMANDS[name] | {"reason": "r"} if name in COMMANDS else None
+
+
+class FakeOperator:
+    """Everything works, except what the arguments say does not."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[Any, ...]] = []
+        """What was asked for (``asked``) and what was done, in order."""
+        self.pages: list[tuple[Question, dict[str, Any]]] = []
+        self.breaks = False
+
+    @property
+    def done(self) -> list[tuple[Any, ...]]:
+        """What was done."""
+        return [entry for entry in self.log if entry[0] != "asked"]
+
+    def status(self) -> dict[str, Any]:
+        if self.breaks:
+            raise ZeroDivisionError("a fault with secret-canary in its words")
+        return {"state": "READY", "lag": float("nan")}
+
+    def positions(self) -> list[dict[str, Any]]:
+        return [{"strategy": "one", "instrument_id": "A.X", "quantity": 1.0}]
+
+    def open_orders(self) -> list[dict[str, Any]]:
+        return [{"client_order_id": "AR1"}]
+
+    def limits(self) -> list[dict[str, Any]]:
+        row = {"scope": "one", "limit": "max_gross_quote", "used": 1.0, "allowed": 2.0, "used_frac": 0.5}
+        return [row | {"latched": False}]
+
+    def strategies(self) -> list[dict[str, Any]]:
+        return [{"name": "one"}]
+
+    def config(self) -> dict[str, Any]:
+        return {"sha256": "0" * 64}
+
+    def audit_head(self) -> dict[str, Any]:
+        return {"seq": 1, "head": "0" * 64}
+
+    async def page(self, question: Question, asked: dict[str, Any]) -> bytes:
+        self.pages.append((question, asked))
+        return EMPTY_PAGE
+
+    async def note_asked(
+        self, command: str, *, who: str, reason: str, asked: dict[str, Any], durable: bool
+    ) -> None:
+        self.log.append(("asked", command, who, reason, durable))
+
+    def reconcile(self, *, accept: bool, who: str, reason: str) -> dict[str, Any]:
+        return self._do("reconcile", str(accept), who, reason)
+
+    async def snapshot(self, *, who: str, reason: str) -> dict[str, Any]:
+        return self._do("snapshot", who, reason) | {"seq": 7}
+
+    def request_stop(self, reason: str, *, flatten: bool | None) -> None:
+        self._do("stop", reason, flatten)
+
+    def kill(self, scope: Scope, mode: KillMode, *, who: str, reason: str) -> dict[str, Any]:
+        if scope.name == "nope":
+            raise RefusedError("no such strategy", is_unknown=True)
+        return self._do("kill", str(scope), mode.value, who, reason)
+
+    def resume(self, scope: Scope, *, who: str, reason: str) -> dict[str, Any]:
+        if reason == "too early":
+            raise RefusedError("cools down", retry_after_secs=200.0)
+        if reason == "full disk":
+            raise SafetyError("nothing was resumed")
+        return self._do("resume", str(scope), who, reason)
+
+    def pause(self, strategy: str, *, who: str, reason: str) -> dict[str, Any]:
+        return self._do("pause", strategy, who, reason)
+
+    def unpause(self, strategy: str, *, who: str, reason: str) -> dict[str, Any]:
+        return self._do("unpause", strategy, who, reason)
+
+    def request_arming(self, *, who: str, reason: str) -> dict[str, Any]:
+        return self._do("arm", who, reason)
+
+    def confirm_arming(self, nonce: str, *, who: str, reason: str) -> dict[str, Any]:
+        return self._do("confirm", nonce, who, reason)
+
+    def disarm(self, *, who: str, reason: str) -> dict[str, Any]:
+        return self._do("disarm", who, reason)
+
+    def _do(self, *entry: Any) -> dict[str, Any]:
+        self.log.append(entry)
+        return {"number": len(self.log)}
+
+
+class FakeProbe:
+    """A daemon that is as ready as it is told to be."""
+
+    def __init__(self) -> None:
+        self.because: list[str] = []
+        self.accepted: list[str] = []
+
+    def unready(self) -> list[str]:
+        return self.because
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        self.accepted.append(accept)
+        return b"argonaut_ready 1.0\n", "text/plain; version=0.0.4"
+
+
+def make_tokens(state_dir: Path, *roles: Role) -> tuple[list[str], TokenBook]:
+    """A file of one token for each of some roles.
+
+    Returns:
+        The tokens, and the book that knows them.
+    """
+    made: list[str] = []
+    kept: list[Token] = []
+    for role in roles:
+        token, one = new_token(kept, role, "2026-01-01T00:00:00+00:00")
+        made.append(token)
+        kept.append(one)
+    write_tokens(LocalDisk(), state_dir / FILE, kept)
+    return made, TokenBook(state_dir / FILE)
+
+
+def on_port(
+    operator: FakeOperator,
+    book: TokenBook | None,
+    *,
+    live: LiveStream | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+    answered: Callable[[str, int], None] = lambda *_: None,
+) -> tuple[FastAPI, ASGIApp]:
+    """All routes as a daemon serves them on its port.
+
+    Returns:
+        The routes, and what stands before them.
+    """
+    routes = make_app(operator, live, probe=FakeProbe())
+    hosts = [*HOSTS, "testserver"]
+    return routes, fenced(
+        routes, surface="port", answered=answered, hosts=hosts, book=book, monotonic=monotonic
+    )
+
+
+def on_socket(operator: FakeOperator, live: LiveStream | None = None) -> ASGIApp:
+    """All routes as a daemon serves them on its unix socket."""
+    return fenced(
+        make_app(operator, live),
+        surface="commands",
+        answered=lambda *_: None,
+        hosts=None,
+        book=None,
+        monotonic=time.monotonic,
+    )
+
+
+def served[T](
+    app: ASGIApp, use: Callable[[httpx.AsyncClient], Coroutine[Any, Any, T]], socket: Path | None = None
+) -> T:
+    """Serve an application as a daemon does, and let a client use it.
+
+    Args:
+        socket: Path of a unix socket; None serves a loopback port.
+    """
+
+    async def run() -> T:
+        serving = Serving()
+        if socket is None:
+            serving.serve_port(app, ApiConfig(port=0))
+            transport = httpx.AsyncHTTPTransport()
+        else:
+            serving.serve_socket(app, socket)
+            transport = httpx.AsyncHTTPTransport(uds=str(socket))
+        await serving.until_started()
+        base_url = serving.url or "http://argonaut"
+        try:
+            async with httpx.AsyncClient(transport=transport, base_url=base_url, timeout=30.0) as client:
+                return await use(client)
+        finally:
+            await serving.close()
+
+    return asyncio.run(run())
+
+
+def asked[T](
+    app: ASGIApp, use: Callable[[httpx.AsyncClient], Coroutine[Any, Any, T]], peer: Peer | None = None
+) -> T:
+    """Let a client use an application without a connection between; quicker than `served`.
+
+    Args:
+        peer: Who is said to be at the other end; None is an address of this machine.
+    """
+    at_the_end = peer or Peer("127.0.0.1", None)
+
+    async def connected(scope: Any, receive: Any, send: Any) -> None:
+        scope[PEER] = at_the_end
+        await app(scope, receive, send)
+
+    async def run() -> T:
+        transport = httpx.ASGITransport(connected, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await use(client)
+
+    return asyncio.run(run())
