@@ -164,6 +164,8 @@ class Rehearsal:
         for one in others:
             if one.kind is Kind.LATCH:
                 self._take_latch(one.body)
+            elif one.kind is Kind.NOTE:  # who failed then decides nothing now
+                self._take_note(one.body)
 
     def _adopt_sizes(self, recorded: Sequence[Outcome]) -> None:
         """A venue makes an exit smaller as its position shrinks; that is recorded with the next state."""

@@ -13,7 +13,7 @@ from strategies.errors import ConfigError
 
 NEWEST = "latest"
 
-_LEFT_OUT = frozenset({Kind.CHECKPOINT, Kind.INPUT, Kind.INTENT})
+_LEFT_OUT = frozenset({Kind.CHECKPOINT, Kind.INTENT})
 
 
 def newest_session(disk: LocalDisk, folder: Path) -> str:
@@ -28,19 +28,15 @@ def newest_session(disk: LocalDisk, folder: Path) -> str:
     return str(decode(lines[0].content).body["session"])
 
 
-def leave_session(state_dir: Path, session: str = NEWEST) -> Path:
-    """Write the folder of a session; works beside a running daemon.
+def read_session(state_dir: Path, session: str = NEWEST) -> SessionTape:
+    """Gather a session from the journal; works beside a running daemon.
 
     Args:
         session: Its name, how that begins, or ``latest``.
 
-    Returns:
-        The folder.
-
     Raises:
         BrokenChainError: If the journal is damaged.
         ConfigError: If there is no such session.
-        OSError: If the disk refuses.
     """
     folder, disk = state_dir / JOURNAL, LocalDisk()
     if not folder.is_dir():
@@ -55,4 +51,9 @@ def leave_session(state_dir: Path, session: str = NEWEST) -> Path:
     if not found.pins:
         known = ", ".join(found.names[-5:]) or "none"
         raise ConfigError(f"expected a session of this journal, found {session!r}; the newest are: {known}")
-    return write_session(state_dir / SESSIONS, found)
+    return found
+
+
+def leave_session(state_dir: Path, session: str = NEWEST) -> Path:
+    """Write the folder of a session; the folder's path. Raises as `read_session`, or OSError of the disk."""
+    return write_session(state_dir / SESSIONS, read_session(state_dir, session))

@@ -30,6 +30,7 @@ def session_pins(host: HostConfig, session: str, started_at: datetime) -> dict[s
         "strategies": {loaded.config.name: loaded.sha256 for loaded in host.strategies},
         "started_at": started_at.isoformat(),
         "settings": host.pinned,
+        "catalog": str(host.catalog_path),
         "strategy_files": [str(loaded.path) for loaded in host.strategies],
     }
 
@@ -48,7 +49,7 @@ def pinned_host(pins: Mapping[str, Any]) -> HostConfig:
             "it was recorded by an earlier version and cannot be replayed"
         )
     files = [Path(one) for one in pins["strategy_files"]]
-    return host_from_document(pins["settings"], Path(pins["config"]), files)
+    return host_from_document(pins["settings"], Path(pins["config"]), files, catalog=pins["catalog"])
 
 
 def rules_document(strategies: Iterable[PolicyStrategy]) -> dict[str, dict[str, Any]]:

@@ -50,6 +50,8 @@ class SessionTape:
         """Executions of earlier sessions: what was held at the beginning came from them."""
         self.commands: list[Mapping[str, Any]] = []
         """What operators asked for."""
+        self.bar_times: tuple[int, int] | None = None
+        """First and last close time of the bars that it saw, UTC nanoseconds; None where it saw none."""
         self.records = 0
 
     def take(self, record: Record) -> None:
@@ -65,6 +67,9 @@ class SessionTape:
         self.records += 1
         if record.kind is Kind.STATE and "equity" in record.body:
             self.tape.write(_read(EquityRecord, record.body["equity"]))
+        elif record.kind is Kind.INPUT and "bars" in record.body:
+            ts_event = record.body["ts_event"]
+            self.bar_times = (self.bar_times[0] if self.bar_times else ts_event, ts_event)
         elif record.kind is Kind.STOP:
             self.end = record.body
         elif record.kind is Kind.CONTROL:

@@ -112,8 +112,15 @@ class WorkingOrder:
         self.is_taken = False
         """Whether the venue has said that it has the order; it cannot say later that it never had it."""
         self.is_leaving = False
-        """Whether it was taken back before it was sent, or a flatten has asked for its end and the venue has
-        not answered."""
+        """Whether a flatten has asked for its end and the venue has not answered; or, where it has not left,
+        whether it never will."""
+
+    def take_back(self, courier: Courier) -> None:
+        """Ask for its end; the courier knows nothing of one that has not left, and it stays here."""
+        if self.is_sent:
+            courier.cancel(self.intent.client_order_id)
+        else:
+            self.is_leaving = True
 
 
 def still_to_fill(

@@ -118,7 +118,7 @@ class OrderDoor:
             instrument_ids: Of these instruments; None is all.
         """
         for order in self.working_entries(instrument_ids):
-            self._take_back(order)
+            order.take_back(self._courier)
 
     def flatten(self, closes: Sequence[OrderIntent], instrument_ids: Collection[str] | None = None) -> None:
         """Ask for the end of everything, and send the orders that close what is held.
@@ -135,8 +135,8 @@ class OrderDoor:
             if order.intent.role is OrderRole.FLATTEN:
                 closing.add(order.intent.instrument_id)
             elif not order.is_leaving:
-                self._take_back(order)
                 order.is_leaving = True
+                order.take_back(self._courier)
         for close in closes:
             if instrument_ids is not None and close.instrument_id not in instrument_ids:
                 continue
@@ -188,13 +188,7 @@ class OrderDoor:
     def _cancel_protection(self, instrument_id: str) -> None:
         for order in self.working():
             if order.intent.instrument_id == instrument_id and order.intent.role in _PROTECTION:
-                self._take_back(order)
-
-    def _take_back(self, order: WorkingOrder) -> None:
-        if order.is_sent:
-            self._courier.cancel(order.intent.client_order_id)
-        else:  # whoever carries orders has never heard of it; it is dropped once the disk has answered
-            order.is_leaving = True
+                order.take_back(self._courier)
 
     # -- what works --------------------------------------------------------------------------------
 

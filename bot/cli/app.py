@@ -41,7 +41,7 @@ COMMANDS = {
     "cleanup": Command(
         "bot.cli.cleanup:cleanup", "Delete old backtests, reports and logs; says which first."
     ),
-    "compare": Command("bot.cli.compare:compare", "Put finished backtests beside each other."),
+    "compare": Command("bot.cli.compare:compare", "Put backtests, or a session and one, beside each other."),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
     "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),
     "decisions": Command("bot.cli.records:decisions", "Show what was decided."),

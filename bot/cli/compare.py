@@ -27,8 +27,19 @@ if TYPE_CHECKING:
 
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN…", help="Two or more: path, id, or the beginning of an id.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="RUN…", help="Two or more: path, id, or the beginning of an id."),
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(metavar="SESSION", help="Instead: a session of the daemon; latest for the newest."),
+    ] = None,
+    backtest: Annotated[
+        bool, typer.Option("--backtest", help="Of the session: lay it beside a backtest over its bars.")
+    ] = False,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Of the session: where the bars lie, if not where it had them.")
+    ] = None,
     baselines: Annotated[
         bool, typer.Option(help="Also compare with the baselines of the first run.")
     ] = False,
@@ -38,19 +49,30 @@ def compare(
     as_json: JsonOption = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
-    """Put finished backtests beside each other, over the time that they share.
+    """Put finished backtests beside each other, or a session beside a backtest of it.
 
-    Each is compared with the first, paired period by period, with block-bootstrap intervals. How much of the
-    best is luck is answered by its deflated Sharpe ratio and, from three runs on, by the probability that
-    choosing it was overfitting.
+    Each run is compared with the first, over the time that they share, paired period by period, with
+    block-bootstrap intervals. How much of the best is luck is answered by its deflated Sharpe ratio and, from
+    three runs on, by the probability that choosing it was overfitting. A session is compared decision by
+    decision and execution by execution: prices, fees, timing.
 
     Examples:
       argonaut compare 3f2a 9bc1
 
       argonaut compare var/runs/3f2a9c var/runs/9bc1e7 var/runs/77ab20 --baselines --json
 
-    Exit codes: 0 done; 65 a run is missing, damaged, or shares no time with the others.
+      argonaut compare --session latest --backtest
+
+    Exit codes: 0 done, and a session is what its backtest says; 1 it is not; 64 there is nothing to compare;
+    65 a run or bars are missing, damaged, or share no time; 70 the journal is damaged; 78 there is no such
+    session.
     """
+    if session is not None and backtest and not runs:
+        from bot.cli.session_comparison import show_comparison
+
+        return show_comparison(session, catalog, state_dir, as_json=as_json)
+    if not runs or session is not None or backtest:
+        raise typer.BadParameter("expected runs to compare, or --session SESSION --backtest")
     from ml.evaluation.contest import hold_contest
     from ops.report.contest import render_contest
     from ops.run_records import find_run, read_run

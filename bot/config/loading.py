@@ -102,13 +102,16 @@ def load_host(path: Path, overrides: Mapping[str, Any] | None = None) -> HostCon
     return HostConfig(path, settings, tuple(loaded), document_sha256(_pinned(settings, loaded)))
 
 
-def host_from_document(document: Document, path: Path, strategy_files: Sequence[Path]) -> HostConfig:
+def host_from_document(
+    document: Document, path: Path, strategy_files: Sequence[Path], *, catalog: str
+) -> HostConfig:
     """Make a host of the document that its hash is of.
 
     Args:
         document: As `HostConfig.pinned` gave it.
         path: Where the host file lay; messages name it.
         strategy_files: Where the strategy files lay; what they name lies beside them.
+        catalog: Where the bars lay, which is not pinned.
 
     Raises:
         ConfigError: If this version refuses it; the message has a line for each problem.
@@ -116,7 +119,7 @@ def host_from_document(document: Document, path: Path, strategy_files: Sequence[
     # The document has all defaults in place, also those of sections that a host of this kind must not have.
     foreign = {name for name, kind in SECTIONS_OF_ONE_KIND.items() if kind != document["host"]["kind"]}
     host = {name: value for name, value in document["host"].items() if name not in foreign}
-    host["strategies"] = [str(one) for one in strategy_files]
+    host |= {"strategies": [str(one) for one in strategy_files], "data": host["data"] | {"catalog": catalog}}
     settings, problems = validate(path, host, HostSettings)
     loaded: list[LoadedStrategy] = []
     for one, fields in zip(strategy_files, document["strategies"], strict=True):

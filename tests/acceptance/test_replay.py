@@ -195,6 +195,32 @@ def test_replay_command_says_by_its_exit_code_whether_anything_differs(
     assert sessions(recorded / "var")[0] in unknown.err
 
 
+def test_session_is_what_a_backtest_says_and_on_other_bars_it_is_not(recorded: Path, tmp_path: Path) -> None:
+    catalog = changed_market(tmp_path / "catalog", 400, is_dropped=True)
+
+    same = argonaut("compare", "--session", "latest", "--backtest", "--state-dir", recorded / "var", "--json")
+    other = argonaut(
+        "compare",
+        "--session",
+        "2",
+        "--backtest",
+        "--state-dir",
+        recorded / "var",
+        "--catalog",
+        catalog,
+        "--json",
+    )
+
+    assert same.code == ExitCode.OK, same
+    found = {one["strategy"]: one for one in same.document()["strategies"]}
+    assert list(found) == list(BOTS)
+    assert all(one["decisions"] == one["same_decisions"] > 500 for one in found.values())
+    assert found["wanderer"]["fills"] > 20
+    assert other.code == ExitCode.FINDINGS
+    first = min(one["first_other_ts"] or 2**63 for one in other.document()["strategies"])
+    assert first >= 1_704_067_200_000_000_000 + 400 * 60_000_000_000
+
+
 def altered(
     state_dir: Path, kind: Kind, change: Callable[[dict[str, Any]], dict[str, Any]], at: int = 40
 ) -> list[Record]:
