@@ -32,7 +32,7 @@ def riccati_gain(task: Rebalancing) -> Floats:
         gain = -slope / curve
         worth = now + np.outer(slope, gain)
     assert push @ worth @ push < 0.0
-    return gain
+    return np.asarray(gain)
 
 
 def test_rule_of_garleanu_and_pedersen_is_what_value_iteration_finds() -> None:
