@@ -14,7 +14,20 @@ from typing import Any
 
 from benchmarks.figures import QUICK, Figure, in_fresh_process
 
-PARTS = ("decision", "backtest", "sma", "features", "policy", "hmm", "memory", "journal", "safety", "daemon")
+PARTS = (
+    "decision",
+    "backtest",
+    "sma",
+    "features",
+    "policy",
+    "hmm",
+    "memory",
+    "journal",
+    "safety",
+    "daemon",
+    "ppo",
+    "known_answers",
+)
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
 BEGIN, END = "<!-- results: begin, written by python -m benchmarks -->", "<!-- results: end -->"
