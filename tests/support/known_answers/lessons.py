@@ -57,7 +57,7 @@ LESSONS = (
         Rebalancing(),
         0.99,
         replace(PLAIN, total_timesteps=1_000_000),
-        replace(CLIMB, total_timesteps=1_000_000, num_envs=256, segment=32),
+        replace(CLIMB, total_timesteps=1_500_000, num_envs=128, learning_rate=5e-3, vf_coef=4.0),
     ),
     Lesson(
         Liquidation(),
