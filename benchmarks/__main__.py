@@ -27,6 +27,8 @@ PARTS = (
     "snapshot",
     "api",
     "daemon",
+    "ppo",
+    "known_answers",
 )
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"

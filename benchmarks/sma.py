@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ import numpy as np
 
 from adapters.catalog import Catalog
 from benchmarks.bare_engine import PlainConfig, SmaCross, bar_types, play
+from benchmarks.competitors.throwaway import LIMIT_SECS, environment_with
 from benchmarks.figures import QUICK, ROOT, Figure, in_fresh_process, report
 from benchmarks.scenario import INSTRUMENTS, write_catalog
 
 DAYS = 15 if QUICK else 365
-LIMIT_SECS = 900
 OTHERS = {
     # name: (packages, script, target beside it, whether we should be the faster)
     "backtrader": (("backtrader", "pandas"), "backtrader_sma.py", 5.0, True),
@@ -103,7 +102,7 @@ def measure_other(other: str, directory: Path) -> dict[str, Any] | str:
         arrays = Catalog(directory / "catalog").read_arrays(bar_types(INSTRUMENTS)[0])
         np.savez(bars, **asdict(arrays))
     try:
-        python = _environment(directory / packages[0], packages)
+        python = environment_with(directory / packages[0], packages)
         command = [str(python), str(path), str(bars)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_SECS)
         run: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -113,14 +112,6 @@ def measure_other(other: str, directory: Path) -> dict[str, Any] | str:
         lines = (error.stderr or "").strip().splitlines() or ["no message"]
         return f"`{Path(error.cmd[0]).name}` failed: {lines[-1][:160]}"
     return run
-
-
-def _environment(directory: Path, packages: Sequence[str]) -> Path:
-    subprocess.run([sys.executable, "-m", "venv", directory], check=True, capture_output=True, text=True)
-    python = directory / "bin" / "python"
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_SECS)
-    return python
 
 
 def run_plain(directory: Path) -> dict[str, Any]:

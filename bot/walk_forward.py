@@ -34,6 +34,7 @@ from ml.evaluation import EquityCurve
 from ml.evaluation.curve import marks_at
 from ml.walk_forward import Fold, FoldOutcome, WalkForwardSummary, Window, plan_folds, summarise, walk_forward
 from ml.walk_forward.folds import regimes_of
+from ops.model_store import copy_bundle
 from ops.report.walk_forward import render_walk_forward
 from ops.run_records import read_run
 from strategies.bundle import MANIFEST, STRATEGY
@@ -68,7 +69,8 @@ class BundleFit:
         from bot.training import load_training, train
 
         loaded = _of_fold(load_training(self.training), fold, self.catalog)
-        train(loaded, directory.parent, now_ns=time.time_ns, bundles_dir=directory)
+        bundle = train(loaded, directory.parent, now_ns=time.time_ns).bundle
+        copy_bundle(bundle, directory / bundle.path.name)
 
 
 @dataclass(frozen=True, slots=True)

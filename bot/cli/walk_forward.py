@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bot.cli.backtest import statistic_text
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
     JsonOption,
@@ -18,6 +17,7 @@ from bot.cli.console import (
     print_table,
     progress_bar,
 )
+from bot.cli.tables import statistic_text
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
 from strategies.errors import ConfigError
