@@ -41,6 +41,8 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "arm": {},
     "arm/confirm": {"nonce": "n"},
     "disarm": {},
+    "jobs/run": {"name": "backup"},
+    "jobs/cancel": {"run_id": 7},
 }
 """Routes of commands, and what their bodies have to say beside a reason."""
 
@@ -139,6 +141,37 @@ class FakeOperator:
         return {"number": len(self.log)}
 
 
+class FakeDesk:
+    """Jobs that only write down, with the operator, what they are told; like real ones before they act."""
+
+    def __init__(self, operator: FakeOperator) -> None:
+        self._operator = operator
+
+    async def jobs(self) -> list[dict[str, Any]]:
+        return [{"name": "backup"}]
+
+    async def runs(self, limit: int) -> list[dict[str, Any]]:
+        return [{"run_id": 7, "limit": limit}]
+
+    async def log(self, run_id: int) -> dict[str, Any]:
+        if run_id != 7:
+            raise RefusedError(f"no run {run_id}", is_unknown=True)
+        return {"run_id": run_id, "log": "words"}
+
+    async def run(self, name: str, *, who: str, reason: str) -> dict[str, Any]:
+        if name != "backup":
+            raise RefusedError(f"no job {name}", is_unknown=True)
+        self._operator.log += [("asked", "run-job", who, reason, False), ("run-job", name, who, reason)]
+        return {"run_id": 7}
+
+    async def cancel(self, run_id: int, *, who: str, reason: str) -> dict[str, Any]:
+        self._operator.log += [
+            ("asked", "cancel-job", who, reason, False),
+            ("cancel-job", run_id, who, reason),
+        ]
+        return {"run_id": run_id}
+
+
 class FakeProbe:
     """A daemon that is as ready as it is told to be."""
 
@@ -183,7 +216,7 @@ def on_port(
     Returns:
         The routes, and what stands before them.
     """
-    routes = make_app(operator, live, probe=FakeProbe())
+    routes = make_app(operator, live, probe=FakeProbe(), jobs=FakeDesk(operator))
     hosts = [*HOSTS, "testserver"]
     return routes, fenced(
         routes, surface="port", answered=answered, hosts=hosts, book=book, monotonic=monotonic
@@ -193,7 +226,7 @@ def on_port(
 def on_socket(operator: FakeOperator, live: LiveStream | None = None) -> ASGIApp:
     """All routes as a daemon serves them on its unix socket."""
     return fenced(
-        make_app(operator, live),
+        make_app(operator, live, jobs=FakeDesk(operator)),
         surface="commands",
         answered=lambda *_: None,
         hosts=None,

@@ -15,6 +15,7 @@ from ops.api.problems import MEDIA_TYPE
 from ops.api.roles import Role
 from ops.api.tokens import TokenBook
 from tests.support.operators import (
+    FakeDesk,
     FakeOperator,
     FakeProbe,
     asked,
@@ -28,16 +29,17 @@ from tests.support.operators import (
 OF_VIEWERS = {
     "/metrics", "/v1/status", "/v1/positions", "/v1/orders", "/v1/orders/open", "/v1/fills", "/v1/trades",
     "/v1/decisions", "/v1/verdicts", "/v1/equity", "/v1/regimes", "/v1/pnl", "/v1/limits", "/v1/strategies",
-    "/v1/config", "/v1/audit/head", "/v1/stream",
+    "/v1/config", "/v1/audit/head", "/v1/stream", "/v1/jobs", "/v1/jobs/runs", "/v1/jobs/runs/{run_id}",
 }  # fmt: skip
 OF_OPERATORS = {
-    "/v1/kill", "/v1/flatten", "/v1/resume", "/v1/pause", "/v1/unpause", "/v1/disarm",
+    "/v1/kill", "/v1/flatten", "/v1/resume", "/v1/pause", "/v1/unpause", "/v1/disarm", "/v1/jobs/run",
+    "/v1/jobs/cancel",
 }  # fmt: skip
 OF_ADMINS = {"/v1/arm", "/v1/arm/confirm", "/v1/stop", "/v1/reconcile", "/v1/snapshot"}
 
 
 def _routes() -> Iterator[tuple[str, str]]:
-    app = make_app(FakeOperator(), probe=FakeProbe())
+    app = make_app(FakeOperator(), probe=FakeProbe(), jobs=FakeDesk(FakeOperator()))
     for path, methods in app.openapi()["paths"].items():
         for method in methods:
             yield method.upper(), path
@@ -85,7 +87,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def test_every_route_says_who_may_ask_it() -> None:
-    app = make_app(FakeOperator(), probe=FakeProbe())
+    app = make_app(FakeOperator(), probe=FakeProbe(), jobs=FakeDesk(FakeOperator()))
     described = {path for _, path in ROUTES}
 
     assert described == OPEN | OF_VIEWERS | OF_OPERATORS | OF_ADMINS
@@ -104,9 +106,9 @@ def test_route_answers_only_from_its_role_on(
     codes = [200 if role is None else 401, 401, 401]
     if role is not None and path != "/v1/stream":  # which does not end by itself
         heads += [bearer(tokens[one]) for one in Role]
-        codes += [403 if one < role else 202 if path == "/v1/stop" else 200 for one in Role]
+        codes += [403 if one < role else 202 if path in ("/v1/stop", "/v1/jobs/run") else 200 for one in Role]
 
-    answers = ask(book, operator, *((method, path, head, body_of(path)) for head in heads))
+    answers = ask(book, operator, *((method, path.format(run_id=7), head, body_of(path)) for head in heads))
 
     assert [one.status_code for one in answers] == codes
     assert len(operator.done) == (codes[3:].count(200) + codes[3:].count(202) if method == "POST" else 0)
@@ -290,7 +292,7 @@ def test_no_more_than_some_requests_are_answered_at_a_time() -> None:
 
 
 def test_paths_are_described_with_the_role_that_they_need() -> None:
-    described = make_app(FakeOperator(), probe=FakeProbe()).openapi()
+    described = make_app(FakeOperator(), probe=FakeProbe(), jobs=FakeDesk(FakeOperator())).openapi()
 
     for path, operations in described["paths"].items():
         for operation in operations.values():
