@@ -161,12 +161,12 @@ class FakeDesk:
     async def run(self, name: str, *, who: str, reason: str) -> dict[str, Any]:
         if name != "backup":
             raise RefusedError(f"no job {name}", is_unknown=True)
-        self._operator.log += [("asked", "run-job", who, reason, False), ("run-job", name, who, reason)]
+        self._operator.log += [("asked", "jobs run", who, reason, False), ("run-job", name, who, reason)]
         return {"run_id": 7}
 
     async def cancel(self, run_id: int, *, who: str, reason: str) -> dict[str, Any]:
         self._operator.log += [
-            ("asked", "cancel-job", who, reason, False),
+            ("asked", "jobs cancel", who, reason, False),
             ("cancel-job", run_id, who, reason),
         ]
         return {"run_id": run_id}
