@@ -128,11 +128,14 @@ def _late_latch_check(patch: pytest.MonkeyPatch) -> type[Process]:
     objection, open_gate = OrderDoor._objection, TradingGate(armed=True)
 
     def asked_before(self: OrderDoor, intent: OrderIntent, written: Written) -> str:
+        # What a kill takes back on the way must leave, too, or it would hide the bug.
+        order = self._working[intent.client_order_id]
+        leaving, order.is_leaving = order.is_leaving, False
         gate, self._gate = self._gate, open_gate
         try:
             return objection(self, intent, written)
         finally:
-            self._gate = gate
+            self._gate, order.is_leaving = gate, leaving
 
     patch.setattr(OrderDoor, "_objection", asked_before)
     return Process
