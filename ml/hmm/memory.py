@@ -22,6 +22,9 @@ from ml.hmm.starts import Start
 from ml.hmm.transitions import stationary_probs
 from strategies.market import Floats
 
+_TINY = 1e-300
+"""Stands for a move that is impossible, and was so before: it adds nothing to the objective."""
+
 
 class Step(Protocol):
     """The expectation step, with or without a memory."""
@@ -49,7 +52,8 @@ class RememberingStep:
         """Expectations under one set of parameters; see `ExpectationStep`."""
         found = self._step.run(coefficients, initial_probs, transition_matrix)
         remembered = float(
-            (self._sums * coefficients).sum() + (self._transitions * np.log(transition_matrix)).sum()
+            (self._sums * coefficients).sum()
+            + (self._transitions * np.log(np.maximum(transition_matrix, _TINY))).sum()
         )
         return Expectations(
             found.log_likelihood + remembered,

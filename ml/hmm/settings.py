@@ -28,7 +28,7 @@ class HmmSettings:
     max_iterations: int = 2_000
     tolerance_nats_per_bar: float = 1e-7
     """Converged when an iteration gains less."""
-    memory_frac: float = 0.5
+    memory_frac: float = 2.0
     """Bars that a previous model counts for in a refit, as a share of the rows; 0 remembers nothing."""
     keep_nats: float = 10.0
     """What another optimum must gain before the one that the previous model leads to is given up."""

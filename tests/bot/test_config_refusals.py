@@ -122,7 +122,11 @@ def test_bad_host_value_names_file_key_value_and_what_was_expected(
         ("{ period = 1 }", "{ period = [1] }", "features.columns[0].params.period = [1]: expected "),
         ("lookback = 20", "lookback = 0", "policy.lookback = 0: expected a whole number of at least 1"),
         ("lookback = 20", "lookbak = 20", 'policy.lookbak: unknown key; did you mean "lookback"?'),
-        ('"donchian"', '"donchain"', 'policy.kind = "donchain": expected one of "onnx", "bundle", "donchian", '),
+        (
+            '"donchian"',
+            '"donchain"',
+            'policy.kind = "donchain": expected one of "onnx", "bundle", "donchian", ',
+        ),
         ('kind = "donchian"', "", 'policy.kind: missing; expected one of "onnx", "bundle", "donchian", '),
         (
             "[guardrails]",

@@ -352,6 +352,43 @@ def test_refit_keeps_the_numbers_of_the_previous_model_even_against_the_order() 
     assert fit.params.covariances[0, 0] > fit.params.covariances[2, 0]
 
 
+@pytest.mark.parametrize("covariance", [Covariance.DIAGONAL, Covariance.FULL])
+@pytest.mark.parametrize("memory_frac", [0.0, 0.5, 2.0])
+def test_refit_of_one_state_weighs_the_previous_model_as_so_many_bars(
+    covariance: Covariance, memory_frac: float
+) -> None:
+    rows = np.random.default_rng(11).normal([1.0, -2.0], [1.0, 3.0], (400, 2))
+    old = fit_hmm(rows[:200], HmmSettings(num_states=1, covariance=covariance)).params
+    settings = HmmSettings(num_states=1, covariance=covariance, memory_frac=memory_frac)
+
+    found = fit_hmm(rows[200:], settings, previous=old).params
+
+    # 200 new bars and 200 times the share of imaginary ones: moments of both, weighed.
+    share = memory_frac / (1.0 + memory_frac)
+    new, old_mean = rows[200:], rows[:200].mean(axis=0)
+    mean = (1.0 - share) * new.mean(axis=0) + share * old_mean
+    second = (1.0 - share) * (new.T @ new) / 200 + share * (rows[:200].T @ rows[:200]) / 200
+    expected = second - np.outer(mean, mean)
+    # A start from an old model is lifted by a ten-thousandth of the variance.
+    assert found.means[0] == pytest.approx(mean, abs=1e-9)
+    assert found.covariances[0] == pytest.approx(
+        expected.diagonal() if covariance is Covariance.DIAGONAL else expected, rel=3e-4, abs=3e-4
+    )
+
+
+def test_refit_with_a_long_memory_hardly_moves_where_maximum_likelihood_would() -> None:
+    first, _ = _draw(TRUTH, 1_000, seed=21)
+    second, _ = _draw(TRUTH, 300, seed=22)
+    old = fit_hmm(first, HmmSettings(num_restarts=0)).params
+
+    forgetful = fit_hmm(second, HmmSettings(num_restarts=0, memory_frac=0.0), previous=old).params
+    faithful = fit_hmm(second, HmmSettings(num_restarts=0, memory_frac=100.0), previous=old).params
+
+    moved = [float(np.abs(one.means - old.means).max()) for one in (forgetful, faithful)]
+    assert moved[1] < 0.05 * moved[0]
+    assert agreement(old, faithful, second) > agreement(old, forgetful, second)
+
+
 @pytest.mark.parametrize(("gain", "expected"), [(-1.0, "previous"), (10.0, "previous"), (10.1, "random 0")])
 def test_refit_leaves_the_previous_optimum_only_for_a_clear_gain(gain: float, expected: str) -> None:
     array = np.zeros(1)
