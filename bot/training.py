@@ -29,6 +29,7 @@ from bot.pins import code_sha256
 from bot.research import dataset_of
 from ml.bundles import BundleContents, write_bundle
 from ml.datasets import Dataset
+from ml.hmm import Covariance
 from ml.networks import Policy
 from ml.ppo_config import Stats
 from ml.registry import Registry, Run, RunState
@@ -40,6 +41,7 @@ from ops.state_lock import try_lock
 from strategies.bundle import MANIFEST, SCORECARD, Bundle, open_bundle, schema_of_model
 from strategies.errors import ConfigError
 from strategies.features.manifest import read_manifest
+from strategies.regime import RegimeParams, load_regime_params
 
 REGISTRY = "training.sqlite"
 RUNS = "training"
@@ -129,10 +131,11 @@ def train(
         ConfigError: If settings do not fit, or another process trains the same.
         DataError: If the data are too short, or a loss is not finite.
     """
-    with _catalog(loaded) as catalog:
-        work = _Work.of(loaded, catalog)
     name = loaded.strategy.config.name
     registry, store = Registry(state_dir / REGISTRY), ModelStore(state_dir)
+    parent = store.active(name)
+    with _catalog(loaded) as catalog:
+        work = _Work.of(loaded, catalog, parent)
     run = registry.queue(work.as_run(now_ns()))
     done = store.directory(name) / (run.bundle_id or "")[:12]
     if run.state is RunState.SUCCEEDED and (done / MANIFEST).is_file():
@@ -155,8 +158,14 @@ def train(
             progress(min(before + last, total), total)
             check_wanted()
 
-        trained = train_model(work.dataset, work.task, run_dir, on_update=on_update)
-        bundle = write_bundle(store.directory(name), work.contents(loaded, trained, store.active_id(name)))
+        trained = train_model(
+            work.dataset,
+            work.task,
+            run_dir,
+            on_update=on_update,
+            previous_regime=_previous_regime(loaded, parent),
+        )
+        bundle = write_bundle(store.directory(name), work.contents(loaded, trained))
         store.point(name, "latest", bundle)
     run = registry.move(run.run_id, RunState.SUCCEEDED, now_ns(), bundle_id=bundle.bundle_id)
     return FinishedTraining(run, bundle, trained.scorecard, is_new=True)
@@ -171,7 +180,7 @@ class _Work:
     pins: Mapping[str, Any]
 
     @classmethod
-    def of(cls, loaded: LoadedTraining, catalog: Catalog) -> Self:
+    def of(cls, loaded: LoadedTraining, catalog: Catalog, parent: Bundle | None) -> Self:
         settings, strategy = loaded.host.settings, loaded.strategy.config
         dataset = dataset_of(loaded.strategy, catalog, settings.data.start_ns, settings.data.end_ns)
         may_short = settings.venue.account_type is AccountType.MARGIN
@@ -191,6 +200,7 @@ class _Work:
             "config_sha256": loaded.sha256,
             "data_sha256": dataset.content_sha256(),
             "libraries": {name: version(name) for name in _LIBRARIES},
+            "parent": None if parent is None else parent.bundle_id,
         }
         return cls(dataset, task, pins)
 
@@ -212,7 +222,7 @@ class _Work:
             message="",
         )
 
-    def contents(self, loaded: LoadedTraining, trained: Trained, parent: str | None) -> BundleContents:
+    def contents(self, loaded: LoadedTraining, trained: Trained) -> BundleContents:
         strategy, dataset = self.task.strategy, self.dataset
         shows_belief = strategy.regime is not None and strategy.regime.append_beliefs
         num_states = trained.regime.num_states if trained.regime is not None and shows_belief else 0
@@ -223,10 +233,21 @@ class _Work:
             policy=trained.policy,
             regime=trained.regime,
             training=loaded.config.model_dump(mode="json", exclude={"host", "strategy"}),
-            lineage={"parent": parent, "data": dataset.manifest(), **self.pins},
+            lineage={"data": dataset.manifest(), **self.pins},
             scorecard=trained.scorecard,
             drift=trained.drift.as_json(),
         )
+
+
+def _previous_regime(loaded: LoadedTraining, parent: Bundle | None) -> RegimeParams | None:
+    """The regime model that trades, if it is one of this kind: its states keep their numbers."""
+    regime, settings = loaded.strategy.config.regime, loaded.config.regime
+    if parent is None or parent.regime_path is None or regime is None:
+        return None
+    params = load_regime_params(parent.regime_path)
+    is_diagonal = settings.covariance is Covariance.DIAGONAL
+    found = (parent.schema.regime_columns, params.num_states, params.covariances.ndim == 2)
+    return params if found == (regime.columns, settings.num_states, is_diagonal) else None
 
 
 @contextmanager

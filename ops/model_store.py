@@ -86,10 +86,19 @@ class ModelStore:
             )
         return open_bundle(folder / matching[0])
 
+    def active(self, name: str) -> Bundle | None:
+        """The bundle that is to trade; None where none is.
+
+        Raises:
+            ConfigError: If it is damaged.
+        """
+        folder = self.directory(name)
+        return None if _target(folder / "active") is None else open_bundle(folder / "active")
+
     def active_id(self, name: str) -> str | None:
         """Id of the bundle that is to trade; None where none is."""
-        folder = self.directory(name)
-        return None if _target(folder / "active") is None else open_bundle(folder / "active").bundle_id
+        active = self.active(name)
+        return None if active is None else active.bundle_id
 
     def add(self, bundle: Bundle) -> Bundle:
         """Copy a bundle from elsewhere into the store, wholly or not at all.
