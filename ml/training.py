@@ -98,6 +98,7 @@ def train_model(
     regime_fit = _fit_regime(dataset, task, spans, previous_regime)
     if regime_fit is not None:
         dataset = with_beliefs(dataset, task.strategy, regime_fit.params)
+    drift = _drift(dataset, task, spans)  # before the hours that learning may take, for it may refuse
     learning = _environment(dataset, task, spans.learn, is_training=True)
     selecting = _environment(dataset, task, spans.select)
     policy, outcomes = _learn(learning, selecting, task.config, workdir, on_update)
@@ -114,7 +115,7 @@ def train_model(
     return Trained(
         policy=content,
         regime=None if regime_fit is None else regime_fit.params,
-        drift=_drift(dataset, task, spans),
+        drift=drift,
         scorecard=scorecard,
     )
 
