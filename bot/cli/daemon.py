@@ -196,7 +196,7 @@ def stop(
         emit_json(_STOPPED | {"was_running": True, "end": end})
     else:
         held = {name: positions for name, positions in end["holdings"].items() if positions}
-        emit_text(f"stopped{f', still holding {held}' if held else ', flat'}")
+        emit_text(f"stopped, {f'still holding {held}' if held else 'flat'} by its own books")
     return ExitCode(end["exit_code"])
 
 
