@@ -18,12 +18,14 @@ from typing import Any
 
 from bot.assembly import Wired
 from bot.config import JournalConfig
+from bot.restoration import adopters, restore_strategies
 from bot.session_pins import rules_document
+from ops.adoption import adopt_each, complete_adoptions
 from ops.disk import LocalDisk
 from ops.journal import Anchor, Journal, Kind, WriterThread, load_or_create_key
 from ops.journal_tape import JournalTape
 from ops.outbox import Outbox
-from ops.recall import Recall, restore
+from ops.recall import Recall
 from ops.reconciliation import (
     Holdings,
     Report,
@@ -37,6 +39,7 @@ from ops.reconciliation import (
 from ops.state_dir import JOURNAL, JOURNAL_KEY
 from strategies.errors import ConfigError, SafetyError
 from strategies.market import BarRow
+from strategies.orders import OrderIntent
 
 _CLOCK_TOLERANCE_NS = 5_000_000_000
 _MOST_WAITING = 2_000
@@ -53,6 +56,8 @@ class Account:
     """What the account holds."""
     is_cash: bool
     """Whether a purchase takes its whole value from the balance."""
+    entry_price: Callable[[str], float | None] = lambda _: None
+    """At which price what is beside ours was entered, by instrument; None where the venue does not say."""
 
 
 class Chronicle:
@@ -218,13 +223,16 @@ class Chronicle:
 
     # -- the way back ------------------------------------------------------------------------------
 
-    def bring_back(self, wired: Wired, account: Account, resume_ns: int) -> Report:
+    def bring_back(
+        self, wired: Wired, account: Account, resume_ns: int, adopts: Mapping[str, str] | None = None
+    ) -> Report:
         """Make the strategies what they were, and compare our books with the venue's.
 
         Args:
             wired: Fresh strategies, before the first bar.
             account: The venue's side; nothing of ours can still be on its way to it.
             resume_ns: Market time at the venue, UTC nanoseconds; nothing is decided on bars up to it.
+            adopts: Strategies that take over what the account holds beside ours, by instrument.
 
         Raises:
             SafetyError: If a strategy's state is damaged; nothing may trade.
@@ -234,6 +242,7 @@ class Chronicle:
         self._put(Kind.INPUT, {"resume_ns": resume_ns, "rules": rules_document(wired.strategies)})
         configured = [strategy.pipeline.stages.ledger.capital for strategy in wired.strategies]
         restore_strategies(wired, self.recall, resume_ns)
+        complete_adoptions(strategy.door for strategy in wired.strategies)
         for strategy, capital in zip(wired.strategies, configured, strict=True):
             began = strategy.pipeline.stages.ledger.capital
             if began != capital:
@@ -243,8 +252,30 @@ class Chronicle:
                 )
         self._move_budgets(wired)
         report = self._compare(account, self.recall.fills_since_ns, is_final=True, accept=False)
+        if report.is_clean and adopts and self._adopt(wired, account, resume_ns, adopts):
+            report = self._compare(account, self.recall.fills_since_ns, is_final=True, accept=False)
         self.write_states(resume_ns)
         return report
+
+    def _adopt(self, wired: Wired, account: Account, resume_ns: int, adopts: Mapping[str, str]) -> bool:
+        """Take over what is beside ours and configured; say whether there was any."""
+        assert self._baseline is not None, "a clean comparison has one"
+
+        def write(adopted: OrderIntent, baseline: Holdings) -> None:
+            intents = {"strategy": adopted.strategy, "intents": [adopted._asdict()]}
+            self._put(Kind.INTENT, intents | {"baseline": baseline.as_json()})
+
+        before = self._baseline
+        self._baseline = adopt_each(
+            adopters(wired, adopts),
+            before,
+            account.entry_price,
+            resume_ns,
+            is_cash=account.is_cash,
+            write=write,
+            note=self.notes.append,
+        )
+        return self._baseline is not before
 
     def reconcile(self, *, accept: bool, who: str, reason: str) -> Report:
         """Compare our books with the venue's again, while the daemon runs.
@@ -338,22 +369,3 @@ class Chronicle:
                 name = instrument.instrument_id
                 positions[name] = positions.get(name, 0.0) + held
         return Holdings(positions, cash)
-
-
-def restore_strategies(wired: Wired, recall: Recall, resume_ns: int) -> None:
-    """Make fresh strategies, and what they share, what a journal remembers.
-
-    Args:
-        resume_ns: Market time at the venue, UTC nanoseconds; nothing is decided on bars up to it.
-
-    Raises:
-        SafetyError: If what was written down is damaged; nothing may trade.
-    """
-    for strategy in wired.strategies:
-        memory = recall.strategies.get(strategy.name)
-        if memory is not None:
-            restore(strategy, memory)
-        strategy.decide_only_after(resume_ns)
-    if recall.account is not None:
-        wired.account.restore(dict(recall.account["account"]))
-        wired.borrow.restore(recall.account["borrow"])

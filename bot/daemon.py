@@ -152,8 +152,7 @@ class Daemon:
             monotonic=time.perf_counter,
             stopwatch=self._events.stopwatch,
         )
-        self._bring_back()
-        await self._chronicle.written()  # what the comparison found must not be found a second time
+        await self._bring_back()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
         self._serve()
@@ -217,9 +216,13 @@ class Daemon:
         (self._state_dir / SOCKET).unlink(missing_ok=True)
         return held
 
-    def _bring_back(self) -> None:
+    async def _bring_back(self) -> None:
         paper = self._paper
-        report = self._chronicle.bring_back(paper.wired, paper.account, paper.resume_ns)
+        adopts = self.host.settings.reconciliation.adopt
+        report = self._chronicle.bring_back(paper.wired, paper.account, paper.resume_ns, adopts)
+        await self._chronicle.written()  # what the comparison found must not be found a second time
+        if report.is_clean:
+            paper.entrust(adopts)
         for line in self._chronicle.notes:
             self._say(line)
         for line in report.unexplained:

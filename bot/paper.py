@@ -9,7 +9,7 @@ its orders, positions and balances, and plays the bars before as a warm-up.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
@@ -42,6 +42,7 @@ from bot.deferred_pandas import defer_pandas
 from bot.desks import owner_of
 from bot.engine_costs import CostMeter
 from bot.market_data import bar_types_of, latency_ns, make_playback
+from bot.restoration import adopters
 from ops.reconciliation import Holdings
 from strategies.gate import TradingGate
 from strategies.stopwatch import Stopwatch, no_stopwatch
@@ -77,7 +78,36 @@ class PaperNode:
     @property
     def account(self) -> Account:
         """The venue's side of a reconciliation."""
-        return Account(self.queries, self._account_holdings, self.is_cash)
+        return Account(self.queries, self._account_holdings, self.is_cash, self._entry_price)
+
+    def entrust(self, adopts: Mapping[str, str]) -> None:
+        """Have the venue keep as a strategy's what its book has adopted; once that is on the disk.
+
+        Args:
+            adopts: Names of strategies by instrument.
+
+        Raises:
+            StateWriteError: If the disk refuses.
+        """
+        ours = self._owners()
+        for instrument_id, adopter in adopters(self.wired, adopts).items():
+            held, owner = adopter.ledger.positions[adopter.index], ours[adopter.identity.strategy]
+            self.gateway.entrust(instrument_id, owner, held, ours=frozenset(ours.values()))
+
+    def _owners(self) -> dict[str, str]:
+        return {strategy.name: str(strategy.strategy_id) for strategy in self.wired.strategies}
+
+    def _entry_price(self, instrument_id: str) -> float | None:
+        ours = set(self._owners().values())
+        others = [
+            one
+            for one in self.queries.positions()
+            if one.instrument_id == instrument_id and one.owner not in ours
+        ]
+        if len({one.quantity > 0 for one in others}) != 1:  # nothing there, or both long and short
+            return None
+        value = sum((one.quantity * one.average_price for one in others), start=Decimal(0))
+        return float(value / sum(one.quantity for one in others))
 
     def _account_holdings(self) -> Holdings:
         positions: dict[str, float] = {}

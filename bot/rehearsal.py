@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bot.assembly import Surroundings, Wired, account_guard, wire
-from bot.chronicle import restore_strategies
 from bot.config import AccountType, HostConfig
 from bot.desks import release_latches
 from bot.engine_costs import CostMeter
+from bot.restoration import restore_strategies
+from ops.adoption import book_adoption
 from ops.journal import Kind, Record
 from ops.journal_tape import journaled
 from ops.latch import from_fields
@@ -289,11 +290,13 @@ class Rehearsal:
                 strategy.door.unknown.pop(own_id, None)
 
     def _take_intents(self, body: Body) -> None:
-        # Between two bars only an operator's flatten sends: the strategies decide at bars.
+        # Between two bars only an operator's flatten sends, and a start adopts: strategies decide at bars.
         for fields in body["intents"]:
             intent = intent_from(fields)
             if intent.role is OrderRole.FLATTEN:
                 self._attempt(lambda door, one: door.recount(one), body["strategy"], intent)
+            elif intent.role is OrderRole.ADOPT:
+                self._attempt(book_adoption, body["strategy"], intent)
 
     def _take_submit(self, body: Body) -> None:
         own_id = body["client_order_id"]

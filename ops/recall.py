@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from ops.journal import Kind, Record
 from strategies.delivery import Fill, intent_from
 from strategies.errors import SafetyError
-from strategies.orders import OrderIntent
+from strategies.orders import OrderIntent, OrderRole
 
 CLOSED = frozenset({"FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED", "ABANDONED"})
 """Statuses after which nothing more is expected of an order."""
@@ -226,6 +226,8 @@ class Recall:
     def _take_intents(self, record: Record) -> None:
         memory = self._of(record.body["strategy"])
         memory.since.append(record)
+        if "baseline" in record.body:  # an adoption: what was beside ours is ours
+            self.baseline = record.body["baseline"]
         for fields in record.body["intents"]:
             intent = intent_from(fields)
             memory.orders[intent.client_order_id] = OrderMemory(intent)
@@ -331,8 +333,11 @@ def _live_through(strategy: Restorable, memory: StrategyMemory, record: Record) 
         regime_state = body["regime_state"]
         strategy.relive(body["ts_event"], body["closes"], None if regime_state < 0 else regime_state)
     elif record.kind is Kind.INTENT:
-        for fields in body["intents"]:
-            door.recount(intent_from(fields))
+        for intent in map(intent_from, body["intents"]):
+            if intent.role is OrderRole.ADOPT:  # counts for no limit
+                door.resume(intent, filled=0.0, is_working=True)
+            else:
+                door.recount(intent)
     elif record.kind is Kind.FILL:
         door.filled(
             Fill(

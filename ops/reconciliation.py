@@ -28,7 +28,7 @@ from strategies.orders import CLIENT_ORDER_ID_LENGTH, CLIENT_ORDER_ID_PREFIX
 _CASH_FRAC = 1e-6
 """Largest difference in cash, as a fraction of what is expected, that arithmetic explains."""
 
-_DUST = 1e-9
+DUST = 1e-9
 """Base units below every venue's lot."""
 
 
@@ -232,7 +232,7 @@ def beside(ours: Holdings, venue: Holdings) -> Holdings:
     positions = {
         name: others
         for name in sorted({*ours.positions, *venue.positions})
-        if abs(others := venue.positions.get(name, 0.0) - ours.positions.get(name, 0.0)) > _DUST
+        if abs(others := venue.positions.get(name, 0.0) - ours.positions.get(name, 0.0)) > DUST
     }
     return Holdings(positions, venue.cash - ours.cash)
 
@@ -368,4 +368,4 @@ def _door_of(doors: Sequence[OrderDoor], client_order_id: str) -> OrderDoor | No
 
 def _agree(one: float, other: float, scale: float = 0.0) -> bool:
     """Whether two quantities differ by no more than sums of floats of this size do."""
-    return abs(one - other) <= max(_DUST, 1e-12 * scale)
+    return abs(one - other) <= max(DUST, 1e-12 * scale)

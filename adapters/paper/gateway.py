@@ -95,6 +95,15 @@ class PaperGateway:
         self.venue.bar(client_order_id)
         self.save()
 
+    def entrust(self, instrument_id: str, owner: str, quantity: float, *, ours: frozenset[str]) -> None:
+        """Keep as an owner's what it has taken over from others; see `PaperVenue.entrust`.
+
+        Raises:
+            StateWriteError: If the disk refuses.
+        """
+        if self.venue.entrust(instrument_id, owner, quantity, ours=ours):
+            self.save()
+
     # ---- market data
 
     def on_quote(self, instrument_id: str, quote: MarketQuote) -> None:

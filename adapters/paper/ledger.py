@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from adapters.errors import StateError
 from adapters.paper.orders import Contingency, Kind, Order, Side, VenueInstrument
 
 _ZERO = Decimal(0)
@@ -72,6 +73,41 @@ class Ledger:
         self._add(quote, -order.sign * instrument.amount(instrument.notional(quantity, price)) - commission)
         if instrument.base_currency is not None:
             self._add(instrument.base_currency, order.sign * instrument.quantity(quantity))
+
+    def entrust(self, instrument_id: str, owner: str, quantity: int, ours: frozenset[str]) -> bool:
+        """Move shares of the account's position between owners; balances stay as they are.
+
+        Args:
+            owner: Who gets them; flat before, or already has what it is to get.
+            quantity: What it holds afterwards, signed venue units.
+            ours: Owners from whom nothing is taken.
+
+        Returns:
+            Whether anything moved.
+
+        Raises:
+            StateError: If the others do not hold as much.
+        """
+        owners = self.positions.setdefault(instrument_id, {})
+        mine = owners.setdefault(owner, Position())
+        missing = quantity - mine.quantity
+        others = [
+            held for name, held in sorted(owners.items()) if name not in ours and held.quantity * missing > 0
+        ]
+        if abs(missing) > abs(sum(held.quantity for held in others)):
+            raise StateError(
+                f"{instrument_id}: expected {missing} units beside ours for {owner} to take over, found "
+                f"{sum(held.quantity for held in others)}; `argonaut reconcile` shows what differs"
+            )
+        for held in others:
+            moved = min(abs(missing), abs(held.quantity)) * (1 if missing > 0 else -1)
+            _move(mine, moved, held.average, self.instruments[instrument_id])
+            mine.ts_last = max(mine.ts_last, held.ts_last)
+            held.quantity -= moved
+            missing -= moved
+            if not held.quantity:
+                held.average = _ZERO
+        return bool(others)
 
     def locked(self, orders: Iterable[Order], but_group_of: Order | None = None) -> dict[str, Decimal]:
         """Sum what open orders and, on margin, positions reserve, by currency.

@@ -135,6 +135,27 @@ class PaperVenue:
         """Never take an order of this id: somebody was told that the venue has not seen it."""
         self.state.barred.add(client_order_id)
 
+    def entrust(self, instrument_id: str, owner: str, quantity: float, *, ours: frozenset[str]) -> bool:
+        """Let an owner have what it has taken over of others' positions; asked twice, it is done once.
+
+        Args:
+            owner: Who has taken over.
+            quantity: Signed base units that it holds by now.
+            ours: Owners from whom nothing is taken.
+
+        Returns:
+            Whether anything had to change.
+
+        Raises:
+            StateError: If the others do not hold as much.
+        """
+        rules = self.instruments[instrument_id]
+        units = int(Decimal(repr(quantity)).scaleb(rules.size_precision))
+        if not self.state.ledger.entrust(instrument_id, owner, units, ours):
+            return False
+        self.state.counters.account += 1
+        return True
+
     # ---- market data
 
     def on_quote(self, instrument_id: str, quote: MarketQuote) -> None:

@@ -186,6 +186,14 @@ class JournalConfig(Section):
     """Size of a segment; its space is reserved when it begins."""
 
 
+class ReconciliationConfig(Section):
+    """What becomes of what the account holds beside ours."""
+
+    adopt: dict[str, str] = Field(default={})
+    """Names of strategies by instrument: at a start the strategy takes over what is there beside ours, at its
+    price of entry, if it is flat there. What is not named is shown and left alone."""
+
+
 class GuardianConfig(Section):
     """What restricts trading by itself, until an operator resumes it; None switches a watch off."""
 
@@ -356,6 +364,7 @@ class HostSettings(Section):
     account: AccountConfig = AccountConfig()
     daemon: DaemonConfig = DaemonConfig()
     journal: JournalConfig = JournalConfig()
+    reconciliation: ReconciliationConfig = ReconciliationConfig()
     guardian: GuardianConfig = GuardianConfig()
     api: ApiConfig = ApiConfig()
     alerts: AlertsConfig = AlertsConfig()

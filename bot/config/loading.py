@@ -243,6 +243,7 @@ def _load_strategies(host: Path, document: Document | None) -> tuple[list[Loaded
 
 def _check_together(host: Path, settings: HostSettings, loaded: Sequence[LoadedStrategy]) -> list[Problem]:
     problems: list[Problem] = []
+    problems += _check_adoption(host, settings.reconciliation.adopt, loaded)
     owners: dict[str, Path] = {}
     for one in loaded:
         name, venue = one.config.name, settings.venue.name
@@ -264,6 +265,23 @@ def _check_together(host: Path, settings: HostSettings, loaded: Sequence[LoadedS
     if settings.kind is not HostKind.LIVE and asked > balance:
         message = f" = {balance:g}: the strategies' capital_quote sums to {asked:g}; expected at least that"
         problems.append(Problem(str(host), "venue.starting_balance", message))
+    return problems
+
+
+def _check_adoption(host: Path, adopt: Mapping[str, str], loaded: Sequence[LoadedStrategy]) -> list[Problem]:
+    traded = {one.config.name: one.config.instruments for one in loaded}
+    problems = []
+    for instrument, name in adopt.items():
+        if instrument not in traded.get(name, ()):
+            able = [one for one, instruments in traded.items() if instrument in instruments]
+            expected = f"one of {', '.join(able)}" if able else "an instrument that a strategy here trades"
+            problems.append(
+                Problem(
+                    str(host),
+                    f"reconciliation.adopt.{instrument}",
+                    f" = {shown(name)}: expected {expected}",
+                )
+            )
     return problems
 
 

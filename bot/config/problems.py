@@ -29,11 +29,13 @@ class Problem(NamedTuple):
     """What stands after the key: its value, and what was expected."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}: {self.key}{self.message}"
-            if self.key
-            else f"{self.file}: {self.message.lstrip(': ')}"
-        )
+        text = f"{self.key}{self.message}" if self.key else self.message.lstrip(": ")
+        return f"{self.file}: {_printable(text)}"
+
+
+def _printable(text: str) -> str:
+    """One line that a terminal shows and does not obey, whatever was written in the file."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def refuse(problems: Iterable[Problem]) -> None:

@@ -46,6 +46,8 @@ class OrderRole(StrEnum):
     """Ends a losing position."""
     TARGET = "TARGET"
     """Ends a winning one."""
+    ADOPT = "ADOPT"
+    """Takes over what the account held already; it is booked, and never sent."""
 
 
 class OrderIntent(NamedTuple):

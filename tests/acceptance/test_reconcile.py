@@ -1,11 +1,13 @@
 """Books that do not agree with the venue's: what the operator is told, and what ends it."""
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.paper.store import VenueStore
 from bot.exit_codes import ExitCode
 from tests.support.bots import write_bot
 from tests.support.command import DaemonProcess, argonaut
@@ -66,6 +68,54 @@ def test_holdings_of_a_strategy_that_is_not_named_any_more_halt_until_an_operato
     with DaemonProcess(host, abandoned, "--speed", BRISK) as again:
         again.ready()
         assert (status(again)["reconciled"], status(again)["trading_state"]) == (True, "ACTIVE")
+
+
+def test_position_that_is_configured_to_be_adopted_is_a_strategys_over_a_crash_and_can_be_closed(
+    long_market: Path, tmp_path: Path, abandoned: Path
+) -> None:
+    """The position was left by a strategy that is gone, and accepted as somebody else's."""
+    host = write(long_market, tmp_path / "second", "wanderer", "breakout")
+    with DaemonProcess(host, abandoned, "--speed", BRISK) as daemon:
+        daemon.ready()
+        daemon.ask("pause", "wanderer", "--reason", "it is to stay flat in what it adopts")
+        daemon.ask("flatten", "--strategy", "wanderer", "--reason", "likewise")
+        daemon.ask("reconcile", "--accept", "--reason", "adopted at the next start")
+        beside = daemon.ask("reconcile", "--json").document()["report"]["baseline"]["positions"]
+        daemon.stop("--keep")
+    adopt = ", ".join(f'"{name}" = "wanderer"' for name in beside)
+    host.write_text(f"{host.read_text()}\n[reconciliation]\nadopt = {{ {adopt} }}\n")
+
+    with DaemonProcess(host, abandoned, "--speed", BRISK) as daemon:
+        daemon.ready()
+        first = status(daemon)
+        said, adopted = daemon.said, daemon.ask("positions", "--json").document()
+        daemon.process.kill()
+        daemon.wait()
+    replayed = argonaut("replay", first["session"], "--json", "--state-dir", abandoned)
+    with DaemonProcess(host, abandoned, "--speed", BRISK) as daemon:
+        daemon.ready()
+        second = status(daemon)
+        kept = daemon.ask("positions", "--json").document()
+        flattened = daemon.ask("flatten", "--strategy", "wanderer", "--reason", "sell what was adopted")
+        after = daemon.ask("reconcile", "--json")
+        daemon.stop()
+
+    assert beside
+    assert said.count("wanderer adopted") == len(beside)
+    assert "adopted" not in daemon.said
+    assert replayed.code == ExitCode.OK, replayed
+    assert (first["reconciled"], second["reconciled"]) == (True, True)
+    held = [
+        {row["instrument_id"]: row["quantity"] for row in rows if row["strategy"] == "wanderer"}
+        for rows in (adopted, kept)
+    ]
+    assert held[0] == held[1] == pytest.approx(beside)
+    assert flattened.code == ExitCode.OK, flattened
+    assert after.code == ExitCode.OK, after
+    assert after.document()["report"]["baseline"]["positions"] == {}
+    with closing(VenueStore(abandoned / "paper-venue.sqlite")) as store:
+        owners = store._plain["positions"]
+    assert not any(one["quantity"] for held in owners.values() for one in held.values())
 
 
 def test_a_flat_strategy_may_go_and_a_new_one_come_without_a_word(long_market: Path, tmp_path: Path) -> None:

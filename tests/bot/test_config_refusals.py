@@ -103,6 +103,17 @@ def test_misspelt_key_in_a_strategy_file_names_that_file(tmp_path: Path) -> None
             "host.toml: venue.starting_balance = 999: the strategies' capital_quote sums to 1000; "
             "expected at least that",
         ),
+        (
+            "[replay]\nspeed = 60.0",
+            '[reconciliation]\nadopt = { "ALPHAUSDT.DEMO" = "nobody" }',
+            'host.toml: reconciliation.adopt.ALPHAUSDT.DEMO = "nobody": expected one of one',
+        ),
+        (
+            "[replay]\nspeed = 60.0",
+            '[reconciliation]\nadopt = { "GAMMAUSDT.DEMO" = "one" }',
+            'host.toml: reconciliation.adopt.GAMMAUSDT.DEMO = "one": expected an instrument that a strategy '
+            "here trades",
+        ),
     ],
 )
 def test_bad_host_value_names_file_key_value_and_what_was_expected(
@@ -252,6 +263,14 @@ _VALUES = st.one_of(
     st.just([]),
     st.just({}),
 )
+
+
+def test_what_a_terminal_would_obey_is_shown_as_what_it_is(tmp_path: Path) -> None:
+    path = write_configs(tmp_path, host=HOST.replace('"paper"', '"\x9b2J\x85paper"'))
+
+    (line,) = refusal(path)
+
+    assert line.startswith(r'host.toml: kind = "\x9b2J\x85paper": expected one of ')
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

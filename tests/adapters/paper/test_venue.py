@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from adapters.errors import StateError
 from adapters.paper.book import MarketBar, MarketQuote
 from adapters.paper.ledger import AccountKind
 from adapters.paper.orders import (
@@ -456,6 +457,29 @@ def test_owners_positions_are_kept_apart() -> None:
     events = quote(venue, 1, 100.0)
 
     assert seen(events) == [("A", "FILLED"), ("B", "REJECTED")]
+
+
+def test_owner_takes_over_what_others_hold_at_their_average_and_the_account_stays_as_it_was() -> None:
+    venue = make_venue()
+    for number, (owner, quantity, price) in enumerate(
+        [("gone", "1", 100.0), ("lost", "3", 104.0), ("kept", "2", 90.0)]
+    ):
+        order = OrderRequest(f"O{number}", BTC, Side.BUY, Kind.MARKET, Decimal(quantity), owner=owner)
+        venue.send(Submit((order,)))
+        quote(venue, number + 1, price)
+    balances = venue.balances()
+
+    moved = venue.entrust(BTC, "new", 3.5, ours=frozenset({"new", "kept"}))
+    again = venue.entrust(BTC, "new", 3.5, ours=frozenset({"new", "kept"}))
+
+    held = {name: one.quantity for name, one in venue.state.ledger.positions[BTC].items()}
+    assert held == {"gone": 0, "lost": 500, "kept": 2_000, "new": 3_500}
+    # One bought at 100, two and a half at 104.
+    assert venue.state.ledger.position(BTC, "new").average == (Decimal(100) + Decimal(260)) / Decimal("3.5")
+    assert venue.balances() == balances
+    assert (moved, again) == (True, False)
+    with pytest.raises(StateError, match="expected 1500 units beside ours for new to take over, found 500"):
+        venue.entrust(BTC, "new", 5.0, ours=frozenset({"new", "kept"}))
 
 
 def test_market_data_older_than_the_venue_are_refused() -> None:

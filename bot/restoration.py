@@ -1,0 +1,42 @@
+"""Fresh strategies become what a journal remembers; and which of them take over what is beside ours."""
+
+from collections.abc import Mapping
+
+from bot.assembly import Wired
+from ops.adoption import Adopter
+from ops.recall import Recall, restore
+
+
+def adopters(wired: Wired, adopts: Mapping[str, str]) -> dict[str, Adopter]:
+    """Find who is to adopt, by instrument.
+
+    Args:
+        adopts: Names of strategies by instrument, as configured.
+    """
+    named = {strategy.name: strategy for strategy in wired.strategies}
+    found = {}
+    for instrument_id, name in adopts.items():
+        strategy, pipeline = named[name], named[name].pipeline
+        index = [one.instrument_id for one in pipeline.instruments].index(instrument_id)
+        ledger, rules = pipeline.stages.ledger, pipeline.instruments[index]
+        found[instrument_id] = Adopter(pipeline.identity, strategy.door, ledger, index, rules)
+    return found
+
+
+def restore_strategies(wired: Wired, recall: Recall, resume_ns: int) -> None:
+    """Make fresh strategies, and what they share, what a journal remembers.
+
+    Args:
+        resume_ns: Market time at the venue, UTC nanoseconds; nothing is decided on bars up to it.
+
+    Raises:
+        SafetyError: If what was written down is damaged; nothing may trade.
+    """
+    for strategy in wired.strategies:
+        memory = recall.strategies.get(strategy.name)
+        if memory is not None:
+            restore(strategy, memory)
+        strategy.decide_only_after(resume_ns)
+    if recall.account is not None:
+        wired.account.restore(dict(recall.account["account"]))
+        wired.borrow.restore(recall.account["borrow"])
