@@ -24,6 +24,7 @@ from bot.chronicle import Chronicle
 from bot.config import HostConfig, OnStop
 from bot.console_tape import ConsoleTape
 from bot.control import BEAT_SECS, Control
+from bot.drift import DriftWatch, drift_text
 from bot.exit_codes import ExitCode
 from bot.interface import Interface
 from bot.jobs import DaemonJobs, jobs_of
@@ -32,6 +33,7 @@ from bot.session_pins import session_pins
 from bot.supervision import Supervision
 from bot.tapes import Tapes
 from bot.winding_down import holdings_of, last_words, wind_down
+from ml.drift import DriftAlarm
 from ops.alerts import Severity
 from ops.disk import LocalDisk, Room, room
 from ops.journal import LogAnchor
@@ -83,6 +85,7 @@ class Daemon:
         jobs = jobs_of(host, state_dir, self._alerting.summarise)
         self._jobs = DaemonJobs(jobs, state_dir, record=self._note_control, say=self._alerting.say)
         self._interface = Interface(host, state_dir, os.environ)
+        self._drift = DriftWatch(self._on_drift)
         self._supervision = Supervision(os.environ)
         self._held_dir: StateDir
         self._paper: PaperNode
@@ -137,6 +140,7 @@ class Daemon:
             self._chronicle.tape,
             self._control.guardian,
             self._events,
+            self._drift,
             ConsoleTape(self._say),
             self._interface.live,
         )
@@ -199,6 +203,7 @@ class Daemon:
             events=self._events,
             exposition=self._exposition,
             jobs=self._jobs,
+            drift=self._drift,
             state=lambda: self.state,
             stop=lambda reason, flatten: self.request_stop(reason, flatten=flatten),
         )
@@ -223,7 +228,8 @@ class Daemon:
         await self._chronicle.written()  # what the comparison found must not be found a second time
         if report.is_clean:
             paper.entrust(adopts)
-        for line in self._chronicle.notes:
+        unwatched = self._drift.attach(self.host, paper.wired.strategies)
+        for line in (*self._chronicle.notes, *unwatched):
             self._say(line)
         for line in report.unexplained:
             self._say(f"NOT RECONCILED: {line}")
@@ -350,6 +356,12 @@ class Daemon:
 
     def _ending(self, reason: str) -> dict[str, Any]:
         return {"session": self._session, "exit_code": None, "reason": reason, "holdings": self._holdings}
+
+    def _on_drift(self, strategy: str, alarm: DriftAlarm) -> None:
+        text = f"{strategy}: {drift_text(alarm)}"
+        _LOG.warning("drift: %s", text, extra={"fields": alarm._asdict()})
+        # One market that becomes another alarms in many columns: a person hears of it once.
+        self._alerting.say(Severity.INFO, "drift", text, f"drift:{strategy}")
 
     def _note_control(self, kind: str, fields: dict[str, Any]) -> None:
         _LOG.warning("%s", kind, extra={"fields": fields})

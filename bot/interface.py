@@ -14,6 +14,7 @@ from bot.alerting import Alerting
 from bot.chronicle import Chronicle
 from bot.config import HostConfig
 from bot.control import BEAT_SECS, Control
+from bot.drift import DriftWatch
 from bot.jobs import DaemonJobs
 from bot.operator_view import OperatorView, Stop
 from bot.paper import PaperNode
@@ -80,6 +81,7 @@ class Interface:
         events: Events,
         exposition: Exposition,
         jobs: DaemonJobs,
+        drift: DriftWatch,
         state: Callable[[], str],
         stop: Stop,
     ) -> None:
@@ -95,6 +97,7 @@ class Interface:
             events: What was counted.
             exposition: Where that is, beside what is read here.
             jobs: What is done beside trading.
+            drift: What is watched of the models.
             state: Says STARTING, READY, STOPPING or STOPPED.
             stop: Begins a stop.
 
@@ -111,7 +114,7 @@ class Interface:
             alerting=alerting,
             events=events,
             exposition=exposition,
-            jobs=jobs.samples,
+            others=(jobs.samples, drift.samples),
             state=state,
         )
         self.operator = OperatorView(

@@ -4,7 +4,7 @@ Flow: node, books, control, journal → **telemetry** → ``/metrics``, ``/ready
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Telemetry:
         alerting: What is told to people.
         events: What was counted.
         exposition: Where that is, beside what is read here.
-        jobs: What is done beside trading.
+        others: Whoever else has something to show.
         state: Says STARTING, READY, STOPPING or STOPPED.
     """
 
@@ -53,7 +53,7 @@ class Telemetry:
         alerting: Alerting,
         events: Events,
         exposition: Exposition,
-        jobs: Callable[[], Iterable[Sample]],
+        others: Sequence[Callable[[], Iterable[Sample]]],
         state: Callable[[], str],
     ) -> None:
         self._host = host
@@ -64,7 +64,7 @@ class Telemetry:
         self._alerting = alerting
         self._events = events
         self._exposition = exposition
-        self._jobs = jobs
+        self._others = others
         self._state = state
         exposition.read_from(self.samples)
         venue = host.settings.venue
@@ -107,7 +107,8 @@ class Telemetry:
         yield from self._restrictions()
         yield from self._feed()
         yield from self._records()
-        yield from self._jobs()
+        for other in self._others:
+            yield from other()
         for strategy in self._paper.wired.strategies:
             yield from _of_strategy(strategy, self._events.confidence.get(strategy.name))
             yield from _limits(strategy.name, strategy.pipeline.stages.book)

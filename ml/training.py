@@ -17,13 +17,21 @@ import torch
 
 from ml.checkpoints import load_checkpoint
 from ml.datasets import Dataset, Ints
-from ml.drift import DriftReference, calibrate_drift
+from ml.drift import (
+    POLICY_COLUMNS,
+    REGIME_COLUMNS,
+    DriftReference,
+    calibrate_drift,
+    check_rows,
+    feature_columns,
+)
+from ml.drift import regime_rows as regime_drift_rows
 from ml.environment import EpisodeConfig, MarketEnvironment
 from ml.export import parity_error, policy_onnx
 from ml.hmm import HmmFit, fit_hmm
 from ml.networks import Policy
 from ml.pathwise import Pathwise
-from ml.playing import play_policy, play_weights
+from ml.playing import Play, play_policy, play_weights
 from ml.ppo import PPO
 from ml.ppo_config import Outcome, Stats
 from ml.smooth_market import SmoothMarket
@@ -98,11 +106,13 @@ def train_model(
     regime_fit = _fit_regime(dataset, task, spans, previous_regime)
     if regime_fit is not None:
         dataset = with_beliefs(dataset, task.strategy, regime_fit.params)
-    drift = _drift(dataset, task, spans)  # before the hours that learning may take, for it may refuse
+    seen = _seen(dataset, task, spans, regime_fit)
+    check_rows(*seen, task.config.drift)  # before the hours that learning may take
     learning = _environment(dataset, task, spans.learn, is_training=True)
     selecting = _environment(dataset, task, spans.select)
     policy, outcomes = _learn(learning, selecting, task.config, workdir, on_update)
     action_map = task.strategy.allocation.action_map
+    lived = play_policy(policy, _environment(dataset, task, spans.learn))
     content = policy_onnx(policy, action_map=action_map, schema_sha256=dataset.schema_sha256)
     scorecard = {
         "spans": _spans_json(dataset, spans),
@@ -115,7 +125,7 @@ def train_model(
     return Trained(
         policy=content,
         regime=None if regime_fit is None else regime_fit.params,
-        drift=drift,
+        drift=calibrate_drift(*_with_deeds(*seen, lived), task.config.drift),
         scorecard=scorecard,
     )
 
@@ -319,12 +329,26 @@ def _parity(content: bytes, policy: Policy, environment: MarketEnvironment, acti
     return max(check(batch) for batch in (1, 64))
 
 
-def _drift(dataset: Dataset, task: Task, spans: Spans) -> DriftReference:
-    """Thresholds for the features of the bars that were learned from."""
-    start = max(_first_warm(dataset), spans.learn[0])
+def _seen(dataset: Dataset, task: Task, spans: Spans, fit: HmmFit | None) -> tuple[Floats, tuple[str, ...]]:
+    """What is watched for drift, but for the policy: rows of the bars that were learned from, and names."""
+    first, start = _first_warm(dataset), max(_first_warm(dataset), spans.learn[0])
     features = dataset.features[start : spans.learn[1]].astype(np.float64)
-    columns = [f"{name} {column}" for name in dataset.instruments for column in dataset.columns]
-    return calibrate_drift(features.reshape(len(features), -1), columns, task.config.drift)
+    rows = features.reshape(len(features), -1)
+    columns = feature_columns(dataset.instruments, dataset.columns)
+    if fit is None or task.strategy.regime is None:
+        return rows, columns
+    read = regime_rows(dataset, task.strategy.regime)[first : spans.learn[1]]
+    fitted = regime_drift_rows(fit.params, read)[start - first :]
+    return np.hstack([rows, fitted]), columns + REGIME_COLUMNS
+
+
+def _with_deeds(rows: Floats, columns: tuple[str, ...], lived: Play) -> tuple[Floats, tuple[str, ...]]:
+    """Add what the policy did on the same bars; what it never did otherwise cannot be watched."""
+    count = min(len(rows), len(lived.gross))
+    deeds = np.stack([lived.gross, lived.turnover], axis=1)[-count:]
+    varies = deeds.min(axis=0) < deeds.max(axis=0)
+    names = tuple(name for name, kept in zip(POLICY_COLUMNS, varies, strict=True) if kept)
+    return np.hstack([rows[-count:], deeds[:, varies]]), columns + names
 
 
 def _spans_json(dataset: Dataset, spans: Spans) -> dict[str, Any]:

@@ -122,6 +122,11 @@ class ObservationBuilder:
         """Whether the window is full of rows that were ready."""
         return self._filled >= self._lookback
 
+    @property
+    def latest(self) -> FeatureVector | None:
+        """The newest row; None before the first."""
+        return self._latest
+
     def reset(self) -> None:
         """Forget all rows."""
         self._filled = 0

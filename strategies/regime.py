@@ -172,6 +172,7 @@ class RegimeFilter:
         "_columns",
         "_initial",
         "_log_columns",
+        "_log_evidence",
         "_log_filtered",
         "_log_likelihood",
         "_model",
@@ -201,10 +202,15 @@ class RegimeFilter:
         """Log-likelihood of all bars seen, log p(x_1, …, x_t), in nats; 0 before the first."""
         return self._log_likelihood
 
+    @property
+    def log_evidence(self) -> float:
+        """How well the newest bar was foreseen, log p(x_t | x_1, …, x_t-1), in nats; 0 before the first."""
+        return self._log_evidence
+
     def reset(self) -> None:
         """Forget all bars."""
         self._log_filtered: list[float] | None = None
-        self._log_likelihood = 0.0
+        self._log_likelihood = self._log_evidence = 0.0
         self._belief = _belief(self._initial, _logs(self._initial))
 
     def update(self, x: Sequence[float]) -> RegimeBelief:
@@ -231,6 +237,7 @@ class RegimeFilter:
         log_filtered = [value - log_evidence for value in log_joint]
         self._belief = _belief([share / total for share in shares], log_filtered)
         self._log_filtered = log_filtered
+        self._log_evidence = log_evidence
         self._log_likelihood += log_evidence
         return self._belief
 

@@ -84,7 +84,7 @@ def calibrate_drift(
         DataError: If rows are not finite, a column is constant, or there are too few.
     """
     settings = settings or DriftSettings()
-    _check(rows, columns, settings)
+    check_rows(rows, columns, settings)
     description = _describe(rows, columns, settings)
     maxima = _simulate(rows, description, settings)
     return replace(description, thresholds=_thresholds(maxima, _longest_runs(rows), settings))
@@ -201,7 +201,12 @@ def _longest_runs(rows: Floats) -> Floats:
     return longest
 
 
-def _check(rows: Floats, columns: Sequence[str], settings: DriftSettings) -> None:
+def check_rows(rows: Floats, columns: Sequence[str], settings: DriftSettings) -> None:
+    """See that `calibrate_drift` can use rows.
+
+    Raises:
+        DataError: As `calibrate_drift`.
+    """
     if rows.ndim != 2 or rows.shape[1] != len(columns) or not columns:
         raise DataError(f"drift: expected rows of shape (T, {len(columns)}), found {rows.shape}")
     needed = _FEWEST_STRETCHES * stretch_bars(settings)

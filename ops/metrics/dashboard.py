@@ -96,6 +96,13 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "Regimes", "argonaut_regime_probability_ratio", "{{strategy}} regime {{regime}}", "percentunit"
         ),
         Panel("Regime entropy", "argonaut_regime_entropy_nats", "{{strategy}}"),
+        Panel(
+            "Drift beside its threshold",
+            "argonaut_drift_threshold_used_ratio",
+            "{{strategy}}",
+            "percentunit",
+            limit=1.0,
+        ),
         Panel("Decisions", _rate("argonaut_decisions_total", "strategy"), "{{strategy}}", "ops"),
         Panel("Stages, p99", _p99("argonaut_decision_stage_seconds", "stage"), "{{stage}}", "s"),
         Panel(

@@ -121,6 +121,18 @@ DECISIONS = (
         "reason",
         "outcome",
     ),
+    _gauge(
+        "drift_score_nats",
+        "Largest Kullback-Leibler divergence of what a strategy sees and does from its training",
+        "strategy",
+    ),
+    _gauge(
+        "drift_threshold_used_ratio",
+        "Largest statistic of drift beside its calibrated threshold; above 1 it alarms",
+        "strategy",
+    ),
+    _gauge("drift_active_alarms", "Drift alarms that have begun and not ended", "strategy"),
+    _counter("drift_alarms", "Drift alarms that began, by kind", "strategy", "kind"),
     _counter("halts", "Strategies halted and loss limits latched, by reason", "strategy", "reason"),
 )
 

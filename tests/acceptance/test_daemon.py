@@ -286,8 +286,12 @@ def test_daemon_loads_neither_a_trainer_nor_an_inference_engine(market: Path, tm
     loaded = set(answer["modules"])
     assert "strategies.decision" in loaded
     assert loaded & {"torch", "sklearn", "hmmlearn", "skfolio", "onnxruntime"} == set()
-    # Of the learning plane no more than the arithmetic of fills.
-    assert {name for name in loaded if name.startswith("ml.")} <= {"ml.round_trips"}
+    # Of the learning plane no more than the arithmetic of fills and of drift.
+    assert {name.partition(".drift")[0] for name in loaded if name.startswith("ml.")} <= {
+        "ml",
+        "ml.round_trips",
+        "ml.rows",
+    }
 
 
 def test_live_host_that_is_not_armed_shows_its_plan_and_what_is_missing(tmp_path: Path) -> None:

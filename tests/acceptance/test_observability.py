@@ -32,15 +32,19 @@ NOT_HERE = {
     "argonaut_job_runs_total",
     "argonaut_job_last_end_timestamp_seconds",
     "argonaut_job_last_duration_seconds",
+    "argonaut_drift_alarms_total",
 }
 """Of a daemon that nothing has happened to."""
 
 
 @pytest.fixture(scope="module")
 def daemon(long_market: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
-    """A daemon with regimes and brackets that has traded."""
+    """A daemon with a trained policy, regimes and brackets that has traded."""
     folder = tmp_path_factory.mktemp("observed")
     host = write_bot(folder, long_market, ("breakout", "wanderer"), kind="paper")
+    trained = ROOT / "configs" / "strategies" / "ppo_hmm_demo.toml"
+    text = host.read_text().replace('"wanderer.toml"', f'"wanderer.toml", "{trained}"')
+    host.write_text(text.replace("starting_balance = 300_000.0", "starting_balance = 400_000.0"))
     with DaemonProcess(host, folder / "var", "--speed", BRISK) as process:
         process.ready()
         process.until(lambda: "breakout: BUY" in process.said and "wanderer: SELL" in process.said)

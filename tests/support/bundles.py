@@ -35,7 +35,9 @@ def strategy_with_bundle(path: str = ".", **changes: Any) -> StrategyConfig:
     return StrategyConfig.model_validate(document | changes)
 
 
-def write_small_bundle(parent: Path, *, seed: int = 0, **scorecard: Any) -> Bundle:
+def write_small_bundle(
+    parent: Path, *, seed: int = 0, drift: Mapping[str, Any] | None = None, **scorecard: Any
+) -> Bundle:
     """A bundle for `strategy_with_bundle` whose network is drawn at random."""
     strategy = strategy_with_bundle()
     pipeline = FeaturePipeline(strategy.features, 2)
@@ -64,6 +66,6 @@ def write_small_bundle(parent: Path, *, seed: int = 0, **scorecard: Any) -> Bund
             training=nothing,
             lineage={"parent": None},
             scorecard=scorecard,
-            drift=nothing,
+            drift=drift or nothing,
         ),
     )

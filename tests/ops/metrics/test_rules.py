@@ -97,6 +97,7 @@ CASES = [
         slow(DECISION, ("0.01", "0.1"), late=10, strategy="one"),
         slow(DECISION, ("0.01", "0.1"), late=0, strategy="one"),
     ),
+    one("ArgonautDrift", f"argonaut_drift_active_alarms{S}", constant(1), constant(0)),
     one("ArgonautPolicyLate", f"argonaut_policy_deadline_misses_total{S}", rising(1), constant(9)),
     one("ArgonautJournalFault", "argonaut_journal_fault", constant(1), constant(0)),
     Case(
