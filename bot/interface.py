@@ -77,9 +77,10 @@ class Interface:
         """What a person may open, in a line; None where the port is switched off."""
         if self.url is None:
             return None
-        api = self._host.settings.api
-        shown = f"dashboard: {self.url}/" if api.tokens or api.open_to_read else "health and metrics:"
-        return f"{shown} {self.url}/readyz and /metrics" if shown.endswith(":") else shown
+        dashboard = None if self.operator is None else self.operator.dashboard_url
+        if dashboard is not None:
+            return f"dashboard: {dashboard}"
+        return f"health and metrics: {self.url}/readyz and /metrics"
 
     def open(
         self,

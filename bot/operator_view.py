@@ -104,6 +104,7 @@ class OperatorView:
             "trading_state": strictest[0],
             "reason": gate.reason() or ("" if strictest[0] == TradingState.ACTIVE else strictest[1]),
             "api_url": self._api_url(),
+            "dashboard_url": self.dashboard_url,
             "socket": str(self._state_dir / SOCKET),
             "pid": os.getpid(),
             "session": self._session,
@@ -292,6 +293,12 @@ class OperatorView:
     def disarm(self, *, who: str, reason: str) -> dict[str, Any]:
         """Let no order leave any more; see `Arming.disarm`."""
         return self._control.arm("disarm", lambda arming: arming.disarm(), who=who, reason=reason)
+
+    @property
+    def dashboard_url(self) -> str | None:
+        """Where the page for browsers is; None where the port gives none."""
+        url, api = self._api_url(), self._host.settings.api
+        return f"{url}/" if url is not None and (api.tokens or api.open_to_read) else None
 
     def _account_status(self) -> dict[str, Any]:
         """All strategies together, quote currency."""

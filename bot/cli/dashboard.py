@@ -19,37 +19,24 @@ def dashboard(
 
     Exit codes: 0 done; 1 the daemon serves none, and why; 69 no daemon answers.
     """
-    config = get(state_dir, "/v1/config")
-    status = None if config is None else get(state_dir, "/v1/status")
+    status = get(state_dir, "/v1/status")
     if status is None:
         message = "no daemon runs on this state directory"
         if as_json:
             emit_json({"error": {"kind": "Unavailable", "message": message, "exit_code": 69}})
         note(f"argonaut: {message} ({state_dir})")
         return ExitCode.UNAVAILABLE
-    api = config.get("api", {})
-    lacking = _lacking(api, status["api_url"])
-    url = None if lacking else f"{status['api_url']}/"
+    url = status["dashboard_url"]
     if as_json:
-        emit_json({"url": url, "needs_token": not api.get("open_to_read"), "because": lacking})
+        emit_json({"url": url})
     elif url is not None:
         emit_text(url)
-    if lacking:
-        note(f"argonaut: no dashboard: {lacking}")
+    if url is None:
+        note(
+            "argonaut: no dashboard: expected a port, and open_to_read = true or tokens = true under [api] "
+            "in the host file, found neither; set one, and start again"
+        )
         return ExitCode.FINDINGS
-    if not api.get("open_to_read"):
-        note("it asks for a token: argonaut token new viewer")
-    if open_it and not webbrowser.open(str(url)):
+    if open_it and not webbrowser.open(url):
         note("no browser was found here; open the address in one")
     return ExitCode.OK
-
-
-def _lacking(api: dict[str, object], url: str | None) -> str:
-    if url is None:
-        return "the port is switched off; set enabled = true under [api] in the host file, and start again"
-    if not api.get("tokens") and not api.get("open_to_read"):
-        return (
-            "expected open_to_read = true or tokens = true under [api] in the host file, found neither; set "
-            "one, and start again"
-        )
-    return ""

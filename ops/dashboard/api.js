@@ -33,6 +33,23 @@ function headers(more = {}) {
   return token ? { authorization: `Bearer ${token}`, ...more } : more;
 }
 
+// The daemon answers few questions about the past at a time; a page waits its turn rather than be refused.
+const MOST = 3;
+let asking = 0;
+const waiting = [];
+
+async function inTurn(ask) {
+  if (asking >= MOST) await new Promise((go) => waiting.push(go));
+  else asking += 1;
+  try {
+    return await ask();
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else asking -= 1;
+  }
+}
+
 async function request(path, options, patienceMs = 15_000) {
   let answer;
   try {
@@ -48,7 +65,7 @@ async function request(path, options, patienceMs = 15_000) {
 export async function get(path, parameters = {}) {
   const given = Object.entries(parameters).filter(([, value]) => value != null);
   const query = given.length ? `?${new URLSearchParams(given)}` : "";
-  return (await request(path + query, { headers: headers() })).json();
+  return inTurn(async () => (await request(path + query, { headers: headers() })).json());
 }
 
 // All rows of a question, over as many pages as are allowed.
