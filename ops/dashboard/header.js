@@ -7,6 +7,7 @@ import { byId, el, fill, say, title } from "./dom.js";
 import { clock, duration, instant, local, moment } from "./format.js";
 import { complaints } from "./health.js";
 import { live, on } from "./live.js";
+import { heldBack, worded } from "./why.js";
 
 const WORDS = {
   ACTIVE: ["●", "Trading"],
@@ -51,11 +52,11 @@ function verdict() {
   const [mark, word] = WORDS[state] ?? ["◌", state.toLowerCase()];
   const wrong = complaints(status);
   const strictest = status.restrictions.filter((one) => one.state === status.trading_state).sort((a, b) => a.ts_ns - b.ts_ns)[0];
-  const parts = status.strategies.filter((one) => one.trading_state !== "ACTIVE").length;
-  const isPart = parts > 0 && parts < status.strategies.length;
-  let because = status.reason;
+  const parts = status.strategies.filter((one) => one.trading_state !== "ACTIVE");
+  const isPart = parts.length > 0 && parts.length < status.strategies.length;
+  let because = worded(status.reason);
   if (state === "ACTIVE") because = !status.armed ? "not armed: no order leaves" : wrong[0] ?? `${status.strategies.length} strategies, nothing holds them back`;
-  if (isPart) because = `${parts} of ${status.strategies.length} strategies held back: ${because}`;
+  if (isPart) because = parts.map((one) => `${one.name} only: ${heldBack(status, one)}`).join("; ");
   const shown = state === "ACTIVE" && (!status.armed || wrong.length) ? "WATCH" : state;
   const host = byId("verdict");
   fill(host, [shown, word, because, strictest?.ts_ns], () => [
@@ -78,7 +79,7 @@ function held() {
     rows.map((one) =>
       el(`div.held-row`, {},
         el(`span.state.${one.state}`, {}, one.state), el("strong", {}, one.scope === "all" ? "everything" : one.scope.replace(":", " ")),
-        el("span", {}, one.reason), el("span.muted", { title: local(one.ts_ns) }, `by ${one.who}, ${moment(one.ts_ns)} UTC${one.until_ts ? `, until ${instant(one.until_ts)} market time` : ""}`),
+        el("span", {}, worded(one.reason)), el("span.muted", { title: local(one.ts_ns) }, `by ${one.who}, ${moment(one.ts_ns)} UTC${one.until_ts ? `, until ${instant(one.until_ts)} market time` : ""}`),
         el("span.push"), lifting(one))),
     flatten.state !== "IDLE" && el("div.held-row", {}, el("span.state.REDUCING", {}, "FLATTEN"), el("strong", {}, flatten.state.toLowerCase()), el("span", {}, [flatten.scopes.join(", "), flatten.detail].filter(Boolean).join(": "))),
   ]);

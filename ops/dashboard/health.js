@@ -32,7 +32,7 @@ const CHECKS = {
   Loop(status) {
     const { lag_p99_ms: lag, lag_max_ms: most, stalls } = status.loop;
     if (lag == null) return ["good", "just started"];
-    const text = `${money(lag, 1)} ms late at p99, ${money(most, 1)} ms at most${stalls ? `, ${stalls} stalls` : ""}`;
+    const text = `${money(lag, 1)} ms late at p99, ${money(most, 1)} ms at most${stalls ? `, ${stalls} stall${stalls > 1 ? "s" : ""}` : ""}`;
     return [lag > 250 ? "bad" : lag > 50 || stalls ? "watch" : "good", text];
   },
   Orders(status) {

@@ -7,7 +7,7 @@ import { spark } from "./charts.js";
 import { byId, el, fill, say, title } from "./dom.js";
 import { clock, gain, local, market, money, percent, quantity, signedPercent, tone } from "./format.js";
 import { every, live, on } from "./live.js";
-import { explained } from "./why.js";
+import { explained, heldBack } from "./why.js";
 
 export const configs = new Map();
 const cards = new Map();
@@ -83,7 +83,7 @@ function update(card, one) {
   say(card.state, one.trading_state, `state ${one.trading_state}`);
   say(card.pause, isPaused(one.name) ? "Unpause" : "Pause");
   card.why.hidden = !one.reason;
-  say(card.why, one.reason);
+  say(card.why, one.reason && heldBack(live.status, one));
   say(card.about, config?.description || one.instruments.join(", "));
   say(card.equity, money(one.equity), "figure");
   say(card.profit, gain(one.profit), tone(one.profit));

@@ -55,6 +55,19 @@ const UNITS = {
 
 export const meaning = (reason) => REASONS[reason]?.[0] ?? reason;
 
+// A reason as the daemon keeps it, `code: words` or a code alone, in words.
+export function worded(reason) {
+  const [, code, rest] = /^([a-z_]+)(?:: (.*))?$/s.exec(reason ?? "") ?? [];
+  if (!REASONS[code]) return reason ?? "";
+  return rest ? `${meaning(code)} (${rest})` : meaning(code);
+}
+
+// Why a strategy is held back: what a restriction says of it goes before the bare name of a limit.
+export function heldBack(status, one) {
+  const own = status.restrictions.filter((held) => held.state === one.trading_state && (held.scope === `strategy:${one.name}` || held.scope === "all"));
+  return worded(own[0]?.reason ?? one.reason);
+}
+
 export function numbers(verdict) {
   if (verdict.value == null && verdict.limit == null) return "";
   const show = UNITS[REASONS[verdict.reason]?.[1] ?? ""];
