@@ -187,8 +187,8 @@ class Daemon:
         self._say(ready)
         self._alerting.start()
         self._alerting.say(Severity.INFO, "started", f"session {self._session}", f"start:{self._session}")
-        if self._interface.url is not None:
-            self._say(f"health and metrics: {self._interface.url}/readyz and /metrics")
+        if self._interface.greeting is not None:
+            self._say(self._interface.greeting)
         self._supervision.supervisor.ready(ready)
         await self._jobs.start()
 

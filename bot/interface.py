@@ -1,7 +1,8 @@
 """Everything that the daemon answers over HTTP, put together: who may ask, under which names, and where.
 
 unix socket   all routes; whoever may write to the file is an admin
-port          health and metrics; with ``[api] tokens`` all routes, by the token's role
+port          health and metrics; with ``[api] tokens`` all routes, by the token's role; with ``[api]
+              open_to_read`` what a viewer may ask, without a token; with either the dashboard
 """
 
 import logging
@@ -27,6 +28,7 @@ from ops.api.fences import fenced
 from ops.api.probes import HOSTS, make_probes
 from ops.api.stream import LiveStream
 from ops.api.tokens import TokenBook
+from ops.dashboard.files import Dashboard
 from ops.loop_lag import LoopLag
 from ops.metrics import Events, Exposition
 from ops.state_lock import SOCKET
@@ -50,7 +52,9 @@ class Interface:
         credentials = environment.get("CREDENTIALS_DIRECTORY")
         api = host.settings.api
         self._book = (
-            TokenBook.find(Path(credentials) if credentials else None, state_dir)
+            TokenBook.find(
+                Path(credentials) if credentials else None, state_dir, may_be_empty=api.open_to_read
+            )
             if api.enabled and api.tokens
             else None
         )
@@ -68,6 +72,16 @@ class Interface:
     def url(self) -> str | None:
         """Where the port is; None where it is switched off."""
         return self._serving.url
+
+    @property
+    def greeting(self) -> str | None:
+        """What a person may open, in a line; None where the port is switched off."""
+        if self.url is None:
+            return None
+        dashboard = None if self.operator is None else self.operator.dashboard_url
+        if dashboard is not None:
+            return f"dashboard: {dashboard}"
+        return f"health and metrics: {self.url}/readyz and /metrics"
 
     def open(
         self,
@@ -158,18 +172,20 @@ class Interface:
         answered: Callable[[str, int], None],
     ) -> None:
         api = self._host.settings.api
+        is_full = self._book is not None or api.open_to_read
         routes = (
-            make_probes(telemetry)
-            if self._book is None
-            else make_app(operator, self.live, probe=telemetry, jobs=jobs)
+            make_app(operator, self.live, probe=telemetry, jobs=jobs, dashboard=Dashboard())
+            if is_full
+            else make_probes(telemetry)
         )
         port = fenced(
             routes,
-            surface="probes" if self._book is None else "port",
+            surface="port" if is_full else "probes",
             answered=answered,
             hosts={*HOSTS, api.host, *api.hosts},
             book=self._book,
             monotonic=time.monotonic,
+            open_to_read=api.open_to_read,
         )
         self._serving.serve_port(port, api)
         socket = fenced(

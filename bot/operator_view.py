@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from bot.control import Control
 from bot.limits_view import limit_rows
 from bot.paper import PaperNode
 from bot.recent_errors import RecentErrors
+from bot.regime_view import regime_states
 from ops.api.archive import Archive
 from ops.arming import Arming
 from ops.commands import KillMode
@@ -102,9 +104,11 @@ class OperatorView:
             "trading_state": strictest[0],
             "reason": gate.reason() or ("" if strictest[0] == TradingState.ACTIVE else strictest[1]),
             "api_url": self._api_url(),
+            "dashboard_url": self.dashboard_url,
             "socket": str(self._state_dir / SOCKET),
             "pid": os.getpid(),
             "session": self._session,
+            "time_ns": time.time_ns(),
             "started_at": self._started_at.isoformat(timespec="seconds"),
             "version": version("argonaut"),
             "armed": gate.armed,
@@ -113,6 +117,7 @@ class OperatorView:
             "bundle_id": strategies[0].pipeline.identity.policy_id,
             "equity": sum(one.pipeline.stages.ledger.equity for one in strategies),
             "currency": self._host.settings.venue.currency,
+            "account": self._account_status(),
             "strategies": states,
             "feeds": [self._feed_status()],
             "records": dict(self._chronicle.tape.counts),
@@ -185,7 +190,12 @@ class OperatorView:
         rows = []
         for loaded, strategy in zip(self._host.strategies, self._paper.wired.strategies, strict=True):
             config = redact(loaded.config.model_dump(mode="json"))
-            row = {"file": str(loaded.path), "sha256": loaded.sha256, "config": config}
+            row = {
+                "file": str(loaded.path),
+                "sha256": loaded.sha256,
+                "config": config,
+                "regime_states": regime_states(strategy.pipeline.stages.regime),
+            }
             rows.append(_strategy_status(strategy, self._control.gate) | row)
         return rows
 
@@ -283,6 +293,26 @@ class OperatorView:
     def disarm(self, *, who: str, reason: str) -> dict[str, Any]:
         """Let no order leave any more; see `Arming.disarm`."""
         return self._control.arm("disarm", lambda arming: arming.disarm(), who=who, reason=reason)
+
+    @property
+    def dashboard_url(self) -> str | None:
+        """Where the page for browsers is; None where the port gives none."""
+        url, api = self._api_url(), self._host.settings.api
+        return f"{url}/" if url is not None and (api.tokens or api.open_to_read) else None
+
+    def _account_status(self) -> dict[str, Any]:
+        """All strategies together, quote currency."""
+        wired = self._paper.wired
+        ledgers, book = [one.pipeline.stages.ledger for one in wired.strategies], wired.account.book
+        equity, capital = sum(one.equity for one in ledgers), sum(one.capital for one in ledgers)
+        return {
+            "capital": capital,
+            "profit": equity - capital,
+            "day_profit": equity - book.day_start_equity,
+            "drawdown_frac": book.drawdown.loss,
+            "gross_exposure": sum(one.gross_exposure for one in ledgers),
+            "net_exposure": sum(one.net_exposure for one in ledgers),
+        }
 
     def _disk_status(self) -> dict[str, Any]:
         free = LocalDisk().free_bytes(self._state_dir)

@@ -43,6 +43,7 @@ COMMANDS = {
     ),
     "compare": Command("bot.cli.compare:compare", "Put backtests, or a session and one, beside each other."),
     "config": Command("bot.cli.config:app", "Check, show and explain configuration files."),
+    "dashboard": Command("bot.cli.dashboard:dashboard", "Say where the page for browsers is, and open it."),
     "data": Command("bot.cli.data:app", "Import, list, verify and generate market data."),
     "decisions": Command("bot.cli.records:decisions", "Show what was decided."),
     "doctor": Command("bot.cli.doctor:doctor", "What is the matter, and what to do?"),

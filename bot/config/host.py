@@ -219,8 +219,8 @@ class GuardianConfig(Section):
 
 
 class ApiConfig(Section):
-    """The HTTP interface on a port: health, metrics, and with tokens all of docs/API.md. Not part of the hash
-    that pins the run.
+    """The HTTP interface on a port: health, metrics, and with tokens all of docs/API.md and the dashboard.
+    Not part of the hash that pins the run.
     """
 
     enabled: bool = True
@@ -230,6 +230,9 @@ class ApiConfig(Section):
     """0 takes any that is free; ``argonaut status`` says which."""
     tokens: bool = False
     """Answer whoever brings a token of ``argonaut token new``: questions, commands, and then metrics, too."""
+    open_to_read: bool = False
+    """Answer what a viewer may ask to everybody on this machine, without a token, so that the dashboard opens
+    by itself; commands need a token all the same. Of a loopback address alone."""
     hosts: tuple[str, ...] = ()
     """Names under which it may be asked, beside the address and this machine's own names."""
     allow_remote: bool = False
@@ -260,7 +263,17 @@ class ApiConfig(Section):
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key come together or not at all")
         if ip_address(self.host).is_loopback:
+            if self.open_to_read and self.hosts:
+                raise ValueError(
+                    "open_to_read = true is for this machine alone, and hosts are names that others use; "
+                    "set one of them, not both"
+                )
             return self
+        if self.open_to_read:
+            raise ValueError(
+                f'host = "{self.host}" is not a loopback address: with open_to_read = true everybody who '
+                "reaches it could read the account; set open_to_read = false and give out viewers' tokens"
+            )
         lacking = [
             setting
             for setting, is_there in (

@@ -130,6 +130,45 @@ class PnlRow(Row):
     """The day's largest."""
 
 
+class BarRow(BaseModel):
+    """A bar as strategies saw it, or several joined into one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seq: int
+    """Number of the journal's record; of the newest bar."""
+    ts_ns: int
+    """When that was written, wall clock."""
+    instrument_id: str
+    bar_type: str
+    ts_event: int
+    """Close time."""
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    bars: int
+    """How many were joined."""
+
+
+class CommandRow(BaseModel):
+    """A command that was given, what became of it, or a change of what restricts trading."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seq: int
+    ts_ns: int
+    kind: str
+    """``control`` or ``latch``."""
+    command: str | None
+    scope: str | None
+    who: str | None
+    reason: str | None
+    body: dict[str, Any]
+    """All of the record."""
+
+
 class LimitRow(BaseModel):
     """A limit, and how much of it is used."""
 

@@ -16,8 +16,10 @@ from pydantic_core import to_json
 
 from ops.api import answers
 from ops.api.bodies import (
+    BarsQuery,
     Command,
     ConfirmRequest,
+    EquityQuery,
     FlattenRequest,
     InstrumentQuery,
     KillRequest,
@@ -27,6 +29,7 @@ from ops.api.bodies import (
     ResumeRequest,
     StopRequest,
     StrategyRequest,
+    TimeQuery,
 )
 from ops.api.fences import not_authenticated
 from ops.api.jobs import JobDesk, add_jobs
@@ -35,6 +38,7 @@ from ops.api.problems import MEDIA_TYPE, Problem, ProblemError, answer_with_prob
 from ops.api.roles import Caller, Role, caller_of
 from ops.api.stream import EventStream, LiveStream
 from ops.commands import KillMode
+from ops.dashboard.files import Dashboard
 from ops.journal.questions import Question
 from strategies.restrictions import EVERYTHING, Scope, ScopeKind
 
@@ -56,17 +60,19 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         (503, "not now"),
     )
 }
-_PAGES: tuple[tuple[Question, type[answers.Row]], ...] = (
-    (Question.DECISIONS, answers.DecisionRow),
-    (Question.EQUITY, answers.EquityRow),
-    (Question.REGIMES, answers.RegimeRow),
-    (Question.PNL, answers.PnlRow),
+_PAGES: tuple[tuple[Question, type[BaseModel], type[TimeQuery]], ...] = (
+    (Question.ORDERS, answers.OrderRow, OrdersQuery),
+    (Question.FILLS, answers.FillRow, InstrumentQuery),
+    (Question.TRADES, answers.TradeRow, InstrumentQuery),
+    (Question.VERDICTS, answers.VerdictRow, InstrumentQuery),
+    (Question.DECISIONS, answers.DecisionRow, PageQuery),
+    (Question.EQUITY, answers.EquityRow, EquityQuery),
+    (Question.REGIMES, answers.RegimeRow, PageQuery),
+    (Question.PNL, answers.PnlRow, PageQuery),
+    (Question.BARS, answers.BarRow, BarsQuery),
+    (Question.COMMANDS, answers.CommandRow, TimeQuery),
 )
-_PAGES_OF_INSTRUMENTS: tuple[tuple[Question, type[answers.Row]], ...] = (
-    (Question.FILLS, answers.FillRow),
-    (Question.TRADES, answers.TradeRow),
-    (Question.VERDICTS, answers.VerdictRow),
-)
+"""What is asked about the past, its rows, and what may be said about which."""
 
 
 class _Described(FastAPI):
@@ -104,6 +110,7 @@ def make_app(
     *,
     probe: Probe | None = None,
     jobs: JobDesk | None = None,
+    dashboard: Dashboard | None = None,
 ) -> FastAPI:
     """Build the routes; `ops.api.fences.fenced` belongs before them.
 
@@ -112,6 +119,7 @@ def make_app(
         live: What is told as it happens; None tells nothing.
         probe: What machines look at; None leaves those routes out.
         jobs: What is done beside trading; None leaves those routes out.
+        dashboard: The page for browsers; None leaves it out.
     """
     app = _Described(
         title="Argonaut",
@@ -133,6 +141,8 @@ def make_app(
     app.include_router(viewer)
     app.include_router(_operators(operator))
     app.include_router(_admins(operator))
+    if dashboard is not None:
+        dashboard.add_to(app)
     if jobs is not None:
         add_jobs(app, jobs, may_look=needs(Role.VIEWER), may_command=needs(Role.OPERATOR))
     return app
@@ -206,7 +216,7 @@ def _add_questions(router: APIRouter, operator: Operator) -> None:
 
 
 def _add_pages(router: APIRouter, operator: Operator) -> None:
-    def add(question: Question, row: type[BaseModel], query: Any) -> None:
+    def add(question: Question, row: type[BaseModel], query: type[TimeQuery]) -> None:
         async def page(asked: Any) -> Response:
             return Response(await operator.page(question, asked.model_dump()), media_type="application/json")
 
@@ -221,11 +231,8 @@ def _add_pages(router: APIRouter, operator: Operator) -> None:
             responses={200: {"model": answers.Page[row]}},  # type: ignore[valid-type]
         )
 
-    add(Question.ORDERS, answers.OrderRow, OrdersQuery)
-    for question, row in _PAGES_OF_INSTRUMENTS:
-        add(question, row, InstrumentQuery)
-    for question, row in _PAGES:
-        add(question, row, PageQuery)
+    for question, row, query in _PAGES:
+        add(question, row, query)
 
 
 async def _each_once(request: Request) -> None:

@@ -10,6 +10,7 @@ from ops.journal.questions import LATEST_NS, Cursor
 from strategies.restrictions import EVERYTHING, Scope
 
 MOST_ROWS = 1_000
+MOST_EVERY_SECS = 31 * 86_400
 
 _SCOPE = re.compile(r"(all|(venue|strategy|instrument):[!-~]{1,200})")
 
@@ -117,12 +118,11 @@ def _name(value: object) -> object:
     return value if value != "" else None
 
 
-class PageQuery(BaseModel):
-    """Which rows, and how many."""
+class TimeQuery(BaseModel):
+    """Which rows, by time, and how many."""
 
     model_config = ConfigDict(extra="forbid")
 
-    strategy: Annotated[str | None, BeforeValidator(_name)] = Field(default=None, max_length=100)
     since_ns: int | None = Field(default=None, ge=0, le=LATEST_NS)
     """Market time at or after which a row is, UTC nanoseconds."""
     until_ns: int | None = Field(default=None, ge=0, le=LATEST_NS)
@@ -130,6 +130,30 @@ class PageQuery(BaseModel):
     limit: int = Field(default=100, ge=1, le=MOST_ROWS)
     before: Annotated[str | None, PlainValidator(_cursor), WithJsonSchema(_CURSOR)] = None
     """``next_cursor`` of the page before."""
+
+
+class PageQuery(TimeQuery):
+    """Likewise, of one strategy."""
+
+    strategy: Annotated[str | None, BeforeValidator(_name)] = Field(default=None, max_length=100)
+
+
+_EverySecs = Annotated[int | None, Field(ge=1, le=MOST_EVERY_SECS)]
+
+
+class EquityQuery(PageQuery):
+    """Likewise, and how far apart."""
+
+    every_secs: _EverySecs = None
+    """One row a strategy, the newest, of each stretch of market time of this length; None is every row."""
+
+
+class BarsQuery(TimeQuery):
+    """Which bars."""
+
+    instrument_id: Annotated[str | None, BeforeValidator(_name)] = Field(default=None, max_length=100)
+    every_secs: _EverySecs = None
+    """Joins the bars of each stretch of market time of this length; None is the bars as they came."""
 
 
 class InstrumentQuery(PageQuery):

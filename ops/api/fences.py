@@ -1,6 +1,6 @@
 """What stands before every route: names, pages of other sites, sizes, rates.
 
-    count → name → site → identity → turnstile → size → once → routes
+    count → seal → name → site → identity → turnstile → size → once → routes
 
 Each is one plain ASGI application around the next. A kill and a flatten pass the turnstile always.
 """
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ops.api.connection import PEER, Peer
 from ops.api.once import BODY, Once
 from ops.api.problems import ProblemResponse
-from ops.api.roles import CALLER, Caller, Role
+from ops.api.roles import ANYBODY, CALLER, Caller, Role
 from ops.api.tokens import FailureThrottle, TokenBook
 
 MOST_BODY_BYTES = 16 * 1024
@@ -48,6 +48,36 @@ class CountAnswers:
             await send(message)
 
         await self._app(scope, receive, counting)
+
+
+class Seal:
+    """Tells browsers to take an answer for what it says it is, to run nothing in it, and to frame it nowhere.
+
+    An answer that has a policy of its own keeps it.
+    """
+
+    _HEADERS: tuple[tuple[bytes, bytes], ...] = (
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-frame-options", b"DENY"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"cache-control", b"no-store"),
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sealing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                more = [header for header in self._HEADERS if header[0] not in given]
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        await self._app(scope, receive, sealing)
 
 
 class NameFence:
@@ -91,14 +121,21 @@ class Identity:
     """Finds out who asks: on a unix socket the user behind it, on a port whoever a bearer token is.
 
     A request without a token goes on without a caller: routes say whether that will do. One with a token
-    that is not valid ends here.
+    that is not valid ends here, also where a question needs none.
     """
 
     def __init__(
-        self, app: ASGIApp, book: TokenBook | None, throttle: FailureThrottle, *, is_socket: bool
+        self,
+        app: ASGIApp,
+        book: TokenBook | None,
+        throttle: FailureThrottle,
+        *,
+        is_socket: bool,
+        open_to_read: bool = False,
     ) -> None:
         self._app = app
         self._is_socket = is_socket
+        self._open_to_read = open_to_read
         self._book = book
         self._throttle = throttle
 
@@ -116,6 +153,8 @@ class Identity:
                 await self._refuse(scope, receive, send)
                 return
             scope[CALLER] = caller
+        elif self._open_to_read and scope["method"] == "GET":
+            scope[CALLER] = ANYBODY
         await self._app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -241,6 +280,7 @@ def fenced(
     hosts: Collection[str] | None,
     book: TokenBook | None,
     monotonic: Callable[[], float],
+    open_to_read: bool = False,
 ) -> ASGIApp:
     """Put everything before an application's routes.
 
@@ -250,11 +290,14 @@ def fenced(
         hosts: Names under which it is asked; None takes any, for a unix socket, which no page can reach.
         book: Whose tokens are valid; None where none is.
         monotonic: Clock, seconds.
+        open_to_read: Whether whoever brings no token is a viewer while it only asks.
     """
     stack: Any = Once(app, monotonic)
     stack = SizeFence(stack)
     stack = Turnstile(stack, monotonic)
-    stack = Identity(stack, book, FailureThrottle(monotonic), is_socket=hosts is None)
+    stack = Identity(
+        stack, book, FailureThrottle(monotonic), is_socket=hosts is None, open_to_read=open_to_read
+    )
     stack = SiteFence(stack)
     stack = stack if hosts is None else NameFence(stack, hosts)
-    return CountAnswers(stack, surface, answered)
+    return CountAnswers(Seal(stack), surface, answered)

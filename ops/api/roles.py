@@ -51,6 +51,10 @@ class Caller(NamedTuple):
         return self.who if claimed is None else f"{claimed} ({self.who})"
 
 
+ANYBODY = Caller("anybody on this machine", Role.VIEWER)
+"""Who asks without a token where that is allowed."""
+
+
 def caller_of(scope: Any) -> Caller | None:
     """Who asks; None where nobody proved to be anybody."""
     caller: Caller | None = scope.get(CALLER)

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from ops.api.connection import DROP
 from ops.api.problems import ProblemError
-from strategies.tape import DecisionRecord, FillRecord, OrderRecord, Record
+from strategies.tape import DecisionRecord, FillRecord, OrderRecord, Record, VerdictRecord
 
 MOST_CLIENTS = 8
 QUEUED_EVENTS = 512
@@ -30,7 +30,12 @@ HEARTBEAT_SECS = 15.0
 LOOK_SECS = 1.0
 """Between two looks at what is no record: status and positions."""
 
-_NAMES: Mapping[type, str] = {OrderRecord: "order", FillRecord: "fill", DecisionRecord: "decision"}
+_NAMES: Mapping[type, str] = {
+    OrderRecord: "order",
+    FillRecord: "fill",
+    DecisionRecord: "decision",
+    VerdictRecord: "verdict",
+}
 _HEARTBEAT = b": still here\n\n"
 
 type Look = Callable[[], dict[str, Any]]

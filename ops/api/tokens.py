@@ -130,32 +130,35 @@ class TokenBook:
     Args:
         path: The file.
         is_credential: Whether systemd sees to it that nobody else reads it.
+        may_be_empty: Whether there is something to be asked without a token, too.
 
     Raises:
         ConfigError: If the file is not right, or holds no token: whoever switched tokens on wants some.
     """
 
-    def __init__(self, path: Path, *, is_credential: bool = False) -> None:
+    def __init__(self, path: Path, *, is_credential: bool = False, may_be_empty: bool = False) -> None:
         self._path = path
         self._is_credential = is_credential
         self._seen = self._look()
         self._tokens = read_tokens(path, is_credential=is_credential)
-        if not self._tokens:
+        if not self._tokens and not may_be_empty:
             raise ConfigError(
                 f"{path}: expected at least one token, for [api] tokens = true, found none; make one with "
                 "`argonaut token new viewer`"
             )
 
     @classmethod
-    def find(cls, credentials_dir: Path | None, state_dir: Path) -> "TokenBook":
+    def find(
+        cls, credentials_dir: Path | None, state_dir: Path, *, may_be_empty: bool = False
+    ) -> "TokenBook":
         """The book of a daemon; systemd's credential goes first.
 
         Raises:
             ConfigError: As for the class.
         """
         if credentials_dir is not None and (credentials_dir / CREDENTIAL).exists():
-            return cls(credentials_dir / CREDENTIAL, is_credential=True)
-        return cls(state_dir / FILE)
+            return cls(credentials_dir / CREDENTIAL, is_credential=True, may_be_empty=may_be_empty)
+        return cls(state_dir / FILE, may_be_empty=may_be_empty)
 
     def caller(self, token: str) -> Caller | None:
         """Who a token is; None for one that is not valid."""

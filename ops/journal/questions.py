@@ -41,6 +41,8 @@ class Question(StrEnum):
     """Profit of each strategy by UTC day; the newest day goes on."""
     COMMANDS = "commands"
     """Commands and changes of the latch; their time is the wall clock's."""
+    BARS = "bars"
+    """Bars as strategies saw them."""
 
 
 class Cursor(NamedTuple):
@@ -71,7 +73,7 @@ class Filter(NamedTuple):
 
     strategy: str | None = None
     instrument_id: str | None = None
-    """Of orders, fills, trades and verdicts; nothing else has one."""
+    """Of orders, fills, trades, verdicts and bars; nothing else has one."""
     since_ns: int | None = None
     """Market time at or after which a row is, UTC nanoseconds."""
     until_ns: int | None = None
@@ -81,6 +83,8 @@ class Filter(NamedTuple):
     before: Cursor | None = None
     limit: int = 1_000
     """Most rows; a negative one is none."""
+    every_secs: int | None = None
+    """Of equity and bars: one row of each stretch of market time of this length."""
 
 
 EVERY = Filter()
@@ -98,7 +102,12 @@ class _Table(NamedTuple):
     query: str
     time: str = "ts_event"
     tie: str = ""
+    sparse: str = ""
+    """The query for `Filter.every_secs`; conditions go in place of ``{}``, and its rows still have a seq."""
 
+
+# A close at the end of a stretch belongs to it.
+_STRETCH = "(ts_event - 1) / (:every_secs * 1000000000)"
 
 _TABLES: Mapping[Question, _Table] = {
     Question.ORDERS: _Table(
@@ -116,7 +125,23 @@ _TABLES: Mapping[Question, _Table] = {
     ),
     Question.DECISIONS: _Table("SELECT * FROM decisions"),
     Question.VERDICTS: _Table("SELECT * FROM verdicts"),
-    Question.EQUITY: _Table("SELECT * FROM equity"),
+    Question.EQUITY: _Table(
+        "SELECT * FROM equity",
+        sparse=f"""SELECT * FROM (SELECT * FROM equity WHERE seq IN
+            (SELECT MAX(seq) FROM equity WHERE {{}} GROUP BY strategy, {_STRETCH}))""",  # noqa: S608 - a clause of ours
+    ),
+    Question.BARS: _Table(
+        "SELECT *, 1 AS bars FROM bars",
+        tie="bar_type",
+        sparse=f"""SELECT * FROM (
+            SELECT newest.seq, newest.ts_ns, newest.bar_type, newest.instrument_id, newest.ts_event,
+                oldest.open, joined.high, joined.low, newest.close, joined.volume, joined.bars
+            FROM (SELECT bar_type, MIN(ts_event) AS first_ts, MAX(ts_event) AS last_ts, MAX(high) AS high,
+                    MIN(low) AS low, SUM(volume) AS volume, COUNT(*) AS bars
+                FROM bars WHERE {{}} GROUP BY bar_type, {_STRETCH}) AS joined
+            JOIN bars AS newest ON newest.bar_type = joined.bar_type AND newest.ts_event = last_ts
+            JOIN bars AS oldest ON oldest.bar_type = joined.bar_type AND oldest.ts_event = first_ts)""",  # noqa: S608 - likewise
+    ),
     Question.REGIMES: _Table("SELECT * FROM regimes", time="last_ts"),
     Question.PNL: _Table(
         """SELECT * FROM (SELECT seq, ts_ns, ts_event, strategy, day, equity - COALESCE(
@@ -125,7 +150,9 @@ _TABLES: Mapping[Question, _Table] = {
     ),
     Question.COMMANDS: _Table("SELECT * FROM commands", time="ts_ns"),
 }
-WITH_INSTRUMENT = frozenset({Question.ORDERS, Question.FILLS, Question.TRADES, Question.VERDICTS})
+WITH_INSTRUMENT = frozenset(
+    {Question.ORDERS, Question.FILLS, Question.TRADES, Question.VERDICTS, Question.BARS}
+)
 
 
 def page(connection: sqlite3.Connection, question: Question, asked: Filter) -> Page:
@@ -134,10 +161,13 @@ def page(connection: sqlite3.Connection, question: Question, asked: Filter) -> P
     parameters = asked._asdict() | {"more": asked.limit + 1 if asked.limit >= 0 else -1}
     if asked.before is not None:
         parameters |= asked.before._asdict()
-    conditions = " AND ".join(_conditions(table, asked)) or "TRUE"
+    rows_meant, place = _conditions(table, asked), _place(table, asked)
+    query = table.query
+    if asked.every_secs is not None and table.sparse:  # where a page begins must not cut a stretch in two
+        query, rows_meant = table.sparse.format(_all(rows_meant)), []
     order = f"seq DESC, {table.tie} DESC" if table.tie else "seq DESC"
     cursor = connection.execute(
-        f"{table.query} WHERE {conditions} ORDER BY {order} LIMIT :more",
+        f"{query} WHERE {_all(rows_meant + place)} ORDER BY {order} LIMIT :more",
         {name: value for name, value in parameters.items() if isinstance(value, int | str)},
     )
     names = [column[0] for column in cursor.description]
@@ -162,9 +192,17 @@ def _conditions(table: _Table, asked: Filter) -> list[str]:
         found.append(f"{table.time} <= :until_ns")
     if asked.open_only:
         found.append(f"status NOT IN {_DONE}")
-    if asked.before is not None:
-        found.append(f"(seq, {table.tie}) < (:seq, :tie)" if table.tie else "seq < :seq")
     return found
+
+
+def _place(table: _Table, asked: Filter) -> list[str]:
+    if asked.before is None:
+        return []
+    return [f"(seq, {table.tie}) < (:seq, :tie)" if table.tie else "seq < :seq"]
+
+
+def _all(conditions: list[str]) -> str:
+    return " AND ".join(conditions) or "TRUE"
 
 
 def _shaped(question: Question, row: dict[str, Any]) -> dict[str, Any]:
@@ -172,6 +210,8 @@ def _shaped(question: Question, row: dict[str, Any]) -> dict[str, Any]:
     match question:
         case Question.DECISIONS:
             return placed | dict(json.loads(row["body"]))
+        case Question.COMMANDS:
+            return row | {"body": json.loads(row["body"])}
         case Question.TRADES:
             sums = Closing(**{name: row[name] for name in Closing.__dataclass_fields__})
             own = (row["strategy"], row["instrument_id"], row["exit_order_id"], row["sign"], row["role"])

@@ -14,7 +14,7 @@ from ml.round_trips import Closing, FillBook, Lot
 from ops.journal.records import Kind, Record, encode_body
 from strategies.tape import FillRecord
 
-VERSION = 3
+VERSION = 4
 """Of the tables; an index of another version is made again."""
 
 DAY_NS = 86_400_000_000_000
@@ -69,6 +69,11 @@ CREATE TABLE days (
     strategy TEXT, day INTEGER, seq INTEGER, ts_ns INTEGER, ts_event INTEGER, first_equity REAL, equity REAL,
     realised REAL, unrealised REAL, fees REAL, drawdown REAL, PRIMARY KEY (strategy, day)
 );
+CREATE TABLE bars (
+    seq INTEGER, ts_ns INTEGER, bar_type TEXT, instrument_id TEXT, ts_event INTEGER, open REAL, high REAL,
+    low REAL, close REAL, volume REAL, PRIMARY KEY (bar_type, ts_event)
+);
+CREATE INDEX bars_by_instrument ON bars (instrument_id, ts_event);
 CREATE TABLE commands (
     seq INTEGER PRIMARY KEY, ts_ns INTEGER, kind TEXT, command TEXT, scope TEXT, who TEXT, reason TEXT,
     body TEXT
@@ -143,6 +148,11 @@ _PUT_DAY = """
         seq = excluded.seq, ts_ns = excluded.ts_ns, ts_event = excluded.ts_event, equity = excluded.equity,
         realised = excluded.realised, unrealised = excluded.unrealised, fees = excluded.fees,
         drawdown = max(drawdown, excluded.drawdown)
+"""
+# A bar that was played again after a restart is the one that was seen before.
+_PUT_BAR = """
+    INSERT OR IGNORE INTO bars
+    VALUES (:seq, :ts_ns, :bar_type, :instrument_id, :ts_event, :open, :high, :low, :close, :volume)
 """
 _PUT_COMMAND = "INSERT INTO commands VALUES (:seq, :ts_ns, :kind, :command, :scope, :who, :reason, :body)"
 
@@ -221,6 +231,13 @@ def _take_state(connection: sqlite3.Connection, record: Record) -> None:
     connection.execute(_PUT_DAY, row | {"day": (row["ts_event"] - 1) // DAY_NS})
 
 
+def _take_input(connection: sqlite3.Connection, record: Record) -> None:
+    for bar_type, values in record.body.get("bars", {}).items():
+        row = _row(record, record.body, ("ts_event",)) | dict(zip(_BAR_KEYS, values, strict=True))
+        name = {"bar_type": bar_type, "instrument_id": bar_type.rsplit("-", _WORDS_OF_A_SERIES)[0]}
+        connection.execute(_PUT_BAR, row | name)
+
+
 def _take_command(connection: sqlite3.Connection, record: Record) -> None:
     row = _row(record, record.body, ("command", "scope", "who", "reason"))
     connection.execute(
@@ -239,11 +256,15 @@ _FILL_KEYS = (
 _VERDICT_KEYS = (
     "ts_event", "strategy", "instrument_id", "requested", "approved", "reason", "limit", "value",
 )  # fmt: skip
+_BAR_KEYS = ("open", "high", "low", "close", "volume")
+_WORDS_OF_A_SERIES = 4
+"""That follow the instrument in a bar type: step, unit, price and source."""
 _EQUITY_KEYS = (
     "ts_event", "strategy", "equity", "cash", "gross_exposure", "net_exposure", "realised", "unrealised",
     "fees", "drawdown",
 )  # fmt: skip
 TAKES: Mapping[Kind, Callable[[sqlite3.Connection, Record], None]] = {
+    Kind.INPUT: _take_input,
     Kind.DECISION: _take_decision,
     Kind.VERDICT: _take_verdict,
     Kind.STATE: _take_state,

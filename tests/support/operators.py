@@ -20,6 +20,7 @@ from ops.api.roles import Role
 from ops.api.stream import LiveStream
 from ops.api.tokens import FILE, Token, TokenBook, new_token, write_tokens
 from ops.commands import KillMode
+from ops.dashboard.files import Dashboard
 from ops.disk import LocalDisk
 from ops.journal.questions import Question
 from ops.refusals import RefusedError
@@ -210,16 +211,24 @@ def on_port(
     live: LiveStream | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     answered: Callable[[str, int], None] = lambda *_: None,
+    open_to_read: bool = False,
+    dashboard: Dashboard | None = None,
 ) -> tuple[FastAPI, ASGIApp]:
     """All routes as a daemon serves them on its port.
 
     Returns:
         The routes, and what stands before them.
     """
-    routes = make_app(operator, live, probe=FakeProbe(), jobs=FakeDesk(operator))
+    routes = make_app(operator, live, probe=FakeProbe(), jobs=FakeDesk(operator), dashboard=dashboard)
     hosts = [*HOSTS, "testserver"]
     return routes, fenced(
-        routes, surface="port", answered=answered, hosts=hosts, book=book, monotonic=monotonic
+        routes,
+        surface="port",
+        answered=answered,
+        hosts=hosts,
+        book=book,
+        monotonic=monotonic,
+        open_to_read=open_to_read,
     )
 
 

@@ -28,6 +28,7 @@ from tests.support.operators import (
 
 OF_VIEWERS = {
     "/metrics", "/v1/status", "/v1/positions", "/v1/orders", "/v1/orders/open", "/v1/fills", "/v1/trades",
+    "/v1/bars", "/v1/commands",
     "/v1/decisions", "/v1/verdicts", "/v1/equity", "/v1/regimes", "/v1/pnl", "/v1/limits", "/v1/strategies",
     "/v1/config", "/v1/audit/head", "/v1/stream", "/v1/jobs", "/v1/jobs/runs", "/v1/jobs/runs/{run_id}",
 }  # fmt: skip
@@ -301,3 +302,67 @@ def test_paths_are_described_with_the_role_that_they_need() -> None:
             assert operation["tags"] == (["probes"] if path in OPEN | {"/metrics"} else words)
             assert ("security" in operation) == (role is not None)
             assert re.search(r"\w", operation["description"])
+
+
+def test_question_needs_no_token_where_the_port_is_open_to_read_but_every_command_does(
+    held: tuple[dict[Role, str], TokenBook],
+) -> None:
+    _, book = held
+    for given in (None, book):
+        operator = FakeOperator()
+        asked_for = [one for one in ROUTES if one[1] != "/v1/stream"]
+
+        answers = ask(
+            given,
+            operator,
+            *((method, path.format(run_id=7), {}, body_of(path)) for method, path in asked_for),
+            open_to_read=True,
+        )
+
+        codes = {one: answer.status_code for one, answer in zip(asked_for, answers, strict=True)}
+        assert codes == {one: 200 if one[0] == "GET" else 401 for one in asked_for}
+        assert operator.done == []
+
+
+def test_token_that_is_wrong_is_refused_also_where_none_is_needed(
+    held: tuple[dict[Role, str], TokenBook],
+) -> None:
+    tokens, book = held
+    operator = FakeOperator()
+
+    answers = ask(
+        book,
+        operator,
+        ("GET", "/v1/status", bearer("argo_wrong"), None),
+        ("POST", "/v1/kill", bearer(tokens[Role.VIEWER]), {"reason": "r"}),
+        ("POST", "/v1/kill", bearer(tokens[Role.OPERATOR]), {"reason": "r"}),
+        open_to_read=True,
+    )
+
+    assert [one.status_code for one in answers] == [401, 403, 200]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_page_of_another_site_reads_nothing_of_a_port_that_is_open_to_read(headers: dict[str, str]) -> None:
+    (answer,) = ask(None, FakeOperator(), ("GET", "/v1/status", headers, None), open_to_read=True)
+
+    assert answer.status_code in {400, 403}
+    assert "READY" not in answer.text
+
+
+def test_every_answer_tells_a_browser_to_run_frame_and_keep_nothing_of_it() -> None:
+    answers = ask(
+        None,
+        FakeOperator(),
+        ("GET", "/v1/status", {}, None),
+        ("GET", "/nowhere", {}, None),
+        ("POST", "/v1/kill", {}, {"reason": "r"}),
+        ("GET", "/livez", {"host": "evil.example"}, None),
+    )
+
+    for answer in answers:
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"

@@ -132,6 +132,18 @@ def test_address_that_others_could_reach_needs_every_protection(host: str, lacki
     assert ApiConfig(host=host, **REMOTE).host == host
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::"])  # noqa: S104 - to be refused
+def test_address_that_others_could_reach_is_never_open_to_read(host: str) -> None:
+    with pytest.raises(ValueError, match="everybody who reaches it could read the account"):
+        ApiConfig(host=host, open_to_read=True, **REMOTE)
+    assert ApiConfig(host="::1", open_to_read=True).open_to_read
+
+
+def test_names_that_others_use_and_open_to_read_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="set one of them, not both"):
+        ApiConfig(hosts=("bot.example",), open_to_read=True)
+
+
 @pytest.mark.parametrize("host", ["localhost", "example.org", ""])
 def test_host_that_is_no_address_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="not an address"):

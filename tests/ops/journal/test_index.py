@@ -128,6 +128,65 @@ def test_verdicts_and_equity_are_found_by_strategy_and_time(tmp_path: Path) -> N
     index.close()
 
 
+def _bars(ts_event: int, **values: list[float]) -> dict[str, Any]:
+    return {
+        "ts_event": ts_event,
+        "bars": {f"{name}.X-1-MINUTE-LAST-EXTERNAL": bar for name, bar in values.items()},
+    }
+
+
+def test_bars_are_found_by_instrument_once_each_and_join_into_longer_ones(tmp_path: Path) -> None:
+    minute = 60_000_000_000
+    journal, _ = open_journal(LocalDisk(), folder=tmp_path / "journal")
+    for number, a in enumerate(
+        ([1.0, 5.0, 1.0, 2.0, 10.0], [2.0, 3.0, 0.5, 2.5, 20.0], [2.5, 2.6, 2.4, 2.5, 5.0]), start=1
+    ):
+        journal.append(Kind.INPUT, _bars(number * minute, **{"A-PERP": a, "B": [9.0, 9.0, 9.0, 9.0, 1.0]}), 1)
+    journal.append(Kind.INPUT, _bars(3 * minute, **{"A-PERP": [7.0, 7.0, 7.0, 7.0, 7.0]}), 2)  # a restart
+    journal.append(Kind.INPUT, {"currency": "USDT", "free": 1.0}, 2)
+    journal.close(2)
+    index = _built(tmp_path)
+    asked: dict[str, Any] = {"instrument_id": "A-PERP.X"}
+
+    single = _rows(index, Question.BARS, **asked, since_ns=2 * minute)
+    joined = _rows(index, Question.BARS, **asked, every_secs=120)
+    first = index.page(Question.BARS, Filter(**asked, every_secs=120, limit=1))
+    assert first.next_cursor is not None
+    second = index.page(
+        Question.BARS, Filter(**asked, every_secs=120, limit=1, before=Cursor.parse(first.next_cursor))
+    )
+
+    assert [(one["ts_event"], one["close"], one["bars"]) for one in single] == [
+        (3 * minute, 2.5, 1),
+        (2 * minute, 2.5, 1),
+    ]
+    # Of two minutes each, by hand: the first ends at the second close, the newest is not full yet.
+    shown = ("ts_event", "open", "high", "low", "close", "volume", "bars")
+    assert [tuple(one[key] for key in shown) for one in joined] == [
+        (3 * minute, 2.5, 2.6, 2.4, 2.5, 5.0, 1),
+        (2 * minute, 1.0, 5.0, 0.5, 2.5, 30.0, 2),
+    ]
+    assert first.rows + second.rows == joined
+    assert second.next_cursor is None
+    index.close()
+
+
+def test_equity_is_thinned_to_the_newest_of_each_stretch_and_strategy(tmp_path: Path) -> None:
+    journal, _ = open_journal(LocalDisk(), folder=tmp_path / "journal")
+    for ts_secs, strategy, equity in ((60, "a", 1.0), (60, "b", 10.0), (120, "a", 2.0), (121, "a", 3.0)):
+        reading = {"ts_event": ts_secs * 1_000_000_000, "strategy": strategy, "equity": equity}
+        journal.append(Kind.STATE, {"strategy": strategy, "state": {}, "equity": reading}, 1)
+    journal.close(2)
+    index = _built(tmp_path)
+
+    thin = _rows(index, Question.EQUITY, every_secs=120)
+    of_one = _rows(index, Question.EQUITY, every_secs=120, strategy="a", until_ns=120_000_000_000)
+
+    assert [(one["strategy"], one["equity"]) for one in thin] == [("a", 3.0), ("a", 2.0), ("b", 10.0)]
+    assert [one["equity"] for one in of_one] == [2.0]
+    index.close()
+
+
 def test_an_index_in_memory_answers_as_the_file_does(tmp_path: Path) -> None:
     _write(tmp_path / "journal")
     in_file = _built(tmp_path)
@@ -386,6 +445,7 @@ def test_pages_go_through_every_row_once(tmp_path: Path, question: Question) -> 
         (Kind.STATE, {"strategy": "trend", "state": {}, "equity": reading | {"ts_event": 10**15}}),
         (Kind.VERDICT, {"ts_event": 1, "strategy": "trend", "instrument_id": "A.X"}),
         (Kind.VERDICT, {"ts_event": 2, "strategy": "trend", "instrument_id": "A.X"}),
+        *((Kind.INPUT, _bars(minute, A=[1.0] * 5, B=[2.0] * 5)) for minute in range(3)),
         *(_decided(minute, minute % 2, 0.5) for minute in range(5)),
         *((Kind.FILL, _filled(f"O{n}", ("BUY", "SELL")[n % 2], 1.0, 10.0, 0.0, n)) for n in range(8)),
     )

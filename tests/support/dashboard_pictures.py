@@ -1,0 +1,80 @@
+"""Take the pictures of the documentation: a paper daemon of its own, and the dashboard in a browser.
+
+    python -m tests.support.dashboard_pictures docs/images
+
+They show one moment of a generated market and are not the same twice; look at them before they are kept.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page
+
+from ops.api.roles import Role
+from tests.support.browser import Watched, browsing
+from tests.support.command import DaemonProcess
+from tests.support.data import ROOT
+from tests.support.operators import make_tokens
+
+PACE = 900
+FILLS = 22
+SETTLE_MS = 12_000
+
+
+def take(folder: Path) -> None:
+    """Take all pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        host, state_dir = _host(place), place / "var"
+        state_dir.mkdir(mode=0o700)
+        (token,), _ = make_tokens(state_dir, Role.OPERATOR)
+        with DaemonProcess(host, state_dir, "--speed", PACE) as daemon, browsing() as browser:
+            daemon.ready()
+            daemon.until(lambda: _fills(daemon) >= FILLS)
+            url: str = daemon.ask("dashboard").out.strip()
+            page = _open(browser, url, 1440, 1250, "dark")
+            page.screenshot(path=folder / "dashboard.png")
+            page.context.close()
+            page = _open(browser, f"{url}#token={token}", 1440, 900, "light")
+            _fill_in_kill(page)
+            page.screenshot(path=folder / "dashboard-kill.png")
+            page.click("dialog button[type=submit]")
+            page.wait_for_selector("#verdict:has-text('Halted')")
+            page.context.close()
+            page = _open(browser, url, 390, 844, "dark")
+            page.screenshot(path=folder / "dashboard-phone.png")
+            daemon.stop()
+
+
+def _host(place: Path) -> Path:
+    text = (ROOT / "configs" / "paper.toml").read_text()
+    text = text.replace('"strategies/', f'"{ROOT}/configs/strategies/').replace('"../', f'"{ROOT}/')
+    path = place / "paper.toml"
+    path.write_text(text.replace("[api]\n", "[api]\nport = 0\n"))
+    return path
+
+
+def _fills(daemon: DaemonProcess) -> int:
+    return int(daemon.ask("status", "--json").document()["records"]["fill"])
+
+
+def _open(browser: Browser, url: str, width: int, height: int, scheme: Any) -> Page:
+    shown = Watched(browser, url, viewport={"width": width, "height": height}, color_scheme=scheme)
+    shown.page.wait_for_selector("#market .readout:text-matches('O [0-9].*C [0-9]')")
+    shown.page.wait_for_selector("#limits .meter")
+    shown.page.wait_for_timeout(SETTLE_MS)
+    return shown.page
+
+
+def _fill_in_kill(page: Page) -> None:
+    page.click("#kill")
+    page.check("input[value=flatten]")
+    page.fill("#reason", "The feed disagrees with the exchange's own page")
+    page.fill("#word", "FLATTEN")
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1]))
