@@ -28,6 +28,7 @@ from ops.api.stream import LiveStream
 from ops.api.tokens import TokenBook
 from ops.loop_lag import LoopLag
 from ops.metrics import Events, Exposition
+from ops.model_desk import ModelDesk
 from ops.state_lock import SOCKET
 
 
@@ -60,6 +61,7 @@ class Interface:
         """Told of every record."""
         self.lag = LoopLag(BEAT_SECS)
         """Told of every beat."""
+        self._models = ModelDesk(state_dir, self._trading)
         self.operator: OperatorView | None = None
         """What operators see, once there is something to be seen."""
 
@@ -145,7 +147,13 @@ class Interface:
         await self.live.close()
         await self._serving.close()
         await self._archive.close()
+        self._models.close()
         logging.getLogger().removeHandler(self._errors)
+
+    def _trading(self) -> dict[str, str]:
+        """Policy of each strategy, by name."""
+        rows = [] if self.operator is None else self.operator.strategies()
+        return {row["name"]: row["policy_id"] for row in rows}
 
     def _serve(
         self,
@@ -158,7 +166,7 @@ class Interface:
         routes = (
             make_probes(telemetry)
             if self._book is None
-            else make_app(operator, self.live, probe=telemetry, jobs=jobs)
+            else make_app(operator, self.live, probe=telemetry, jobs=jobs, models=self._models)
         )
         port = fenced(
             routes,
@@ -170,7 +178,7 @@ class Interface:
         )
         self._serving.serve_port(port, api)
         socket = fenced(
-            make_app(operator, self.live, jobs=jobs),
+            make_app(operator, self.live, jobs=jobs, models=self._models),
             surface="commands",
             answered=answered,
             hosts=None,

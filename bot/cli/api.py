@@ -31,5 +31,5 @@ def schema_text() -> str:
     from ops.api.app import make_app
 
     nothing = cast(Any, None)  # routes are described, not asked
-    described = make_app(nothing, probe=nothing, jobs=nothing).openapi()
+    described = make_app(nothing, probe=nothing, jobs=nothing, models=nothing).openapi()
     return json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False)

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Secur
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
-from pydantic_core import to_json
 
 from ops.api import answers
+from ops.api.answers import as_answer as _json
 from ops.api.bodies import (
     Command,
     ConfirmRequest,
@@ -30,6 +30,7 @@ from ops.api.bodies import (
 )
 from ops.api.fences import not_authenticated
 from ops.api.jobs import JobDesk, add_jobs
+from ops.api.models import Models, add_models
 from ops.api.operator import Operator, Probe
 from ops.api.problems import MEDIA_TYPE, Problem, ProblemError, answer_with_problems
 from ops.api.roles import Caller, Role, caller_of
@@ -104,6 +105,7 @@ def make_app(
     *,
     probe: Probe | None = None,
     jobs: JobDesk | None = None,
+    models: Models | None = None,
 ) -> FastAPI:
     """Build the routes; `ops.api.fences.fenced` belongs before them.
 
@@ -112,6 +114,7 @@ def make_app(
         live: What is told as it happens; None tells nothing.
         probe: What machines look at; None leaves those routes out.
         jobs: What is done beside trading; None leaves those routes out.
+        models: What was trained; likewise.
     """
     app = _Described(
         title="Argonaut",
@@ -124,6 +127,10 @@ def make_app(
         license_info={"name": "Apache-2.0"},
     )
     answer_with_problems(app)
+
+    async def noted(command: str, request: Command, caller: Caller) -> str:
+        return await _note(operator, command, request, caller, adds_risk=True)
+
     if probe is not None:
         app.include_router(probes(probe, Depends(needs(Role.VIEWER))))
     viewer = APIRouter(dependencies=[Depends(needs(Role.VIEWER))], tags=["viewer"])
@@ -135,6 +142,9 @@ def make_app(
     app.include_router(_admins(operator))
     if jobs is not None:
         add_jobs(app, jobs, may_look=needs(Role.VIEWER), may_command=needs(Role.OPERATOR))
+    looks, commands, decides = needs(Role.VIEWER), needs(Role.OPERATOR), needs(Role.ADMIN)
+    if models is not None:
+        add_models(app, models, noted, may_look=looks, may_go_back=commands, may_decide=decides)
     return app
 
 
@@ -325,11 +335,6 @@ def _admins(operator: Operator) -> APIRouter:
         return _json(await operator.snapshot(who=who, reason=request.reason))
 
     return router
-
-
-def _json(document: Any, status: int = 200) -> Response:
-    """What is not finite has no JSON form, and is null."""
-    return Response(to_json(document, inf_nan_mode="null"), status, media_type="application/json")
 
 
 async def _note(

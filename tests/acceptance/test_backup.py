@@ -102,7 +102,9 @@ def test_restored_daemon_that_finds_a_venue_with_newer_orders_stays_halted(
         stopped = daemon.ask("stop", "--keep")
 
     # An order of the newer venue may fill meanwhile; the strategy it names never sent it, halts, and says so.
-    assert stopped.code == (ExitCode.FINDINGS if "which it never sent" in daemon.said else ExitCode.OK), stopped
+    assert stopped.code == (ExitCode.FINDINGS if "which it never sent" in daemon.said else ExitCode.OK), (
+        stopped
+    )
     doubtful = status["doubtful"]
     assert "NOT RECONCILED" in daemon.said
     assert compared.code == ExitCode.UNRECONCILED

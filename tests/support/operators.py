@@ -43,13 +43,33 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "disarm": {},
     "jobs/run": {"name": "backup"},
     "jobs/cancel": {"run_id": 7},
+    "models/promote": {"name": "one", "bundle_id": "latest"},
+    "models/rollback": {"name": "one", "away_from": "abcd"},
 }
 """Routes of commands, and what their bodies have to say beside a reason."""
 
 
-def body_of(path: str) -> dict[str, Any] | None:
+NAMED = {"run_id": 7, "name": "one", "bundle_id": "latest"}
+"""What stands for the names in routes."""
+UPLOADS = {"/v1/models/import": "application/zip"}
+"""Routes that take bytes, and of what type they have to say they are."""
+
+
+def url_of(method: str, path: str) -> str:
+    """A path that a route takes, with the query that it has to have."""
+    return path.format(**NAMED) + ("?reason=r" if method == "DELETE" or path in UPLOADS else "")
+
+
+def head_of(path: str) -> dict[str, str]:
+    """Headers that a route has to be given beside who asks."""
+    return {"content-type": UPLOADS[path]} if path in UPLOADS else {}
+
+
+def body_of(path: str) -> Any:
     """A body that a route takes; None for a question."""
     name = path.removeprefix("/v1/")
+    if path in UPLOADS:
+        return b"PK"
     return COMMANDS[name] | {"reason": "r"} if name in COMMANDS else None
 
 
@@ -172,6 +192,36 @@ class FakeDesk:
         return {"run_id": run_id}
 
 
+class FakeModels:
+    """Models that only write down, with the operator, what they are told."""
+
+    def __init__(self, operator: FakeOperator) -> None:
+        self._operator = operator
+
+    async def models(self) -> list[dict[str, Any]]:
+        return [{"name": "one", "worth": float("nan")}]
+
+    async def show(self, name: str, bundle_id: str) -> dict[str, Any]:
+        if name != "one":
+            raise RefusedError(f"no model of {name}", is_unknown=True)
+        return {"name": name, "bundle_id": bundle_id}
+
+    async def promote(self, name: str, bundle_id: str) -> dict[str, Any]:
+        if bundle_id == "dead":
+            raise RefusedError("damaged")
+        return self._do("promote", name, bundle_id)
+
+    async def rollback(self, name: str, away_from: str) -> dict[str, Any]:
+        return self._do("rollback", name, away_from)
+
+    async def take_in(self, content: bytes) -> dict[str, Any]:
+        return self._do("import", content)
+
+    def _do(self, *entry: Any) -> dict[str, Any]:
+        self._operator.log.append(entry)
+        return {"number": len(self._operator.log)}
+
+
 class FakeProbe:
     """A daemon that is as ready as it is told to be."""
 
@@ -203,6 +253,11 @@ def make_tokens(state_dir: Path, *roles: Role) -> tuple[list[str], TokenBook]:
     return made, TokenBook(state_dir / FILE)
 
 
+def all_routes(operator: FakeOperator, live: LiveStream | None = None) -> FastAPI:
+    """Every route that there is, before anything stands in front of it."""
+    return make_app(operator, live, probe=FakeProbe(), jobs=FakeDesk(operator), models=FakeModels(operator))
+
+
 def on_port(
     operator: FakeOperator,
     book: TokenBook | None,
@@ -216,7 +271,7 @@ def on_port(
     Returns:
         The routes, and what stands before them.
     """
-    routes = make_app(operator, live, probe=FakeProbe(), jobs=FakeDesk(operator))
+    routes = all_routes(operator, live)
     hosts = [*HOSTS, "testserver"]
     return routes, fenced(
         routes, surface="port", answered=answered, hosts=hosts, book=book, monotonic=monotonic
@@ -226,7 +281,7 @@ def on_port(
 def on_socket(operator: FakeOperator, live: LiveStream | None = None) -> ASGIApp:
     """All routes as a daemon serves them on its unix socket."""
     return fenced(
-        make_app(operator, live, jobs=FakeDesk(operator)),
+        make_app(operator, live, jobs=FakeDesk(operator), models=FakeModels(operator)),
         surface="commands",
         answered=lambda *_: None,
         hosts=None,

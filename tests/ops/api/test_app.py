@@ -82,7 +82,7 @@ def test_commands_reach_the_operator_as_they_were_given_with_who_gave_them() -> 
     ]
 
 
-RISKY = {"resume", "unpause", "arm/confirm"}
+RISKY = {"resume", "unpause", "arm/confirm", "models/promote", "models/rollback"}
 """What adds risk is on the disk before it is carried out."""
 
 
