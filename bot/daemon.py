@@ -188,6 +188,7 @@ class Daemon:
             self._say(f"health and metrics: {self._interface.url}/readyz and /metrics")
         self._supervision.supervisor.ready(ready)
         await self._jobs.start()
+        await self._interface.begin_runs()
 
     def _serve(self) -> None:
         self._interface.open(

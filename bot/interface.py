@@ -19,6 +19,7 @@ from bot.operator_view import OperatorView, Stop
 from bot.paper import PaperNode
 from bot.recent_errors import RecentErrors
 from bot.serving import Serving
+from bot.supervised_runs import Runs
 from bot.telemetry import Telemetry
 from ops.api.app import make_app
 from ops.api.archive import Archive
@@ -62,6 +63,7 @@ class Interface:
         self.lag = LoopLag(BEAT_SECS)
         """Told of every beat."""
         self._models = ModelDesk(state_dir, self._trading)
+        self._runs = Runs(host, state_dir)
         self.operator: OperatorView | None = None
         """What operators see, once there is something to be seen."""
 
@@ -142,9 +144,14 @@ class Interface:
         """
         await self._serving.until_started()
 
+    async def begin_runs(self) -> None:
+        """Carry out what is asked for beside trading, from now on."""
+        await self._runs.start()
+
     async def close(self) -> None:
         """Answer what has come in, and stop."""
         await self.live.close()
+        await self._runs.close()
         await self._serving.close()
         await self._archive.close()
         self._models.close()
@@ -163,10 +170,11 @@ class Interface:
         answered: Callable[[str, int], None],
     ) -> None:
         api = self._host.settings.api
+        models, runs = self._models, self._runs.routes
         routes = (
             make_probes(telemetry)
             if self._book is None
-            else make_app(operator, self.live, probe=telemetry, jobs=jobs, models=self._models)
+            else make_app(operator, self.live, probe=telemetry, jobs=jobs, models=models, runs=runs)
         )
         port = fenced(
             routes,
@@ -178,7 +186,7 @@ class Interface:
         )
         self._serving.serve_port(port, api)
         socket = fenced(
-            make_app(operator, self.live, jobs=jobs, models=self._models),
+            make_app(operator, self.live, jobs=jobs, models=models, runs=runs),
             surface="commands",
             answered=answered,
             hosts=None,

@@ -18,7 +18,7 @@ from strategies.config import StrategyConfig
 
 type Document = dict[str, Any]
 
-_UNPINNED = frozenset({"alerts", "api", "jobs"})
+_UNPINNED = frozenset({"alerts", "api", "jobs", "logs", "runs"})
 """Sections that change nothing about what is traded."""
 
 

@@ -33,7 +33,10 @@ from ops.api.jobs import JobDesk, add_jobs
 from ops.api.models import Models, add_models
 from ops.api.operator import Operator, Probe
 from ops.api.problems import MEDIA_TYPE, Problem, ProblemError, answer_with_problems
+from ops.api.regime import add_regime
 from ops.api.roles import Caller, Role, caller_of
+from ops.api.run_files import add_run_files
+from ops.api.runs import RunRoutes, add_runs
 from ops.api.stream import EventStream, LiveStream
 from ops.commands import KillMode
 from ops.journal.questions import Question
@@ -106,6 +109,7 @@ def make_app(
     probe: Probe | None = None,
     jobs: JobDesk | None = None,
     models: Models | None = None,
+    runs: RunRoutes | None = None,
 ) -> FastAPI:
     """Build the routes; `ops.api.fences.fenced` belongs before them.
 
@@ -115,6 +119,7 @@ def make_app(
         probe: What machines look at; None leaves those routes out.
         jobs: What is done beside trading; None leaves those routes out.
         models: What was trained; likewise.
+        runs: Backtests, trainings and fits; likewise.
     """
     app = _Described(
         title="Argonaut",
@@ -145,6 +150,10 @@ def make_app(
     looks, commands, decides = needs(Role.VIEWER), needs(Role.OPERATOR), needs(Role.ADMIN)
     if models is not None:
         add_models(app, models, noted, may_look=looks, may_go_back=commands, may_decide=decides)
+    if runs is not None:
+        add_runs(app, runs, noted, may_look=looks, may_command=commands)
+        add_run_files(app, runs.desk, may_look=looks)
+        add_regime(app, runs.desk, noted, may_look=looks, may_command=commands)
     return app
 
 

@@ -32,18 +32,23 @@ OF_VIEWERS = {
     "/v1/decisions", "/v1/verdicts", "/v1/equity", "/v1/regimes", "/v1/pnl", "/v1/limits", "/v1/strategies",
     "/v1/config", "/v1/audit/head", "/v1/stream", "/v1/jobs", "/v1/jobs/runs", "/v1/jobs/runs/{run_id}",
     "/v1/models", "/v1/models/{name}/{bundle_id}",
+    "GET /v1/runs", "GET /v1/runs/{run_id}", "/v1/runs/{run_id}/stream", "/v1/runs/{run_id}/artifacts",
+    "/v1/runs/{run_id}/files/{name}", "/v1/runs/{run_id}/bundle", "/v1/runs/{run_id}/tensorboard/tags",
+    "/v1/runs/{run_id}/tensorboard/scalars", "/v1/runs/{run_id}/tensorboard/histograms",
+    "/v1/runs/{run_id}/tensorboard/gradients", "/v1/regime/infer",
 }  # fmt: skip
 OF_OPERATORS = {
     "/v1/kill", "/v1/flatten", "/v1/resume", "/v1/pause", "/v1/unpause", "/v1/disarm", "/v1/jobs/run",
     "/v1/jobs/cancel", "/v1/models/rollback",
+    "POST /v1/runs", "/v1/runs/{run_id}/cancel", "DELETE /v1/runs/{run_id}", "/v1/regime/fit",
 }  # fmt: skip
 OF_ADMINS = {
     "/v1/arm", "/v1/arm/confirm", "/v1/stop", "/v1/reconcile", "/v1/snapshot",
     "/v1/models/promote", "/v1/models/import",
 }  # fmt: skip
-ENDLESS = {"/v1/stream"}
+ENDLESS = {"/v1/stream", "/v1/runs/{run_id}/stream"}
 """Routes whose answer does not end by itself."""
-BEGUN = {"POST /v1/stop", "POST /v1/jobs/run"}
+BEGUN = {"POST /v1/stop", "POST /v1/jobs/run", "POST /v1/runs", "POST /v1/regime/fit"}
 """Commands that are under way when they are answered."""
 
 
@@ -123,7 +128,7 @@ def test_route_answers_only_from_its_role_on(
     answers = ask(
         book,
         operator,
-        *((method, url_of(method, path), head | head_of(path), body_of(path)) for head in heads),
+        *((method, url_of(method, path), head | head_of(path), body_of(method, path)) for head in heads),
     )
 
     assert [one.status_code for one in answers] == codes
@@ -136,7 +141,9 @@ def test_route_answers_only_from_its_role_on(
 
 def test_daemon_without_tokens_has_no_routes_but_probes_to_give_away() -> None:
     answers = ask(
-        None, FakeOperator(), *((method, url_of(method, path), {}, body_of(path)) for method, path in ROUTES)
+        None,
+        FakeOperator(),
+        *((method, url_of(method, path), {}, body_of(method, path)) for method, path in ROUTES),
     )
 
     assert {path for (_, path), one in zip(ROUTES, answers, strict=True) if one.status_code != 401} == OPEN

@@ -14,16 +14,22 @@ from tests.support.operators import FakeOperator, asked, make_tokens, on_port, o
 ZIP = {"content-type": "application/zip"}
 IMPORT = "/v1/models/import?reason=r"
 
+OPERATOR = FakeOperator()
+APP = on_socket(OPERATOR)
 
-def ask(
-    operator: FakeOperator, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
-) -> httpx.Response:
+
+@pytest.fixture(autouse=True)
+def _nothing_was_asked() -> None:
+    OPERATOR.log.clear()
+
+
+def ask(method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> httpx.Response:
     async def use(client: httpx.AsyncClient) -> httpx.Response:
         if isinstance(body, bytes):
             return await client.request(method, path, content=body, headers=headers)
         return await client.request(method, path, json=body, headers=headers)
 
-    return asked(on_socket(operator), use, Peer("uid 7", 7))
+    return asked(APP, use, Peer("uid 7", 7))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +41,7 @@ def ask(
     ],
 )
 def test_question_is_answered(path: str, code: int, answer: Any) -> None:
-    found = ask(FakeOperator(), "GET", path)
+    found = ask("GET", path)
 
     assert (found.status_code, found.json()) == (code, answer)
 
@@ -54,7 +60,7 @@ def test_question_is_answered(path: str, code: int, answer: Any) -> None:
     ],
 )
 def test_what_is_no_name_of_a_model_reaches_no_file(path: str, code: int) -> None:
-    assert ask(FakeOperator(), "GET", path).status_code == code
+    assert ask("GET", path).status_code == code
 
 
 @pytest.mark.parametrize(
@@ -67,13 +73,11 @@ def test_what_is_no_name_of_a_model_reaches_no_file(path: str, code: int) -> Non
 def test_command_is_recorded_on_the_disk_before_it_acts(
     path: str, body: dict[str, Any], done: tuple[str, ...]
 ) -> None:
-    operator = FakeOperator()
-
-    answer = ask(operator, "POST", f"/v1/models/{path}", body | {"reason": "why", "who": "ada"})
+    answer = ask("POST", f"/v1/models/{path}", body | {"reason": "why", "who": "ada"})
 
     assert answer.status_code == 200
     is_durable = True
-    assert operator.log == [("asked", f"models {path}", "ada (uid 7)", "why", is_durable), done]
+    assert OPERATOR.log == [("asked", f"models {path}", "ada (uid 7)", "why", is_durable), done]
 
 
 @pytest.mark.parametrize(
@@ -90,24 +94,21 @@ def test_command_is_recorded_on_the_disk_before_it_acts(
 def test_command_that_says_no_reason_or_more_than_it_may_does_nothing(
     path: str, body: dict[str, Any], code: int
 ) -> None:
-    operator = FakeOperator()
-
-    assert ask(operator, "POST", f"/v1/models/{path}", body).status_code == code
-    assert operator.log == []
+    assert ask("POST", f"/v1/models/{path}", body).status_code == code
+    assert OPERATOR.log == []
 
 
 def test_damaged_model_is_not_promoted() -> None:
     body = {"name": "one", "bundle_id": "dead", "reason": "r"}
 
-    assert ask(FakeOperator(), "POST", "/v1/models/promote", body).status_code == 409
+    assert ask("POST", "/v1/models/promote", body).status_code == 409
 
 
 def test_bundle_that_is_sent_arrives_as_it_is_and_its_hash_is_recorded() -> None:
-    operator = FakeOperator()
     content = bytes(range(256)) * 1_000
 
-    assert ask(operator, "POST", IMPORT, content, ZIP).status_code == 200
-    assert operator.log == [("asked", "models import", "uid 7", "r", True), ("import", content)]
+    assert ask("POST", IMPORT, content, ZIP).status_code == 200
+    assert OPERATOR.log == [("asked", "models import", "uid 7", "r", True), ("import", content)]
 
 
 @pytest.mark.parametrize(
@@ -123,10 +124,8 @@ def test_bundle_that_is_sent_arrives_as_it_is_and_its_hash_is_recorded() -> None
 def test_upload_is_bounded_typed_and_has_a_reason(
     path: str, headers: dict[str, str], size: int, code: int
 ) -> None:
-    operator = FakeOperator()
-
-    assert ask(operator, "POST", path, b"x" * size, headers).status_code == code
-    assert len(operator.done) == (code == 200)
+    assert ask("POST", path, b"x" * size, headers).status_code == code
+    assert len(OPERATOR.done) == (code == 200)
 
 
 def test_who_may_not_decide_may_not_send_much_either(tmp_path: Any) -> None:
