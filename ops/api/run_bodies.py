@@ -2,14 +2,22 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ops.api.bodies import Command
 from ops.runs.sources import LONGEST_NAME, NAME
 
+
+def _whole(given: object) -> object:
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
 type FileName = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 type Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9T:.+Z -]{0,25}$")]
 """ISO date or time, UTC where it names no zone."""
+
+type Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number, however JSON writes it: 8 and 8.0 are the same there."""
 
 _MOST_DAYS = 36_500
 _MOST_BARS = 100_000_000
@@ -42,11 +50,11 @@ class WalkForwardRequest(Command):
     kind: Literal["walk-forward"]
     config: FileName
     """Training file."""
-    train_days: int = Field(default=252, ge=1, le=_MOST_DAYS)
-    test_days: int = Field(default=63, ge=1, le=_MOST_DAYS)
-    train_bars: int | None = Field(default=None, ge=2, le=_MOST_BARS)
+    train_days: Whole = Field(default=252, ge=1, le=_MOST_DAYS)
+    test_days: Whole = Field(default=63, ge=1, le=_MOST_DAYS)
+    train_bars: Whole | None = Field(default=None, ge=2, le=_MOST_BARS)
     """Instead of days; with ``test_bars``."""
-    test_bars: int | None = Field(default=None, ge=2, le=_MOST_BARS)
+    test_bars: Whole | None = Field(default=None, ge=2, le=_MOST_BARS)
     baselines: bool = True
 
     @model_validator(mode="after")
@@ -65,10 +73,10 @@ class RegimeFitRequest(Command):
     """Strategy file, whose section ``regime`` names the columns."""
     start: Moment | None = None
     end: Moment | None = None
-    num_states: int = Field(default=3, ge=1, le=12)
+    num_states: Whole = Field(default=3, ge=1, le=12)
     covariance: Literal["diagonal", "full"] = "diagonal"
     stay_bars: float = Field(default=10.0, ge=0.0, le=1e6)
-    seed: int = Field(default=7, ge=0, le=2**32 - 1)
+    seed: Whole = Field(default=7, ge=0, le=2**32 - 1)
 
 
 type RunRequest = Annotated[BacktestRequest | TrainRequest | WalkForwardRequest, Field(discriminator="kind")]
