@@ -191,6 +191,7 @@ class Daemon:
             self._say(self._interface.greeting)
         self._supervision.supervisor.ready(ready)
         await self._jobs.start()
+        await self._interface.begin_runs()
 
     def _serve(self) -> None:
         self._interface.open(

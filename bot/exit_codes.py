@@ -6,6 +6,7 @@ systemd must not start the daemon again: it would find the same, and a person ha
 
 from enum import IntEnum
 
+from adapters.errors import AdapterError, StateWriteError
 from strategies.errors import ArgonautError, AuditError, ConfigError, DataError, SafetyError, TransientError
 
 
@@ -81,3 +82,17 @@ _OF_ERRORS: tuple[tuple[type[ArgonautError], ExitCode], ...] = (
 def exit_code_of(error: ArgonautError) -> ExitCode:
     """Exit code that an error stands for."""
     return next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), ExitCode.INTERNAL)
+
+
+def ending_of(error: Exception) -> tuple[ExitCode, str]:
+    """Exit code of a program that ended with an error, and what a person is told."""
+    if isinstance(error, ArgonautError):
+        return exit_code_of(error), str(error)
+    if isinstance(error, AdapterError):
+        return ExitCode.IO if isinstance(error, StateWriteError) else ExitCode.DATA, str(error)
+    if isinstance(error, OSError):
+        return ExitCode.IO, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return ExitCode.INTERNAL, (
+        f"a fault of this program: {type(error).__name__}: {error}\n"
+        "run it again with ARGONAUT_DEBUG=1 to see where, and report it"
+    )

@@ -21,6 +21,7 @@ from bot.operator_view import OperatorView, Stop
 from bot.paper import PaperNode
 from bot.recent_errors import RecentErrors
 from bot.serving import Serving
+from bot.supervised_runs import Runs
 from bot.telemetry import Telemetry
 from ops.api.app import make_app
 from ops.api.archive import Archive
@@ -31,6 +32,7 @@ from ops.api.tokens import TokenBook
 from ops.dashboard.files import Dashboard
 from ops.loop_lag import LoopLag
 from ops.metrics import Events, Exposition
+from ops.model_desk import ModelDesk
 from ops.state_lock import SOCKET
 
 
@@ -65,6 +67,8 @@ class Interface:
         """Told of every record."""
         self.lag = LoopLag(BEAT_SECS)
         """Told of every beat."""
+        self._models = ModelDesk(state_dir, self._trading)
+        self._runs = Runs(host, state_dir)
         self.operator: OperatorView | None = None
         """What operators see, once there is something to be seen."""
 
@@ -157,12 +161,23 @@ class Interface:
         """
         await self._serving.until_started()
 
+    async def begin_runs(self) -> None:
+        """Carry out what is asked for beside trading, from now on."""
+        await self._runs.start()
+
     async def close(self) -> None:
         """Answer what has come in, and stop."""
         await self.live.close()
+        await self._runs.close()
         await self._serving.close()
         await self._archive.close()
+        self._models.close()
         logging.getLogger().removeHandler(self._errors)
+
+    def _trading(self) -> dict[str, str]:
+        """Policy of each strategy, by name."""
+        rows = [] if self.operator is None else self.operator.strategies()
+        return {row["name"]: row["policy_id"] for row in rows}
 
     def _serve(
         self,
@@ -173,8 +188,11 @@ class Interface:
     ) -> None:
         api = self._host.settings.api
         is_full = self._book is not None or api.open_to_read
+        models, runs, page = self._models, self._runs.routes, Dashboard()
         routes = (
-            make_app(operator, self.live, probe=telemetry, jobs=jobs, dashboard=Dashboard())
+            make_app(
+                operator, self.live, probe=telemetry, jobs=jobs, models=models, runs=runs, dashboard=page
+            )
             if is_full
             else make_probes(telemetry)
         )
@@ -189,7 +207,7 @@ class Interface:
         )
         self._serving.serve_port(port, api)
         socket = fenced(
-            make_app(operator, self.live, jobs=jobs),
+            make_app(operator, self.live, jobs=jobs, models=models, runs=runs),
             surface="commands",
             answered=answered,
             hosts=None,

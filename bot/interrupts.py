@@ -26,13 +26,17 @@ class Interrupts:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def remembered(self) -> Iterator["Interrupts"]:
-        """Remember Ctrl-C while the block runs, and interrupt what runs as ever. On the main thread only."""
-        before = signal.signal(signal.SIGINT, self._on_signal)
+    def remembered(self, number: signal.Signals = signal.SIGINT) -> Iterator["Interrupts"]:
+        """Remember Ctrl-C while the block runs, and interrupt what runs as ever. On the main thread only.
+
+        Args:
+            number: Signal that is taken for it.
+        """
+        before = signal.signal(number, self._on_signal)
         try:
             yield self
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(number, before)
 
     def _on_signal(self, *_: object) -> None:
         self.pressed = True

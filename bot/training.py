@@ -114,6 +114,7 @@ def train(
     now_ns: Callable[[], int],
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     check_wanted: Callable[[], None] = lambda: None,
+    begun: Callable[[Path], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> FinishedTraining:
     """Train, or go on with a training that was interrupted, and write the bundle.
@@ -124,6 +125,7 @@ def train(
         now_ns: Wall clock, UTC nanoseconds; for the registry alone.
         progress: Told how many of how many samples are done.
         check_wanted: Raises what shall end the run; asked after each update.
+        begun: Told the directory of the run before it is trained.
         say: Takes a line for a person.
 
     Raises:
@@ -146,6 +148,7 @@ def train(
     if lock is None:
         raise ConfigError(f"run {run.run_id}: another process is at it; wait for it, or change the seed")
     with lock, _recorded(registry, run.run_id, now_ns), Tracker(run_dir) as tracker:
+        begun(run_dir)
         if list(run_dir.glob(f"*/{LAST}")):
             say(f"going on with {run.run_id} from its last checkpoint")
         total, before, last = loaded.config.total_timesteps, 0, 0

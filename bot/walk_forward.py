@@ -113,6 +113,7 @@ def run_walk_forward(
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
     check_wanted: Callable[[], None] = lambda: None,
+    begun: Callable[[Path], None] = lambda _: None,
 ) -> FinishedWalkForward:
     """Train and judge every fold, or go on where an earlier call was interrupted, and write the report.
 
@@ -125,6 +126,7 @@ def run_walk_forward(
         workers: Folds at a time.
         progress: Told how many folds are done and how many there are.
         check_wanted: Raises what shall end the run.
+        begun: Told the directory before the first fold.
 
     Raises:
         CatalogError: If bars are missing or damaged.
@@ -149,6 +151,8 @@ def run_walk_forward(
     pins["data"] = pins_of(host, opened, read_series(host, opened), {})["data"]
     times = bar_times(host.strategies[0].config, opened, host.settings.data)
     folds = plan_folds(times, window)
+    directory.mkdir(parents=True, exist_ok=True)
+    begun(directory)
     outcomes = walk_forward(
         folds,
         directory,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ml.beliefs import first_warm, regime_rows, with_beliefs
 from ml.checkpoints import load_checkpoint
 from ml.datasets import Dataset, Ints
 from ml.drift import (
@@ -38,10 +39,10 @@ from ml.smooth_market import SmoothMarket
 from ml.splits import Split, TimeRange, custom_ranges, eighty_twenty, last_year
 from ml.training_config import SplitConfig, SplitKind, TrainerKind, TrainingConfig
 from ml.views import MarketView, device_of
-from strategies.config import ActionMap, AllocationConfig, CostConfig, RegimeConfig, StrategyConfig
-from strategies.errors import ConfigError, DataError
-from strategies.market import Float32s, Floats, Instrument
-from strategies.regime import RegimeParams, fold
+from strategies.config import ActionMap, AllocationConfig, CostConfig, StrategyConfig
+from strategies.errors import DataError
+from strategies.market import Float32s, Instrument
+from strategies.regime import RegimeParams
 
 LAST, BEST = "last.npz", "best.npz"
 """Checkpoints, in a directory named after the trainer."""
@@ -155,53 +156,6 @@ def cut(dataset: Dataset, config: SplitConfig) -> Spans:
     return spans
 
 
-def regime_rows(dataset: Dataset, regime: RegimeConfig) -> Floats:
-    """What the regime model reads, bar by bar, as `strategies.decision` makes it; shape (T, D).
-
-    Raises:
-        ConfigError: If a column or the instrument is not there.
-    """
-    missing = [name for name in regime.columns if name not in dataset.columns]
-    if missing or (regime.instrument_id is not None and regime.instrument_id not in dataset.instruments):
-        raise ConfigError(
-            f"regime: expected columns of {list(dataset.columns)} and an instrument of "
-            f"{list(dataset.instruments)}, found {list(regime.columns)} and {regime.instrument_id!r}"
-        )
-    places = [dataset.columns.index(name) for name in regime.columns]
-    values = dataset.features[:, :, places].astype(np.float64)
-    if regime.instrument_id is not None:
-        return values[:, dataset.instruments.index(regime.instrument_id)]
-    return np.asarray(values.mean(axis=1))
-
-
-def with_beliefs(dataset: Dataset, strategy: StrategyConfig, params: RegimeParams) -> Dataset:
-    """Add the filtered beliefs of a model where the strategy shows them to the policy."""
-    if strategy.regime is None or not strategy.regime.append_beliefs:
-        return dataset
-    rows = regime_rows(dataset, strategy.regime)
-    first = _first_warm(dataset)
-    beliefs = np.full((len(dataset), params.num_states), np.nan)
-    beliefs[first:] = fold(params, rows[first:])
-    return dataset.with_beliefs(beliefs)
-
-
-def _first_warm(dataset: Dataset) -> int:
-    """First row from which on every feature is there.
-
-    Raises:
-        DataError: If there is none.
-    """
-    warm = np.isfinite(dataset.features).all(axis=(1, 2))
-    cold = np.flatnonzero(~warm)
-    first = int(cold[-1]) + 1 if len(cold) else 0
-    if first >= len(dataset) - 1:
-        raise DataError(
-            f"features are not warm before row {first} of {len(dataset)}; take a longer span, or run "
-            "`argonaut data verify`"
-        )
-    return first
-
-
 def _split(dataset: Dataset, ends: Any, config: SplitConfig) -> Split:
     match config.kind:
         case SplitKind.EIGHTY_TWENTY:
@@ -218,7 +172,7 @@ def _fit_regime(dataset: Dataset, task: Task, spans: Spans, previous: RegimePara
     regime = task.strategy.regime
     if regime is None:
         return None
-    start = max(_first_warm(dataset), spans.learn[0])
+    start = max(first_warm(dataset), spans.learn[0])
     rows = regime_rows(dataset, regime)[start : spans.learn[1]]
     return fit_hmm(rows, task.config.regime, previous=previous, columns=regime.columns)
 
@@ -331,7 +285,7 @@ def _parity(content: bytes, policy: Policy, environment: MarketEnvironment, acti
 
 def _seen(dataset: Dataset, task: Task, spans: Spans, fit: HmmFit | None) -> tuple[Floats, tuple[str, ...]]:
     """What is watched for drift, but for the policy: rows of the bars that were learned from, and names."""
-    first, start = _first_warm(dataset), max(_first_warm(dataset), spans.learn[0])
+    first, start = first_warm(dataset), max(first_warm(dataset), spans.learn[0])
     features = dataset.features[start : spans.learn[1]].astype(np.float64)
     rows = features.reshape(len(features), -1)
     columns = feature_columns(dataset.instruments, dataset.columns)

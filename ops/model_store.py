@@ -9,12 +9,15 @@ A link is replaced in one step, so whoever follows it finds the old bundle or th
 when it starts.
 """
 
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from strategies.bundle import Bundle, open_bundle
+from strategies.bundle import LINEAGE, SCORECARD, TRAINING, Bundle, open_bundle
 from strategies.errors import ConfigError
 
 MODELS = "models"
@@ -22,6 +25,10 @@ _ID_LENGTH = 12
 
 type Pointer = Literal["active", "latest", "previous"]
 POINTERS: tuple[Pointer, ...] = ("active", "latest", "previous")
+
+
+class UnknownModelError(ConfigError):
+    """There is no such bundle in the store."""
 
 
 class Entry(NamedTuple):
@@ -36,6 +43,18 @@ class Entry(NamedTuple):
     """What is wrong with it; empty where nothing is."""
     pointers: tuple[str, ...]
     """Which links lead to it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """For people and programs: what it is, and how it did on bars that it never saw."""
+        bundle = self.bundle
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "bundle_id": None if bundle is None else bundle.bundle_id,
+            "pointers": list(self.pointers),
+            "problem": self.problem or None,
+            "judged": None if bundle is None else bundle.document(SCORECARD).get("judged", {}).get("policy"),
+        }
 
 
 class ModelStore:
@@ -71,17 +90,18 @@ class ModelStore:
         """A bundle by the first digits of its id, or by a link.
 
         Raises:
-            ConfigError: If there is not exactly one such bundle, or it is damaged.
+            UnknownModelError: If there is not exactly one such bundle.
+            ConfigError: If it is damaged.
         """
         folder = self.directory(name)
         if bundle_id in POINTERS:
             if _target(folder / bundle_id) is None:
-                raise ConfigError(f"models of {name}: none is {bundle_id} yet; promote one first")
+                raise UnknownModelError(f"models of {name}: none is {bundle_id} yet; promote one first")
             return open_bundle(folder / bundle_id)
         held = [path.name for path in folder.glob("*") if path.is_dir() and not path.is_symlink()]
         matching = [one for one in held if bundle_id and one.startswith(bundle_id[:_ID_LENGTH])]
         if len(matching) != 1:
-            raise ConfigError(
+            raise UnknownModelError(
                 f"models of {name}: expected the first digits of one of {sorted(held)}, found {bundle_id!r}"
             )
         return open_bundle(folder / matching[0])
@@ -134,7 +154,34 @@ class ModelStore:
         Raises:
             ConfigError: If there is no such bundle, or it is damaged; nothing has changed then.
         """
-        chosen = self.find(name, bundle_id)
+        with self._alone(name):
+            return self._promote(name, self.find(name, bundle_id))
+
+    def rollback(self, name: str, *, away_from: str | None = None) -> Bundle:
+        """Go back to the bundle that traded before; the next rollback returns to this one.
+
+        Args:
+            away_from: First digits of the bundle that is to trade no more. Where the one before it is to
+                trade already, nothing changes: a request that is sent twice does not come back.
+
+        Raises:
+            UnknownModelError: If there is none to go back to.
+            ConfigError: If ``away_from`` is not the one that is to trade, or the one before it is damaged;
+                nothing has changed then.
+        """
+        with self._alone(name):
+            previous = self.find(name, "previous")
+            active = self.find(name, "active")
+            if away_from is not None and not active.bundle_id.startswith(away_from):
+                if previous.bundle_id.startswith(away_from):
+                    return active
+                raise ConfigError(
+                    f"models of {name}: expected to go back from the one that is to trade, "
+                    f"{active.bundle_id[:_ID_LENGTH]}, found {away_from}"
+                )
+            return self._promote(name, previous)
+
+    def _promote(self, name: str, chosen: Bundle) -> Bundle:
         folder = self.directory(name)
         if _target(folder / "active") is not None:
             active = open_bundle(folder / "active")
@@ -144,13 +191,28 @@ class ModelStore:
         self.point(name, "active", chosen)
         return chosen
 
-    def rollback(self, name: str) -> Bundle:
-        """Go back to the bundle that traded before; the next rollback returns to this one.
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        """Of all processes, only one changes which bundle of a strategy trades."""
+        folder = self.directory(name)
+        if not folder.is_dir():
+            raise UnknownModelError(
+                f"models of {name}: expected a bundle in {folder}, found none; import one"
+            )
+        with (folder / ".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
-        Raises:
-            ConfigError: If there is none, or it is damaged; nothing has changed then.
-        """
-        return self.promote(name, self.find(name, "previous").bundle_id)
+
+def contents_of(bundle: Bundle) -> dict[str, Any]:
+    """A bundle's manifest, lineage, scorecard and training as one document."""
+    return {
+        "name": bundle.name,
+        "bundle_id": bundle.bundle_id,
+        "path": str(bundle.path),
+        "files": dict(bundle.files),
+        **{file.removesuffix(".json"): bundle.document(file) for file in (LINEAGE, SCORECARD, TRAINING)},
+    }
 
 
 def copy_bundle(bundle: Bundle, place: Path) -> Bundle:

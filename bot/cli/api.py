@@ -29,7 +29,10 @@ def schema(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STAT
 def schema_text() -> str:
     """The description of all routes that a port with tokens has."""
     from ops.api.app import make_app
+    from ops.api.runs import RunRoutes
 
     nothing = cast(Any, None)  # routes are described, not asked
-    described = make_app(nothing, probe=nothing, jobs=nothing).openapi()
+    described = make_app(
+        nothing, probe=nothing, jobs=nothing, models=nothing, runs=RunRoutes(nothing, nothing)
+    ).openapi()
     return json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False)

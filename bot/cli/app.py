@@ -14,10 +14,8 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.exceptions import TyperException
 
-from adapters.errors import AdapterError, StateWriteError
 from bot.cli.console import emit_json, emit_text, note
-from bot.exit_codes import ExitCode, exit_code_of
-from strategies.errors import ArgonautError
+from bot.exit_codes import ExitCode, ending_of
 
 
 class Command(NamedTuple):
@@ -71,6 +69,7 @@ COMMANDS = {
     "restore": Command("bot.cli.backup:restore", "Make a state directory of a backup."),
     "resume": Command("bot.cli.control:resume", "Lift what a kill or a limit imposed."),
     "run": Command("bot.cli.daemon:run", "Run the daemon."),
+    "runs": Command("bot.cli.runs:app", "List, show, cancel and delete what was asked for over HTTP."),
     "session": Command("bot.cli.session:session", "Write down what a session left, for people."),
     "status": Command("bot.cli.daemon:status", "Say what the daemon is doing."),
     "stop": Command("bot.cli.daemon:stop", "Stop the daemon in order."),
@@ -98,7 +97,7 @@ GROUPS = {
     ),
     "Stop and let go on": ("kill", "pause", "unpause", "flatten", "resume", "reconcile"),
     "Data and research": ("data", "backtest", "report", "compare", "replay", "leak-check", "config"),
-    "Learn": ("train", "walk-forward", "models"),
+    "Learn": ("train", "walk-forward", "models", "runs"),
     "Keep it well": ("jobs", "backup", "restore", "cleanup", "drill", "notify", "audit"),
     "Install": ("install-service", "token", "quickcheck", "version"),
 }
@@ -143,7 +142,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ARGONAUT_DEBUG"):
             raise
-        return _end(args, type(error).__name__, _message(error), _exit_code(error))
+        code, message = ending_of(error)
+        return _end(args, type(error).__name__, message, code)
 
 
 def _app(called: str | None) -> typer.Typer:
@@ -196,25 +196,6 @@ def _command_of(args: Sequence[str]) -> str | None:
     if "_ARGONAUT_COMPLETE" in os.environ:  # a shell asks how its line could go on
         args = os.environ.get("_TYPER_COMPLETE_ARGS", os.environ.get("COMP_WORDS", "")).split()[1:]
     return next((arg for arg in args if not arg.startswith("-")), None)
-
-
-def _exit_code(error: Exception) -> ExitCode:
-    if isinstance(error, ArgonautError):
-        return exit_code_of(error)
-    if isinstance(error, AdapterError):
-        return ExitCode.IO if isinstance(error, StateWriteError) else ExitCode.DATA
-    return ExitCode.IO if isinstance(error, OSError) else ExitCode.INTERNAL
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, ArgonautError | AdapterError):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return (
-        f"a fault of this program: {type(error).__name__}: {error}\n"
-        "run it again with ARGONAUT_DEBUG=1 to see where, and report it"
-    )
 
 
 def _refuse_usage(error: TyperException, args: Sequence[str]) -> int:

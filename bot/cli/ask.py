@@ -32,6 +32,16 @@ def post(state_dir: Path, path: str, body: dict[str, Any]) -> Any:
     return _request(state_dir, "POST", path, body)
 
 
+def delete(state_dir: Path, path: str) -> Any:
+    """Take something away; None where no daemon answers.
+
+    Raises:
+        RefusedError: If the daemon refuses it.
+        TransientError: If one is there and does not answer in time, or answers with an error.
+    """
+    return _request(state_dir, "DELETE", path, None)
+
+
 def operator_name() -> str:
     """Who gives a command here, for the record."""
     try:

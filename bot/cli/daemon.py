@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,9 +26,10 @@ from bot.cli.console import (
     note,
 )
 from bot.cli.standing import show_live
-from bot.config import HostConfig, HostKind, load_host
+from bot.config import HostConfig, HostKind, LogsConfig, load_host
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
+from ops.log_files import LogFiles
 from strategies.errors import ConfigError, TransientError
 
 _MOST_LEAVING_SECS = 20.0
@@ -99,7 +99,7 @@ def run(
         ensure_catalog(host, say)
         interrupts.check()
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _log_to(state_dir / "logs")
+    _log_to(state_dir / "logs", host.settings.logs)
     where = f" --state-dir {state_dir}" if state_dir != DEFAULT_STATE_DIR else ""
     say(f"starting {config}; records, logs and the control socket lie in {state_dir}/")
     say(f"watch it from another shell: argonaut status{where} | positions | orders | stop (or Ctrl-C here)")
@@ -248,9 +248,13 @@ class _JsonLines(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-def _log_to(directory: Path) -> None:
+def _log_to(directory: Path, config: LogsConfig) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(directory / "argonaut.jsonl", maxBytes=10_000_000, backupCount=5)
+    handler = LogFiles(
+        directory / "argonaut.jsonl",
+        file_bytes=int(config.file_mib * 2**20),
+        files_kept=config.files_kept,
+    )
     handler.setFormatter(_JsonLines())
     root = logging.getLogger()
     root.addHandler(handler)

@@ -55,7 +55,7 @@ def list_jobs(
         rows = get(state_dir, f"/v1/jobs/runs?limit={runs}")
         rows = [_as_found(run) for run in read_runs(state_dir / LEDGER, runs)] if rows is None else rows
         emit_json(rows) if as_json else print_rows(
-            [_run_row(row) for row in rows], _RUN_COLUMNS, "no runs yet"
+            [run_row(row) for row in rows], _RUN_COLUMNS, "no runs yet"
         )
         return ExitCode.OK
     jobs = get(state_dir, "/v1/jobs")
@@ -166,12 +166,13 @@ def _job_row(job: dict[str, Any]) -> dict[str, Any]:
         "due": _time(job["due_at"]),
         "last": f"{newest['state']} (run {newest['run_id']})" if newest else "",
         "ended": _time(newest.get("ended_at")),
-        "detail": job["progress"] or _first_line(newest.get("detail", "")),
+        "detail": job["progress"] or first_line(newest.get("detail", "")),
         "about": job["about"],
     }
 
 
-def _run_row(run: dict[str, Any]) -> dict[str, Any]:
+def run_row(run: dict[str, Any]) -> dict[str, Any]:
+    """A run as a row of a table."""
     ended, began = run["ended_at"], run["started_at"]
     return {
         "run": str(run["run_id"]),
@@ -181,7 +182,7 @@ def _run_row(run: dict[str, Any]) -> dict[str, Any]:
         "state": run["state"],
         "began": _time(began),
         "secs": "" if None in {ended, began} else f"{ended - began:.1f}",
-        "detail": _first_line(run["detail"]),
+        "detail": first_line(run["detail"]),
     }
 
 
@@ -191,7 +192,8 @@ def _ending(found: dict[str, Any]) -> str:
     return "\n".join(filter(None, [log, f"run {run['run_id']} of {run['job']}: {words}"]))
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """What fits into a table."""
     return text.partition("\n")[0]
 
 

@@ -1,7 +1,7 @@
 """``argonaut models``: which trained models there are, and which of them is to trade."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -17,8 +17,8 @@ from bot.cli.console import (
 )
 from bot.config.problems import flat
 from bot.exit_codes import ExitCode
-from ops.model_store import Entry, ModelStore
-from strategies.bundle import LINEAGE, SCORECARD, TRAINING, Bundle, open_bundle
+from ops.model_store import Entry, ModelStore, contents_of
+from strategies.bundle import Bundle, open_bundle
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def list_models(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT
     """
     entries = ModelStore(state_dir).entries()
     if as_json:
-        emit_json({"models": [_document(entry) for entry in entries]})
+        emit_json({"models": [entry.as_json() for entry in entries]})
     elif not entries:
         emit_text("no models yet: `argonaut train` makes one, `argonaut models import` takes one over")
     else:
@@ -59,7 +59,7 @@ def show(
     Exit codes: 0 done; 78 there is no such model, or it is damaged.
     """
     bundle = ModelStore(state_dir).find(name, bundle_id)
-    document = _contents(bundle)
+    document = contents_of(bundle)
     if as_json:
         emit_json(document)
     else:
@@ -113,40 +113,12 @@ def _answer(what: str, bundle: Bundle, *, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def _contents(bundle: Bundle) -> dict[str, Any]:
-    return {
-        "name": bundle.name,
-        "bundle_id": bundle.bundle_id,
-        "path": str(bundle.path),
-        "files": dict(bundle.files),
-        **{file.removesuffix(".json"): bundle.document(file) for file in (LINEAGE, SCORECARD, TRAINING)},
-    }
-
-
-def _document(entry: Entry) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "path": str(entry.path),
-        "bundle_id": None if entry.bundle is None else entry.bundle.bundle_id,
-        "pointers": list(entry.pointers),
-        "problem": entry.problem or None,
-        "judged": _judged(entry),
-    }
-
-
-def _judged(entry: Entry) -> dict[str, Any] | None:
-    if entry.bundle is None:
-        return None
-    judged: dict[str, Any] | None = entry.bundle.document(SCORECARD).get("judged", {}).get("policy")
-    return judged
-
-
 def _print(entries: list[Entry]) -> None:
     table = Table(title="Figures of bars that were never seen, in the training environment, net of costs")
     for heading in ("strategy", "id", "is", "return", "max drawdown", "Sharpe"):
         table.add_column(heading, justify="left" if heading in ("strategy", "id", "is") else "right")
     for entry in entries:
-        judged = _judged(entry) or {}
+        judged = entry.as_json()["judged"] or {}
         state = "damaged" if entry.problem else ", ".join(entry.pointers)
         shown = [
             "–" if judged.get(name) is None else f"{judged[name]:{form}}"

@@ -6,10 +6,10 @@ The document that was validated is the document that is hashed, and the hash pin
 and nothing is read from the environment; secrets never enter a configuration.
 """
 
+from bot.config.beside import AlertsConfig, JobsConfig, LogsConfig, RunsConfig
 from bot.config.host import (
     AccountConfig,
     AccountType,
-    AlertsConfig,
     ApiConfig,
     DaemonConfig,
     DataConfig,
@@ -18,7 +18,6 @@ from bot.config.host import (
     GuardianConfig,
     HostKind,
     HostSettings,
-    JobsConfig,
     JournalConfig,
     LiveConfig,
     OnStop,
@@ -44,8 +43,10 @@ __all__ = [
     "JournalConfig",
     "LiveConfig",
     "LoadedStrategy",
+    "LogsConfig",
     "OnStop",
     "ReplayConfig",
+    "RunsConfig",
     "VenueConfig",
     "host_from_document",
     "load_host",

@@ -5,9 +5,9 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from ops.jobs.schedule import OFF, parse_schedule
+from bot.config.beside import AlertsConfig, JobsConfig, LogsConfig, RunsConfig
 from strategies.config import CostConfig, Fraction, NonNegative, Positive, Section
 
 LEAST_SILENCE_SECS = 600.0
@@ -291,63 +291,6 @@ class ApiConfig(Section):
         return self
 
 
-class AlertsConfig(Section):
-    """Messages to people. Where they go is a secret, and so in no configuration: docs/ALERTS.md. Not part of
-    the hash that pins the run.
-    """
-
-    hosts: tuple[str, ...] = ()
-    """Hosts that ``json`` and ``mailto`` addresses may name."""
-    quiet_secs: Positive = 300.0
-    """For so long the same cause is not sent again."""
-    most_per_minute: Annotated[int, Field(ge=1, le=60)] = 6
-    """Messages; what exceeds them goes together in the next."""
-    anchor_hours: Positive = 24.0
-    """How often the head of the journal is sent."""
-
-
-def _is_schedule(text: str) -> str:
-    parse_schedule(text)
-    return text
-
-
-Timetable = Annotated[str, AfterValidator(_is_schedule)]
-"""See `ops.jobs.schedule.parse_schedule`."""
-
-
-class JobsConfig(Section):
-    """Work beside trading, each at times of its own: five crontab fields in UTC (days of the week by name),
-    "every 6h", or "off". Not part of the hash that pins the run. ``argonaut jobs``.
-    """
-
-    daily_summary: Timetable = "0 0 * * *"
-    """A message to people about the day."""
-    verify_data: Timetable = "15 2 * * *"
-    """Check the catalog, as ``argonaut data verify`` does."""
-    backup: Timetable = "30 2 * * *"
-    """Copy the state directory, as ``argonaut backup`` does."""
-    backup_dir: str | None = None
-    """Folder for backups, relative to this file, best on another disk; None is ``backups/`` in the state
-    directory."""
-    backups_kept: Annotated[int, Field(ge=1, le=1000)] = 3
-    """How many of the newest backups stay."""
-    cleanup: Timetable = "45 2 * * *"
-    """Delete old backtests, logs and reports, as ``argonaut cleanup --delete`` does."""
-    kill_drill: Timetable = "0 3 * * sun"
-    """Paper only: rehearse a kill, as ``argonaut drill kill`` does; trading stands still for seconds."""
-    retrain: Timetable = "off"
-    """Train a new model, as ``argonaut train`` does; nothing trades it before it is promoted. A service has
-    ``argonaut-retrain.timer`` for it, because its own sandbox allows no training."""
-    training: str | None = None
-    """Training file of ``retrain``, relative to this file."""
-
-    @model_validator(mode="after")
-    def _retraining_has_a_file(self) -> "JobsConfig":
-        if self.retrain != OFF and self.training is None:
-            raise ValueError('retrain needs a training file: set training = "training.toml"')
-        return self
-
-
 class LiveConfig(Section):
     """Live only: which venue's client, and whether orders may leave at all."""
 
@@ -382,6 +325,8 @@ class HostSettings(Section):
     api: ApiConfig = ApiConfig()
     alerts: AlertsConfig = AlertsConfig()
     jobs: JobsConfig = JobsConfig()
+    runs: RunsConfig = RunsConfig()
+    logs: LogsConfig = LogsConfig()
     live: LiveConfig = LiveConfig()
 
     @model_validator(mode="after")

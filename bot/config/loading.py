@@ -18,7 +18,7 @@ from strategies.config import StrategyConfig
 
 type Document = dict[str, Any]
 
-_UNPINNED = frozenset({"alerts", "api", "jobs"})
+_UNPINNED = frozenset({"alerts", "api", "jobs", "logs", "runs"})
 """Sections that change nothing about what is traded."""
 
 
@@ -230,7 +230,7 @@ def _load_strategies(host: Path, document: Document | None) -> tuple[list[Loaded
             problems.append(
                 Problem(str(host), key, f" = {shown(name)}: the same file as strategies[{seen[path]}]")
             )
-        elif not path.is_file():
+        elif not _is_file(path):
             near = _near_file(path, beside=f"{Path(name).parent}/")
             problems.append(Problem(str(host), key, f" = {shown(name)}: no such file{near}"))
         else:
@@ -239,6 +239,13 @@ def _load_strategies(host: Path, document: Document | None) -> tuple[list[Loaded
             loaded += [one] if one is not None else []
         seen.setdefault(path, at)
     return loaded, problems
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _check_together(host: Path, settings: HostSettings, loaded: Sequence[LoadedStrategy]) -> list[Problem]:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from fastapi import Response
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json
 
 
 class Row(BaseModel):
@@ -191,3 +193,8 @@ class Page[R: BaseModel](BaseModel):
 
 
 type Document = dict[str, Any]
+
+
+def as_answer(document: Any, status: int = 200) -> Response:
+    """A document as it is sent; what is not finite has no JSON form, and is null."""
+    return Response(to_json(document, inf_nan_mode="null"), status, media_type="application/json")

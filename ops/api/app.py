@@ -12,9 +12,9 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Secur
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
-from pydantic_core import to_json
 
 from ops.api import answers
+from ops.api.answers import as_answer as _json
 from ops.api.bodies import (
     BarsQuery,
     Command,
@@ -33,9 +33,13 @@ from ops.api.bodies import (
 )
 from ops.api.fences import not_authenticated
 from ops.api.jobs import JobDesk, add_jobs
+from ops.api.models import Models, add_models
 from ops.api.operator import Operator, Probe
 from ops.api.problems import MEDIA_TYPE, Problem, ProblemError, answer_with_problems
+from ops.api.regime import add_regime
 from ops.api.roles import Caller, Role, caller_of
+from ops.api.run_files import add_run_files
+from ops.api.runs import RunRoutes, add_runs
 from ops.api.stream import EventStream, LiveStream
 from ops.commands import KillMode
 from ops.dashboard.files import Dashboard
@@ -111,6 +115,8 @@ def make_app(
     probe: Probe | None = None,
     jobs: JobDesk | None = None,
     dashboard: Dashboard | None = None,
+    models: Models | None = None,
+    runs: RunRoutes | None = None,
 ) -> FastAPI:
     """Build the routes; `ops.api.fences.fenced` belongs before them.
 
@@ -120,6 +126,8 @@ def make_app(
         probe: What machines look at; None leaves those routes out.
         jobs: What is done beside trading; None leaves those routes out.
         dashboard: The page for browsers; None leaves it out.
+        models: What was trained; likewise.
+        runs: Backtests, trainings and fits; likewise.
     """
     app = _Described(
         title="Argonaut",
@@ -132,6 +140,10 @@ def make_app(
         license_info={"name": "Apache-2.0"},
     )
     answer_with_problems(app)
+
+    async def noted(command: str, request: Command, caller: Caller) -> str:
+        return await _note(operator, command, request, caller, adds_risk=True)
+
     if probe is not None:
         app.include_router(probes(probe, Depends(needs(Role.VIEWER))))
     viewer = APIRouter(dependencies=[Depends(needs(Role.VIEWER))], tags=["viewer"])
@@ -145,6 +157,13 @@ def make_app(
         dashboard.add_to(app)
     if jobs is not None:
         add_jobs(app, jobs, may_look=needs(Role.VIEWER), may_command=needs(Role.OPERATOR))
+    looks, commands, decides = needs(Role.VIEWER), needs(Role.OPERATOR), needs(Role.ADMIN)
+    if models is not None:
+        add_models(app, models, noted, may_look=looks, may_go_back=commands, may_decide=decides)
+    if runs is not None:
+        add_runs(app, runs, noted, may_look=looks, may_command=commands)
+        add_run_files(app, runs.desk, may_look=looks)
+        add_regime(app, runs.desk, noted, may_look=looks, may_command=commands)
     return app
 
 
@@ -332,11 +351,6 @@ def _admins(operator: Operator) -> APIRouter:
         return _json(await operator.snapshot(who=who, reason=request.reason))
 
     return router
-
-
-def _json(document: Any, status: int = 200) -> Response:
-    """What is not finite has no JSON form, and is null."""
-    return Response(to_json(document, inf_nan_mode="null"), status, media_type="application/json")
 
 
 async def _note(

@@ -1,6 +1,6 @@
-"""The daemon's end of the reader: questions go out, pages come back, and the loop only passes bytes on.
+"""The daemon's end of a reader: questions go out, answers come back, and the loop only passes bytes on.
 
-Flow: route → **archive** → reader process → index.
+Flow: route → **archive** → reader process → index, or what runs have left.
 """
 
 import asyncio
@@ -33,7 +33,8 @@ class Archive:
         state_dir: Where the journal lies.
         monotonic: Clock, seconds.
         patience_secs: See `PATIENCE_SECS`.
-        command: Starts the reader; None is ours.
+        command: Starts the reader; None is that of the journal.
+        why_slow: Said where an answer takes longer.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class Archive:
         *,
         patience_secs: float = PATIENCE_SECS,
         command: Sequence[str] | None = None,
+        why_slow: str = "the index is being made from a long journal; ask again",
     ) -> None:
         ours = (sys.executable, "-P", "-m", "ops.api.reader", str(state_dir.resolve()))
         self._command = tuple(command or ours)
         self._monotonic = monotonic
+        self._why_slow = why_slow
         self._patience_secs = patience_secs
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -65,6 +68,20 @@ class Archive:
         Raises:
             ProblemError: If it cannot be answered now.
         """
+        return await self.ask({"question": question.value, "filter": asked})
+
+    async def ask(self, asked: dict[str, Any]) -> bytes:
+        """Pass a question on.
+
+        Args:
+            asked: What the reader takes.
+
+        Returns:
+            What the reader answers, as JSON.
+
+        Raises:
+            ProblemError: If it cannot be answered now, or the reader says that it never can.
+        """
         if len(self._waiting) >= MOST_WAITING:
             raise ProblemError(503, "too many questions about the past", retry_after_secs=1.0)
         self._number += 1
@@ -72,15 +89,13 @@ class Archive:
         self._waiting[number] = future
         try:
             process = await self._running()
-            line = json.dumps({"id": number, "question": question.value, "filter": asked})
+            line = json.dumps({"id": number, **asked})
             assert process.stdin is not None
             with contextlib.suppress(ConnectionError):
                 process.stdin.write(line.encode() + b"\n")
             return await asyncio.wait_for(future, self._patience_secs)
         except TimeoutError:
-            raise ProblemError(
-                503, "the index is being made from a long journal; ask again", retry_after_secs=5.0
-            ) from None
+            raise ProblemError(503, self._why_slow, retry_after_secs=5.0) from None
         finally:
             self._waiting.pop(number, None)
             self._wait_for_more()

@@ -13,12 +13,15 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ops.api.connection import PEER, Peer
+from ops.api.models import UPLOAD
 from ops.api.once import BODY, Once
 from ops.api.problems import ProblemResponse
-from ops.api.roles import ANYBODY, CALLER, Caller, Role
+from ops.api.roles import ANYBODY, CALLER, Caller, Role, caller_of
 from ops.api.tokens import FailureThrottle, TokenBook
 
 MOST_BODY_BYTES = 16 * 1024
+MOST_UPLOAD_BYTES = 16 * 2**20
+"""Of a bundle that an admin sends; one at a time."""
 ALWAYS = frozenset({"/v1/kill", "/v1/flatten"})
 """What takes risk away is never kept waiting."""
 
@@ -237,23 +240,43 @@ class Turnstile:
 class SizeFence:
     """Takes the whole body in before anything is done with it, up to a size."""
 
-    def __init__(self, app: ASGIApp, most_bytes: int = MOST_BODY_BYTES) -> None:
+    def __init__(
+        self, app: ASGIApp, most_bytes: int = MOST_BODY_BYTES, most_upload_bytes: int = MOST_UPLOAD_BYTES
+    ) -> None:
         self._app = app
         self._most_bytes = most_bytes
+        self._most_upload_bytes = most_upload_bytes
+        self._is_taking = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = caller_of(scope)
+        if scope["path"] != UPLOAD or caller is None or caller.role < Role.ADMIN:
+            await self._take(self._most_bytes, scope, receive, send)
+        elif self._is_taking:
+            problem = ProblemResponse(503, "another upload is being taken in", retry_after_secs=1.0)
+            await problem(scope, receive, send)
+        else:
+            self._is_taking = True
+            try:
+                await self._take(self._most_upload_bytes, scope, receive, send)
+            finally:
+                self._is_taking = False
+
+    async def _take(self, most_bytes: int, scope: Scope, receive: Receive, send: Send) -> None:
         length = Headers(scope=scope).get("content-length", "0")
-        body, is_whole = b"", False
-        while not is_whole and len(body) <= self._most_bytes and int(length) <= self._most_bytes:
+        pieces, taken, is_whole = [], 0, False
+        while not is_whole and taken <= most_bytes and int(length) <= most_bytes:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
-            body += message.get("body", b"")
+            pieces.append(message.get("body", b""))
+            taken += len(pieces[-1])
             is_whole = not message.get("more_body", False)
-        if not is_whole or len(body) > self._most_bytes:
-            detail = f"expected a body of at most {self._most_bytes} bytes"
+        if not is_whole or taken > most_bytes:
+            detail = f"expected a body of at most {most_bytes} bytes"
             await ProblemResponse(413, detail, headers={"connection": "close"})(scope, receive, send)
             return
+        body = b"".join(pieces)
         scope[BODY], is_given = body, False
 
         async def given() -> Message:

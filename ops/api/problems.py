@@ -4,6 +4,7 @@ Source:
     RFC 9457.
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -80,6 +81,16 @@ class ProblemError(Exception):
         self.response = ProblemResponse(status, detail, **more)
 
 
+def _methods(app: FastAPI, path: str) -> list[str]:
+    found = [
+        method.upper()
+        for template, operations in app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path)
+        for method in operations
+    ]
+    return sorted(set(found))
+
+
 def answer_with_problems(app: FastAPI) -> None:
     """Let every error of an application be answered as a problem; none shows a trace."""
 
@@ -113,7 +124,9 @@ def answer_with_problems(app: FastAPI) -> None:
             404: f"there is nothing at {request.url.path[:200]}; docs/API.md lists what there is",
             405: f"{request.method} is not what {request.url.path[:200]} takes; docs/API.md says what is",
         }.get(error.status_code, str(error.detail))
-        return ProblemResponse(error.status_code, detail, headers=error.headers)
+        # The framework names the methods of the first route of a path; there may be more.
+        allowed = {"allow": ", ".join(_methods(app, request.url.path))} if error.status_code == 405 else {}
+        return ProblemResponse(error.status_code, detail, headers={**allowed} or error.headers)
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> ProblemResponse:  # noqa: ARG001 - likewise

@@ -2,8 +2,9 @@
 
     viewer < operator < admin
 
-A viewer looks. An operator also restricts trading and lifts what was restricted. An admin also stops the
-daemon, arms it, and takes what an account holds as somebody else's. Whoever may write to the unix socket is
+A viewer looks. An operator also restricts trading, lifts what was restricted, and starts work beside it. An
+admin also stops the daemon, arms it, says which model is to trade, and takes what an account holds as
+somebody else's. Whoever may write to the unix socket is
 an admin: the permission of the file says so, and the kernel says who it is.
 """
 

@@ -13,7 +13,7 @@ Flow: tape → **live stream** → browsers, scripts.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic_core import to_json
 from starlette.responses import Response
@@ -149,12 +149,22 @@ class LiveStream:
         self._looking = None
 
 
+class Source(Protocol):
+    """What a stream tells of."""
+
+    def listen(self) -> Listener:
+        """Begin to listen."""
+
+    def leave(self, listener: Listener) -> None:
+        """Stop listening."""
+
+
 class EventStream(Response):
-    """The answer that does not end by itself."""
+    """The answer that ends when what it tells of does."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, live: LiveStream, *, heartbeat_secs: float = HEARTBEAT_SECS) -> None:
+    def __init__(self, live: Source, *, heartbeat_secs: float = HEARTBEAT_SECS) -> None:
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._live = live
@@ -166,7 +176,7 @@ class EventStream(Response):
         listener.cut = scope.get(DROP, listener.cut)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            tasks = {asyncio.create_task(self._tell(send)), asyncio.create_task(_until_gone(receive))}
+            tasks = {asyncio.create_task(self._tell(send)), asyncio.create_task(until_gone(receive))}
             _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in pending:
                 task.cancel()
@@ -191,7 +201,8 @@ def event(name: str, document: Any) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), to_json(document, inf_nan_mode="null"))
 
 
-async def _until_gone(receive: Receive) -> None:
+async def until_gone(receive: Receive) -> None:
+    """Return once whoever asked has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

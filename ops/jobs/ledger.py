@@ -7,8 +7,9 @@ slot without a claim knows that it was missed, and no slot is ever run twice bec
 Used by one thread of one process, the one that holds the state directory.
 """
 
+import logging
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +40,8 @@ CREATE TABLE IF NOT EXISTS runs (
 ) STRICT;
 """
 _VERSION = 1
+
+_LOG = logging.getLogger("argonaut.jobs")
 
 
 class RunState(StrEnum):
@@ -164,9 +167,17 @@ class JobLedger:
         )
         return self.run(run_id)
 
-    def cut_off(self, now: float) -> list[Run]:
-        """Runs of an earlier process that have no end, oldest first; they are noted as interrupted."""
-        found = _runs(self._db.execute("SELECT * FROM runs WHERE ended_at IS NULL ORDER BY run_id"))
+    def unfinished(self) -> list[Run]:
+        """Runs that have no end, oldest first."""
+        return _runs(self._db.execute("SELECT * FROM runs WHERE ended_at IS NULL ORDER BY run_id"))
+
+    def cut_off(self, now: float, states: Collection[RunState] = OPEN) -> list[Run]:
+        """Runs of an earlier process that have no end, oldest first; they are noted as interrupted.
+
+        Args:
+            states: Only those that stood there.
+        """
+        found = [run for run in self.unfinished() if run.state in states]
         why = "the daemon ended in the middle of it"
         return [self.end(run.run_id, RunState.INTERRUPTED, now, None, why) for run in found]
 
@@ -193,6 +204,10 @@ class JobLedger:
         )
         return _runs(rows)
 
+    def delete(self, run_id: int) -> None:
+        """Take one run out; its number is never given again."""
+        self._db.execute("DELETE FROM runs WHERE run_id = ?", (run_id,))
+
     def forget(self, before: float) -> None:
         """Take out what ended before a moment; the newest run and the newest slot of each job stay."""
         self._db.execute(
@@ -201,6 +216,23 @@ class JobLedger:
             "AND (slot IS NULL OR slot < (SELECT max(slot) FROM runs other WHERE other.job = runs.job))",
             (before,),
         )
+
+
+def open_ledger(path: Path) -> JobLedger:
+    """Open a ledger; a damaged one is kept aside, and another is begun.
+
+    Raises:
+        sqlite3.OperationalError: If the disk refuses.
+    """
+    try:
+        return JobLedger(path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):  # the disk, not what is on it
+            raise
+        aside = path.with_name(f"{path.name}.damaged")
+        path.replace(aside)
+        _LOG.error("%s is damaged (%s); kept as %s, another is begun", path, error, aside)
+        return JobLedger(path)
 
 
 def read_runs(path: Path, limit: int) -> list[Run]:

@@ -8,7 +8,6 @@ that a crash cut off, and drop one that was overdue at a start.
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
@@ -20,7 +19,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from ops.jobs.job import Command, Job
 from ops.jobs.launching import Launch, in_words, launch
-from ops.jobs.ledger import LEDGER, SCHEDULER, JobLedger, Run, RunState
+from ops.jobs.ledger import LEDGER, SCHEDULER, JobLedger, Run, RunState, open_ledger
 from ops.jobs.run_logs import log_path, read_log
 from ops.refusals import RefusedError
 
@@ -82,7 +81,7 @@ class JobScheduler:
         Raises:
             sqlite3.Error: If the disk refuses the ledger.
         """
-        self._opened = await self._off_loop(self._open)
+        self._opened = await self._off_loop(open_ledger, self._state_dir / LEDGER)
         now = self._now()
         schedules = {job.name: job.schedule.text for job in self._jobs.values()}
         await self._off_loop(self._ledger.enrol, schedules, now)
@@ -285,18 +284,6 @@ class JobScheduler:
     async def _off_loop[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: call(*args, **kwargs))
-
-    def _open(self) -> JobLedger:
-        path = self._state_dir / LEDGER
-        try:
-            return JobLedger(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # the disk, not what is on it
-                raise
-            aside = path.with_name(f"{path.name}.damaged")
-            path.replace(aside)
-            _LOG.error("%s is damaged (%s); kept as %s, jobs begin anew", path, error, aside)
-            return JobLedger(path)
 
     def _latest_words(self, run: Run) -> str:
         lines = read_log(self._state_dir, run, _LATEST_BYTES).split("\n")

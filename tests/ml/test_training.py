@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml.beliefs import regime_rows, with_beliefs
 from ml.datasets import Dataset
 from ml.environment import EpisodeConfig, MarketEnvironment
 from ml.networks import Policy
 from ml.pathwise import PathwiseConfig
 from ml.playing import play_weights
 from ml.ppo_config import PPOConfig, Stats
-from ml.training import Trained, cut, regime_rows, train_model, with_beliefs
+from ml.training import Trained, cut, train_model
 from ml.training_config import EnvironmentConfig, SplitConfig, SplitKind, TrainerKind
 from strategies.config import AllocationConfig, CostConfig
 from strategies.errors import ConfigError, DataError

@@ -1,8 +1,9 @@
 """A daemon that only writes down what it is told, and clients that ask it over real connections."""
 
 import asyncio
+import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from bot.serving import Serving
 from ops.api.app import make_app
 from ops.api.connection import PEER, Peer
 from ops.api.fences import fenced
+from ops.api.following import Followers
 from ops.api.probes import HOSTS
 from ops.api.roles import Role
+from ops.api.runs import RunRoutes
 from ops.api.stream import LiveStream
 from ops.api.tokens import FILE, Token, TokenBook, new_token, write_tokens
 from ops.commands import KillMode
@@ -24,8 +27,11 @@ from ops.dashboard.files import Dashboard
 from ops.disk import LocalDisk
 from ops.journal.questions import Question
 from ops.refusals import RefusedError
+from ops.runs.desk import Curves
+from ops.runs.files import RunFile
 from strategies.errors import SafetyError
 from strategies.restrictions import Scope
+from tests.support.data import ROOT
 
 EMPTY_PAGE = b'{"rows":[],"next_cursor":null}'
 
@@ -44,14 +50,44 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "disarm": {},
     "jobs/run": {"name": "backup"},
     "jobs/cancel": {"run_id": 7},
+    "runs": {"kind": "train", "config": "training.toml"},
+    "runs/{run_id}/cancel": {},
+    "regime/fit": {"config": "paper.toml", "strategy": "one.toml"},
+    "models/promote": {"name": "one", "bundle_id": "latest"},
+    "models/rollback": {"name": "one", "away_from": "abcd"},
 }
 """Routes of commands, and what their bodies have to say beside a reason."""
 
 
-def body_of(path: str) -> dict[str, Any] | None:
+NAMED = {"run_id": 7, "name": "one", "bundle_id": "latest"}
+QUERIES = {
+    "/v1/runs/{run_id}/tensorboard/scalars": "?tag=loss",
+    "/v1/runs/{run_id}/tensorboard/histograms": "?tag=loss",
+    "/v1/regime/infer": "?name=one",
+}
+"""What a question has to say."""
+"""What stands for the names in routes."""
+UPLOADS = {"/v1/models/import": "application/zip"}
+"""Routes that take bytes, and of what type they have to say they are."""
+
+
+def url_of(method: str, path: str) -> str:
+    """A path that a route takes, with the query that it has to have."""
+    query = "?reason=r" if method == "DELETE" or path in UPLOADS else QUERIES.get(path, "")
+    return path.format(**NAMED) + query
+
+
+def head_of(path: str) -> dict[str, str]:
+    """Headers that a route has to be given beside who asks."""
+    return {"content-type": UPLOADS[path]} if path in UPLOADS else {}
+
+
+def body_of(method: str, path: str) -> Any:
     """A body that a route takes; None for a question."""
     name = path.removeprefix("/v1/")
-    return COMMANDS[name] | {"reason": "r"} if name in COMMANDS else None
+    if path in UPLOADS:
+        return b"PK"
+    return COMMANDS[name] | {"reason": "r"} if method == "POST" else None
 
 
 class FakeOperator:
@@ -173,6 +209,100 @@ class FakeDesk:
         return {"run_id": run_id}
 
 
+class FakeModels:
+    """Models that only write down, with the operator, what they are told."""
+
+    def __init__(self, operator: FakeOperator) -> None:
+        self._operator = operator
+
+    async def models(self) -> list[dict[str, Any]]:
+        return [{"name": "one", "worth": float("nan")}]
+
+    async def show(self, name: str, bundle_id: str) -> dict[str, Any]:
+        if name != "one":
+            raise RefusedError(f"no model of {name}", is_unknown=True)
+        return {"name": name, "bundle_id": bundle_id}
+
+    async def promote(self, name: str, bundle_id: str) -> dict[str, Any]:
+        if bundle_id == "dead":
+            raise RefusedError("damaged")
+        return self._do("promote", name, bundle_id)
+
+    async def rollback(self, name: str, away_from: str) -> dict[str, Any]:
+        return self._do("rollback", name, away_from)
+
+    async def take_in(self, content: bytes) -> dict[str, Any]:
+        return self._do("import", content)
+
+    def _do(self, *entry: Any) -> dict[str, Any]:
+        self._operator.log.append(entry)
+        return {"number": len(self._operator.log)}
+
+
+class FakeQueue:
+    """One run, of number 7; it only writes down, with the operator, what it is told."""
+
+    def __init__(self, operator: FakeOperator) -> None:
+        self._operator = operator
+
+    async def runs(self, limit: int, kind: str | None) -> list[dict[str, Any]]:
+        return [{"run_id": 7, "limit": limit, "kind": kind}]
+
+    async def show(self, run_id: int) -> dict[str, Any]:
+        self._check(run_id)
+        return {"run": {"run_id": run_id, "state": "SUCCEEDED"}, "worth": float("nan")}
+
+    async def cancel(self, run_id: int, who: str) -> dict[str, Any]:
+        return self._do("cancel", run_id, who)
+
+    async def delete(self, run_id: int) -> dict[str, Any]:
+        return self._do("delete", run_id)
+
+    def _do(self, what: str, run_id: int, *more: Any) -> dict[str, Any]:
+        self._check(run_id)
+        self._operator.log.append((what, run_id, *more))
+        return {"run_id": run_id}
+
+    def _check(self, run_id: int) -> None:
+        if run_id != 7:
+            raise RefusedError(f"no run {run_id}", is_unknown=True)
+
+
+class FakeRuns:
+    """What `ops.runs.desk` does, of one run with one file."""
+
+    def __init__(self, operator: FakeOperator) -> None:
+        self.queue = FakeQueue(operator)
+        self._operator = operator
+
+    async def create(self, kind: str, options: dict[str, Any], *, who: str, reason: str) -> dict[str, Any]:
+        if options["config"] == "nope.toml":
+            raise RefusedError("no such file", is_unknown=True)
+        self._operator.log.append(("create", kind, options))
+        return {"run_id": 7}
+
+    async def artifacts(self, run_id: int) -> list[dict[str, Any]]:
+        self.queue._check(run_id)
+        return [{"name": "one", "size_bytes": 3}]
+
+    async def file(self, run_id: int, name: str) -> RunFile:
+        self.queue._check(run_id)
+        if name != "one":
+            raise RefusedError("no such file", is_unknown=True)
+        return RunFile("one", ROOT / "LICENSE", 3, 1)
+
+    async def bundle(self, run_id: int, *, include_model: bool) -> Iterator[bytes]:
+        self.queue._check(run_id)
+        return iter([b"PK", b"\x05\x06" + b"\0" * 18])
+
+    async def curves(self, run_id: int) -> Curves:
+        self.queue._check(run_id)
+        return Curves(ROOT, "0" * 32)
+
+    async def ask(self, question: dict[str, Any]) -> bytes:
+        return json.dumps({"asked": question}).encode()
+
+
 class FakeProbe:
     """A daemon that is as ready as it is told to be."""
 
@@ -204,6 +334,19 @@ def make_tokens(state_dir: Path, *roles: Role) -> tuple[list[str], TokenBook]:
     return made, TokenBook(state_dir / FILE)
 
 
+def all_routes(
+    operator: FakeOperator, live: LiveStream | None = None, dashboard: Dashboard | None = None
+) -> FastAPI:
+    """Every route that there is, before anything stands in front of it."""
+    return make_app(operator, live, probe=FakeProbe(), dashboard=dashboard, **_beside(operator))
+
+
+def _beside(operator: FakeOperator) -> Any:
+    desk: Any = FakeRuns(operator)
+    runs = RunRoutes(desk, Followers(desk.queue))
+    return {"jobs": FakeDesk(operator), "models": FakeModels(operator), "runs": runs}
+
+
 def on_port(
     operator: FakeOperator,
     book: TokenBook | None,
@@ -219,7 +362,7 @@ def on_port(
     Returns:
         The routes, and what stands before them.
     """
-    routes = make_app(operator, live, probe=FakeProbe(), jobs=FakeDesk(operator), dashboard=dashboard)
+    routes = all_routes(operator, live, dashboard)
     hosts = [*HOSTS, "testserver"]
     return routes, fenced(
         routes,
@@ -235,7 +378,7 @@ def on_port(
 def on_socket(operator: FakeOperator, live: LiveStream | None = None) -> ASGIApp:
     """All routes as a daemon serves them on its unix socket."""
     return fenced(
-        make_app(operator, live, jobs=FakeDesk(operator)),
+        make_app(operator, live, **_beside(operator)),
         surface="commands",
         answered=lambda *_: None,
         hosts=None,

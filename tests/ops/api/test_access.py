@@ -8,22 +8,23 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from ops.api.app import OPEN, make_app
+from ops.api.app import OPEN
 from ops.api.connection import Peer
 from ops.api.fences import MOST_BODY_BYTES, Turnstile
 from ops.api.problems import MEDIA_TYPE
 from ops.api.roles import Role
 from ops.api.tokens import TokenBook
 from tests.support.operators import (
-    FakeDesk,
     FakeOperator,
-    FakeProbe,
+    all_routes,
     asked,
     body_of,
+    head_of,
     make_tokens,
     on_port,
     on_socket,
     served,
+    url_of,
 )
 
 OF_VIEWERS = {
@@ -31,16 +32,29 @@ OF_VIEWERS = {
     "/v1/bars", "/v1/commands",
     "/v1/decisions", "/v1/verdicts", "/v1/equity", "/v1/regimes", "/v1/pnl", "/v1/limits", "/v1/strategies",
     "/v1/config", "/v1/audit/head", "/v1/stream", "/v1/jobs", "/v1/jobs/runs", "/v1/jobs/runs/{run_id}",
+    "/v1/models", "/v1/models/{name}/{bundle_id}",
+    "GET /v1/runs", "GET /v1/runs/{run_id}", "/v1/runs/{run_id}/stream", "/v1/runs/{run_id}/artifacts",
+    "/v1/runs/{run_id}/files/{name}", "/v1/runs/{run_id}/bundle", "/v1/runs/{run_id}/tensorboard/tags",
+    "/v1/runs/{run_id}/tensorboard/scalars", "/v1/runs/{run_id}/tensorboard/histograms",
+    "/v1/runs/{run_id}/tensorboard/gradients", "/v1/regime/infer",
 }  # fmt: skip
 OF_OPERATORS = {
     "/v1/kill", "/v1/flatten", "/v1/resume", "/v1/pause", "/v1/unpause", "/v1/disarm", "/v1/jobs/run",
-    "/v1/jobs/cancel",
+    "/v1/jobs/cancel", "/v1/models/rollback",
+    "POST /v1/runs", "/v1/runs/{run_id}/cancel", "DELETE /v1/runs/{run_id}", "/v1/regime/fit",
 }  # fmt: skip
-OF_ADMINS = {"/v1/arm", "/v1/arm/confirm", "/v1/stop", "/v1/reconcile", "/v1/snapshot"}
+OF_ADMINS = {
+    "/v1/arm", "/v1/arm/confirm", "/v1/stop", "/v1/reconcile", "/v1/snapshot",
+    "/v1/models/promote", "/v1/models/import",
+}  # fmt: skip
+ENDLESS = {"/v1/stream", "/v1/runs/{run_id}/stream"}
+"""Routes whose answer does not end by itself."""
+BEGUN = {"POST /v1/stop", "POST /v1/jobs/run", "POST /v1/runs", "POST /v1/regime/fit"}
+"""Commands that are under way when they are answered."""
 
 
 def _routes() -> Iterator[tuple[str, str]]:
-    app = make_app(FakeOperator(), probe=FakeProbe(), jobs=FakeDesk(FakeOperator()))
+    app = all_routes(FakeOperator())
     for path, methods in app.openapi()["paths"].items():
         for method in methods:
             yield method.upper(), path
@@ -49,9 +63,9 @@ def _routes() -> Iterator[tuple[str, str]]:
 ROUTES = list(_routes())
 
 
-def needed(path: str) -> Role | None:
+def needed(method: str, path: str) -> Role | None:
     for role, paths in ((Role.VIEWER, OF_VIEWERS), (Role.OPERATOR, OF_OPERATORS), (Role.ADMIN, OF_ADMINS)):
-        if path in paths:
+        if {path, f"{method} {path}"} & paths:
             return role
     return None
 
@@ -88,10 +102,12 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def test_every_route_says_who_may_ask_it() -> None:
-    app = make_app(FakeOperator(), probe=FakeProbe(), jobs=FakeDesk(FakeOperator()))
+    app = all_routes(FakeOperator())
     described = {path for _, path in ROUTES}
 
-    assert described == OPEN | OF_VIEWERS | OF_OPERATORS | OF_ADMINS
+    said = {one.rpartition(" ")[2] for one in OF_VIEWERS | OF_OPERATORS | OF_ADMINS}
+    assert described == OPEN | said
+    assert {path for method, path in ROUTES if needed(method, path) is None} == OPEN
     # Nothing is served that is not described.
     served = {route.path for route in app.routes if isinstance(route, APIRoute)}
     assert served <= described
@@ -102,17 +118,22 @@ def test_route_answers_only_from_its_role_on(
     held: tuple[dict[Role, str], TokenBook], method: str, path: str
 ) -> None:
     tokens, book = held
-    operator, role = FakeOperator(), needed(path)
+    operator, role = FakeOperator(), needed(method, path)
     heads: list[dict[str, str]] = [{}, bearer("argo_wrong"), {"authorization": f"Basic {tokens[Role.ADMIN]}"}]
     codes = [200 if role is None else 401, 401, 401]
-    if role is not None and path != "/v1/stream":  # which does not end by itself
+    if role is not None and path not in ENDLESS:
         heads += [bearer(tokens[one]) for one in Role]
-        codes += [403 if one < role else 202 if path in ("/v1/stop", "/v1/jobs/run") else 200 for one in Role]
+        done = 202 if f"{method} {path}" in BEGUN else 200
+        codes += [403 if one < role else done for one in Role]
 
-    answers = ask(book, operator, *((method, path.format(run_id=7), head, body_of(path)) for head in heads))
+    answers = ask(
+        book,
+        operator,
+        *((method, url_of(method, path), head | head_of(path), body_of(method, path)) for head in heads),
+    )
 
     assert [one.status_code for one in answers] == codes
-    assert len(operator.done) == (codes[3:].count(200) + codes[3:].count(202) if method == "POST" else 0)
+    assert len(operator.done) == (codes[3:].count(200) + codes[3:].count(202) if method != "GET" else 0)
     for answer, code in zip(answers, codes, strict=True):
         if code > 400:
             assert answer.headers["content-type"] == MEDIA_TYPE
@@ -120,7 +141,11 @@ def test_route_answers_only_from_its_role_on(
 
 
 def test_daemon_without_tokens_has_no_routes_but_probes_to_give_away() -> None:
-    answers = ask(None, FakeOperator(), *((method, path, {}, body_of(path)) for method, path in ROUTES))
+    answers = ask(
+        None,
+        FakeOperator(),
+        *((method, url_of(method, path), {}, body_of(method, path)) for method, path in ROUTES),
+    )
 
     assert {path for (_, path), one in zip(ROUTES, answers, strict=True) if one.status_code != 401} == OPEN
 
@@ -293,11 +318,11 @@ def test_no_more_than_some_requests_are_answered_at_a_time() -> None:
 
 
 def test_paths_are_described_with_the_role_that_they_need() -> None:
-    described = make_app(FakeOperator(), probe=FakeProbe(), jobs=FakeDesk(FakeOperator())).openapi()
+    described = all_routes(FakeOperator()).openapi()
 
     for path, operations in described["paths"].items():
-        for operation in operations.values():
-            role = needed(path)
+        for method, operation in operations.items():
+            role = needed(method.upper(), path)
             words = [] if role is None else [role.word]
             assert operation["tags"] == (["probes"] if path in OPEN | {"/metrics"} else words)
             assert ("security" in operation) == (role is not None)

@@ -25,7 +25,7 @@ def ask(
 
 
 def post(operator: FakeOperator, *requests: tuple[str, Any]) -> list[httpx.Response]:
-    return ask(operator, *(("POST", f"/v1/{route}", body) for route, body in requests))
+    return ask(operator, *(("POST", f"/v1/{route.format(run_id=7)}", body) for route, body in requests))
 
 
 def test_routes_answer_over_a_real_unix_socket_whose_user_the_kernel_names(tmp_path: Path) -> None:
@@ -82,8 +82,10 @@ def test_commands_reach_the_operator_as_they_were_given_with_who_gave_them() -> 
     ]
 
 
-RISKY = {"resume", "unpause", "arm/confirm"}
-"""What adds risk is on the disk before it is carried out."""
+NAMES = {"runs": "runs create", "runs/{run_id}/cancel": "runs cancel", "regime/fit": "regime fit"}
+"""Commands that are recorded under other names than that of their route."""
+RISKY = {"resume", "unpause", "arm/confirm", "models/promote", "models/rollback"} | set(NAMES)
+"""What adds risk or starts work is on the disk before it is carried out."""
 
 
 @pytest.mark.parametrize("route", COMMANDS)
@@ -93,7 +95,8 @@ def test_command_is_recorded_before_it_is_carried_out(route: str) -> None:
     post(operator, (route, COMMANDS[route] | {"reason": "r"}))
 
     assert [entry[0] == "asked" for entry in operator.log] == [True, False]
-    assert operator.log[0] == ("asked", route.replace("/", " "), ME, "r", route in RISKY)
+    name = NAMES.get(route, route.replace("/", " "))
+    assert operator.log[0] == ("asked", name, ME, "r", route in RISKY)
 
 
 @pytest.mark.parametrize("route", COMMANDS)
