@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from ops.api.bodies import Command
+from ops.refusals import RefusedError
 from ops.runs.sources import LONGEST_NAME, NAME
 
 
@@ -16,7 +17,7 @@ type FileName = Annotated[str, Field(pattern=NAME, max_length=LONGEST_NAME)]
 type Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[0-9T:.+Z -]{0,25}$")]
 """ISO date or time, UTC where it names no zone."""
 
-type Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(_whole)]
 """A whole number, however JSON writes it: 8 and 8.0 are the same there."""
 
 _MOST_DAYS = 36_500
@@ -52,16 +53,10 @@ class WalkForwardRequest(Command):
     """Training file."""
     train_days: Whole = Field(default=252, ge=1, le=_MOST_DAYS)
     test_days: Whole = Field(default=63, ge=1, le=_MOST_DAYS)
-    train_bars: Whole | None = Field(default=None, ge=2, le=_MOST_BARS)
+    train_bars: Annotated[Whole, Field(ge=2, le=_MOST_BARS)] | None = None
     """Instead of days; with ``test_bars``."""
-    test_bars: Whole | None = Field(default=None, ge=2, le=_MOST_BARS)
+    test_bars: Annotated[Whole, Field(ge=2, le=_MOST_BARS)] | None = None
     baselines: bool = True
-
-    @model_validator(mode="after")
-    def _bars_come_together(self) -> "WalkForwardRequest":
-        if (self.train_bars is None) != (self.test_bars is None):
-            raise ValueError("expected train_bars and test_bars together, or neither")
-        return self
 
 
 class RegimeFitRequest(Command):
@@ -83,5 +78,13 @@ type RunRequest = Annotated[BacktestRequest | TrainRequest | WalkForwardRequest,
 
 
 def options_of(request: Command) -> dict[str, Any]:
-    """What a request asks for, without who asks and why."""
+    """What a request asks for, without who asks and why.
+
+    Raises:
+        RefusedError: If what it asks for does not go together.
+    """
+    if isinstance(request, WalkForwardRequest) and (request.train_bars is None) != (
+        request.test_bars is None
+    ):
+        raise RefusedError("expected train_bars and test_bars together, or neither")
     return request.model_dump(mode="json", exclude={"reason", "who", "kind"})

@@ -101,8 +101,9 @@ def _commands(desk: RunDesk, note: NoteCommand, may_command: Callable[..., Await
     @router.post("", status_code=202, response_model=Document)
     async def create(request: RunRequest, caller: by) -> Response:
         """Take a backtest, a training or a walk-forward on; it begins when those before it have ended."""
+        options = options_of(request)
         who = await note("runs create", request, caller)
-        found = await desk.create(request.kind, options_of(request), who=who, reason=request.reason)
+        found = await desk.create(request.kind, options, who=who, reason=request.reason)
         return as_answer(found, 202)
 
     @router.post("/{run_id}/cancel", response_model=Document)

@@ -131,13 +131,19 @@ def test_run_is_recorded_and_taken_on_with_every_option_in_place(
         WALK | {"train_days": 0},
         WALK | {"train_days": 1.5},
         WALK | {"train_days": True},
-        WALK | {"train_bars": 100},
+        WALK | {"train_bars": 1, "test_bars": 100},
     ],
 )
 def test_request_that_is_not_exactly_of_its_kind_does_nothing(body: dict[str, Any]) -> None:
     answer = ask("POST", "/v1/runs", body | {"reason": "r"})
 
     assert answer.status_code == 422
+    assert OPERATOR.log == []
+
+
+@pytest.mark.parametrize("name", ["train_bars", "test_bars"])
+def test_bars_to_train_and_to_test_on_come_together(name: str) -> None:
+    assert ask("POST", "/v1/runs", WALK | {name: 100, "reason": "r"}).status_code == 409
     assert OPERATOR.log == []
 
 
