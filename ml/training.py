@@ -41,7 +41,7 @@ from ml.training_config import SplitConfig, SplitKind, TrainerKind, TrainingConf
 from ml.views import MarketView, device_of
 from strategies.config import ActionMap, AllocationConfig, CostConfig, StrategyConfig
 from strategies.errors import DataError
-from strategies.market import Float32s, Instrument
+from strategies.market import Float32s, Floats, Instrument
 from strategies.regime import RegimeParams
 
 LAST, BEST = "last.npz", "best.npz"

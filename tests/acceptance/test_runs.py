@@ -16,7 +16,12 @@ from tests.support.command import DaemonProcess
 from tests.support.learners import STRATEGY, TRAINING
 
 BRISK = 600
-BACKTEST = {"kind": "backtest", "config": "backtest.toml", "end": "2024-01-01T06:00", "baselines": False}
+BACKTEST: dict[str, Any] = {
+    "kind": "backtest",
+    "config": "backtest.toml",
+    "end": "2024-01-01T06:00",
+    "baselines": False,
+}
 
 
 @pytest.fixture

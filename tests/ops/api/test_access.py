@@ -340,7 +340,10 @@ def test_question_needs_no_token_where_the_port_is_open_to_read_but_every_comman
         answers = ask(
             given,
             operator,
-            *((method, path.format(run_id=7), {}, body_of(path)) for method, path in asked_for),
+            *(
+                (method, url_of(method, path), head_of(path), body_of(method, path))
+                for method, path in asked_for
+            ),
             open_to_read=True,
         )
 
