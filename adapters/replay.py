@@ -24,7 +24,7 @@ venue and to the node; the venue ignores what it has taken before, and who subsc
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -128,6 +128,7 @@ class ReplayConfig(DataClientConfig):
         instruments: The node's instruments; events of others are refused.
         source: The events.
         market: The venue that the data drive; None replays to the node only.
+        matching: Series of bars that drive it, one an instrument; None drives it with all.
         settle: The barrier; see `Settle`.
         history: Bars for warm-up requests; None serves none.
         speed: Event seconds per second; None plays as fast as decisions are made.
@@ -146,6 +147,7 @@ class ReplayConfig(DataClientConfig):
         instruments: Sequence[Any],
         source: Source,
         market: Market | None = None,
+        matching: Collection[str] | None = None,
         settle: Settle | None = None,
         history: History | None = None,
         speed: float | None = None,
@@ -163,6 +165,7 @@ class ReplayConfig(DataClientConfig):
         self.instruments = tuple(instruments)
         self.source = source
         self.market = market
+        self.matching = matching
         self.settle = settle
         self.history = history
         self.speed = speed
@@ -184,6 +187,7 @@ class ReplayDataClient(MarketDataClient):
         self._feed: asyncio.Task[object] | None = None
         self._status = self.config.status
         self._names = {instrument.id: str(instrument.id) for instrument in self.config.instruments}
+        self._driving: dict[BarType, bool] = {}
         self._pending: deque[Event] = deque()
         self._clock_start: tuple[float, int] | None = None
         self._bars_closed = False
@@ -265,11 +269,18 @@ class ReplayDataClient(MarketDataClient):
         if isinstance(event, Bar):
             status.bars_sent += 1
             self._bars_closed = True
-            if market is not None:
+            if market is not None and self._drives(event.bar_type):
                 market.on_bar(self._names[event.bar_type.instrument_id], _bar(event))
         elif market is not None:
             market.on_quote(self._names[event.instrument_id], _quote(event))
         self._handle_data(event)
+
+    def _drives(self, bar_type: BarType) -> bool:
+        known = self._driving.get(bar_type)
+        if known is None:
+            matching = self.config.matching
+            known = self._driving[bar_type] = matching is None or str(bar_type) in matching
+        return known
 
     async def _wait_for(self, ts_event: int) -> None:
         now = asyncio.get_running_loop().time()

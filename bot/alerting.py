@@ -90,7 +90,11 @@ class Alerting:
         self.say(severity, "stopped", text, f"stop:{session}")
 
     def note(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """A change of the latch (``latch``): what was restricted is worth a message and a report."""
+        """A change of the latch (``latch``) is worth a message and a report; a flatten that failed, one."""
+        answer = fields.get("answer") or {}
+        if fields.get("command") == "flatten" and answer.get("state") == "NOT_FLAT":
+            text = f"{answer['detail']}; look at the venue, then: argonaut flatten --reason …"
+            self.say(Severity.PAGE, "NOT FLAT", text, f"not-flat:{time.time_ns()}")
         if kind != "latch" or "restriction" not in fields:
             return
         restriction, serial = fields["restriction"], fields["serial"]

@@ -127,7 +127,8 @@ def account_guard(host: HostConfig) -> AccountGuard:
         daily_loss_quote=account.daily_loss_quote,
         drawdown_frac=account.drawdown_frac,
         loss_readings=account.loss_readings,
-        day_start_utc_hour=host.strategies[0].config.guardrails.day_start_utc_hour,
+        close_at_loss_limit=account.close_at_loss_limit,
+        day_start_utc_hour=account.day_start_utc_hour,
     )
     return AccountGuard(limits, sum(loaded.config.capital_quote for loaded in host.strategies))
 

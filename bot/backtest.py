@@ -26,7 +26,7 @@ from bot.config import AccountType as AccountKind
 from bot.config import HostConfig
 from bot.deferred_pandas import defer_pandas
 from bot.engine_costs import CostMeter, EngineFees
-from bot.market_data import latency_ns, make_playback
+from bot.market_data import latency_ns, make_playback, matching_bar_types
 from strategies.errors import ConfigError, DataError, SafetyError
 from strategies.gate import TradingGate
 from strategies.guards import Guarded
@@ -98,7 +98,7 @@ def run_engine(
         for name, instrument in instruments.items()
     }
     _check_quote_currency(rules, host)
-    meter = CostMeter(host.settings.costs, rules)
+    meter = CostMeter(host.settings.costs, rules, matching_bar_types(host))
     fees = EngineFees(meter, currency)
     engine = _make_engine(host, venue, currency, fees)
     for instrument in instruments.values():

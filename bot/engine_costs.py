@@ -4,7 +4,7 @@ Fills happen at the bare price (the next open); spread, impact, fees and commiss
 fill. So a fill's price is the market's, every cost has a name, and gross and net differ by their sum.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nautilus_trader.execution import FeeModel
@@ -24,9 +24,16 @@ class CostMeter:
     Args:
         config: The cost model's parameters.
         instruments: By instrument id.
+        bar_types: Series whose volumes count, one an instrument; None counts all.
     """
 
-    def __init__(self, config: CostConfig, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(
+        self,
+        config: CostConfig,
+        instruments: Mapping[str, Instrument],
+        bar_types: Collection[str] | None = None,
+    ) -> None:
+        self._bar_types = bar_types
         self._names = list(instruments)
         self._index = {name: index for index, name in enumerate(self._names)}
         self._model = CostModel(config, [instruments[name] for name in self._names])
@@ -38,7 +45,8 @@ class CostMeter:
     def note_bar(self, bar_type: str, row: BarRow) -> None:
         """Remember the newest volume; impact is measured against the last bar that closed."""
         if bar_type not in self._series:
-            self._series[bar_type] = self._index.get(instrument_id_of(bar_type))
+            counts = self._bar_types is None or bar_type in self._bar_types
+            self._series[bar_type] = self._index.get(instrument_id_of(bar_type)) if counts else None
         index = self._series[bar_type]
         if index is not None:
             self._volumes[index] = row.volume

@@ -1,7 +1,7 @@
 """Which bars a host trades on, and how they are played to it."""
 
 from adapters.catalog import Catalog, interval_ns_of
-from adapters.playback import STRETCH_ROWS, Playback
+from adapters.playback import STRETCH_ROWS, Playback, instrument_id_of
 from bot.config import FillPolicy, HostConfig
 from strategies.errors import ConfigError
 
@@ -19,6 +19,18 @@ def bar_types_of(host: HostConfig) -> tuple[str, ...]:
         for name in loaded.config.instruments
     )
     return tuple(dict.fromkeys(names))
+
+
+def matching_bar_types(host: HostConfig) -> frozenset[str]:
+    """Of each instrument the series of the shortest interval: against it orders are matched and charged.
+
+    A longer bar tells again what its shorter ones have told: a stop must not meet an hour's low that lies
+    before the stop, and what an order costs must not depend on which bar closed last.
+    """
+    shortest: dict[str, str] = {}
+    for name in sorted(bar_types_of(host), key=interval_ns_of):
+        shortest.setdefault(instrument_id_of(name), name)
+    return frozenset(shortest.values())
 
 
 def make_playback(

@@ -41,7 +41,7 @@ from bot.config import AccountType, HostConfig
 from bot.deferred_pandas import defer_pandas
 from bot.desks import owner_of
 from bot.engine_costs import CostMeter
-from bot.market_data import bar_types_of, latency_ns, make_playback
+from bot.market_data import bar_types_of, latency_ns, make_playback, matching_bar_types
 from bot.restoration import adopters
 from ops.reconciliation import Holdings
 from strategies.gate import TradingGate
@@ -168,7 +168,7 @@ def make_paper_node(
     instruments = {name: catalog.instrument(name) for name in _instrument_ids(host)}
     may_short = settings.venue.account_type is AccountType.MARGIN
     rules = {name: trading_rules(spec_of(one), may_short=may_short) for name, one in instruments.items()}
-    meter = CostMeter(settings.costs, rules)
+    meter = CostMeter(settings.costs, rules, matching_bar_types(host))
     venue = _make_venue(host, instruments, meter, store)
     gateway, fence, claims = PaperGateway(venue, store), CommandFence(), OrderClaims()
     started, queries = asyncio.Event(), PaperQueries(venue)
@@ -177,6 +177,7 @@ def make_paper_node(
         instruments=list(instruments.values()),
         source=_Source(host, catalog),
         market=gateway,
+        matching=matching_bar_types(host),
         speed=None if settings.replay.speed == "max" else settings.replay.speed,
         start_after=started,
         resume_ns=venue.state.ts,

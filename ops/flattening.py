@@ -10,6 +10,8 @@ from strategies.restrictions import EVERYTHING, Scope
 _LOG = logging.getLogger(__name__)
 
 _POLL_SECS = 0.02
+_SLOWER = 1.5
+_SLOWEST_SECS = 2.0
 
 
 class Desk(Protocol):
@@ -90,9 +92,12 @@ class Flattening:
         return {"state": self.state, "scopes": [str(one) for one in self._scopes], "detail": self.detail}
 
     async def _work(self) -> None:
+        pause = _POLL_SECS
         try:
             while (held := self._push()) and self._monotonic() < self._deadline:
-                await asyncio.sleep(_POLL_SECS)
+                await asyncio.sleep(pause)
+                # A close that the venue refuses is tried again, but not as fast as it can refuse.
+                pause = min(pause * _SLOWER, _SLOWEST_SECS)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody has to hear of it
             _LOG.exception("the flatten failed")
             held = [f"unknown: {type(error).__name__}: {error}"]

@@ -246,6 +246,9 @@ class GuardrailConfig(Section):
     """Realised and unrealised loss since the start of the trading day that latches REDUCING."""
     drawdown_frac: Fraction | None = None
     """Drawdown from the peak that latches REDUCING."""
+    close_at_loss_limit: bool = False
+    """Whether every position is closed, too, while the daily loss or the drawdown is latched. Without it the
+    policy alone decides when to leave, and what is held can go on losing."""
     max_daily_notional_quote: Positive | None = 1000.0
     min_notional_quote: NonNegative = 10.0
     max_notional_quote: Positive | None = 75.0

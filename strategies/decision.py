@@ -203,7 +203,7 @@ class DecisionPipeline:
         weights = allocate(
             action, held, self.config.allocation, scale=lambda wanted: sizer.scale(wanted, sizing)
         )
-        target = sizer.size(weights, sizing)
+        target = stages.guardrails.given_up(sizer.size(weights, sizing), stages.book)
         lap(Lap.SIZING)
         trades = self._plan(target, conditions)
         verdicts, orders = self._check_and_plan(trades, conditions, action.confidence)

@@ -291,10 +291,11 @@ class PolicyStrategy(Strategy):
         Where our books are in doubt it closes what the venue says that the strategy holds.
 
         Call it until `is_flat`: an entry may fill before its cancel arrives. A close that still works is left
-        alone, and one that is done is sent again only after another fill or bar.
+        alone; one that came to nothing is sent again, a bounded number of times between two fills or bars.
         """
         pipeline, ts_event = self.pipeline, max(self.last_ts_event, self.door.last_fill_ts)
-        closes = plan_closes(pipeline.identity, pipeline.instruments, self.positions, ts_event)
+        was_sent = pipeline.stages.book.has_seen
+        closes = plan_closes(pipeline.identity, pipeline.instruments, self.positions, ts_event, was_sent)
         self.door.flatten(closes, instrument_ids)
 
     @property

@@ -151,6 +151,8 @@ class AccountConfig(Section):
     """Loss since the start of the trading day that latches REDUCING for all."""
     drawdown_frac: Fraction | None = None
     """Drawdown from the account's peak that latches REDUCING for all."""
+    close_at_loss_limit: bool = False
+    """Whether every strategy closes its positions, too, while one of these losses is latched."""
     loss_readings: Annotated[int, Field(ge=1)] = 3
     """Consecutive readings beyond a loss limit that latch it; one bad price must not."""
     day_start_utc_hour: Annotated[int, Field(ge=0, le=23)] = 0

@@ -21,6 +21,8 @@ class AccountLimits:
     """Loss of all strategies together since the trading day began, quote currency."""
     drawdown_frac: float | None = None
     """Drawdown of all strategies together from their peak, 0..1."""
+    close_at_loss_limit: bool = False
+    """Whether positions are closed while one of these losses is latched."""
     loss_readings: int = 3
     """Consecutive readings at or beyond a loss limit that latch it."""
     day_start_utc_hour: int = 0
@@ -43,6 +45,7 @@ class AccountGuard:
             daily_loss_quote=limits.daily_loss_quote,
             drawdown_frac=limits.drawdown_frac,
             state_drawdown_quote=None,
+            close_at_loss_limit=limits.close_at_loss_limit,
             loss_readings=limits.loss_readings,
             day_start_utc_hour=limits.day_start_utc_hour,
         )

@@ -231,6 +231,11 @@ class RiskBook:
         return TradingState.ACTIVE if self.latch is None else TradingState.REDUCING
 
     @property
+    def closes_positions(self) -> bool:
+        """Whether a loss limit holds for good, and everything is to be closed then."""
+        return self._config.close_at_loss_limit and self.latch is not None
+
+    @property
     def peak_equity(self) -> float:
         """Highest equity that held for as many readings as a loss limit asks."""
         return self._peak.peak

@@ -12,7 +12,7 @@ from strategies.guardrails.context import GuardrailContext
 from strategies.guardrails.proposal import Finding, Guardrail, Listing, Proposal
 from strategies.guardrails.verdict import GuardrailReason, Verdict
 from strategies.market import Instrument
-from strategies.sizing import Trade
+from strategies.sizing import Target, Trade
 from strategies.sizing.lots import lots_quantity, whole_lots
 
 _NAN = math.nan
@@ -71,6 +71,12 @@ class GuardrailChain:
         self._listings = tuple(_listing(index, instruments) for index in range(len(instruments)))
         self._account = account
         self._of_added_risk = OF_ADDED_RISK if account is None else (*OF_ADDED_RISK, *account.guardrails)
+
+    def given_up(self, target: Target, book: RiskBook) -> Target:
+        """What is to be held once a loss limit holds for good: nothing, if the limits say so."""
+        if not (book.closes_positions or (self._account is not None and self._account.book.closes_positions)):
+            return target
+        return target._replace(quantities=(0.0,) * len(target.quantities))
 
     def check(
         self, trade: Trade, context: GuardrailContext, book: RiskBook, decision_id: str | None = None

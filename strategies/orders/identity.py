@@ -29,7 +29,9 @@ class Identity:
     """Hash that pins the run's configuration."""
 
 
-def decision_id(identity: Identity, instrument_id: str, ts_event: int, role: OrderRole) -> str:
+def decision_id(
+    identity: Identity, instrument_id: str, ts_event: int, role: OrderRole, attempt: int = 0
+) -> str:
     """Hash what was decided, by whom and on which bar.
 
     Every text is preceded by its length, so no two different decisions share their bytes. Reducing and
@@ -39,14 +41,16 @@ def decision_id(identity: Identity, instrument_id: str, ts_event: int, role: Ord
         identity: Strategy, policy and configuration.
         instrument_id: What is traded.
         ts_event: Close time of the bar, UTC nanoseconds.
-        role: What the order is for; one bar yields at most one order of a role and instrument.
+        role: What the order is for; one bar yields at most one order of a role, instrument and attempt.
+        attempt: Counts closes that an operator's flatten needs because the ones before came to nothing.
 
     Returns:
         SHA-256, 64 hexadecimal digits.
     """
     intent = OrderRole.REDUCE if role is OrderRole.CLOSE else role
     who = _who(identity.strategy, identity.policy_id, identity.config_sha256, instrument_id, intent)
-    return hashlib.sha256(who + _pack_time(ts_event)).hexdigest()
+    again = _pack_time(attempt) if attempt else b""
+    return hashlib.sha256(who + _pack_time(ts_event) + again).hexdigest()
 
 
 def client_order_id(decision: str) -> str:

@@ -66,6 +66,16 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path, {"state": "READY", "trading_state": "HALTED"})
 
 
+def test_flatten_that_leaves_something_pages_and_one_that_does_not_is_quiet(bench: Bench) -> None:
+    for state, detail in (("FLAT", ""), ("NOT_FLAT", "still holding or working: one BTCUSDT.X")):
+        ended = {"command": "flatten", "answer": {"state": state, "scopes": ["all"], "detail": detail}}
+        bench.alerting.note("control", ended)
+
+    (alert,) = bench.taken
+    assert (alert.severity.value, alert.title) == ("page", "NOT FLAT")
+    assert "one BTCUSDT.X; look at the venue" in alert.text
+
+
 def test_halt_that_comes_again_after_a_resume_is_told_again_and_so_is_a_stricter_one(bench: Bench) -> None:
     bench.notes(
         latch("hold", 1, "REDUCING"), latch("hold", 2), latch("lift", 3), latch("hold", 4), latch("note", 5)

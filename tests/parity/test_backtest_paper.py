@@ -1,10 +1,12 @@
 """The same bars through the backtest engine and through the paper daemon: the same decisions, bar for bar."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.support.bots import write_bot
+from tests.support.bots import ALL, WANDERER, write_bot
+from tests.support.command import argonaut
 from tests.support.pairs import Pair, assert_same
 
 
@@ -21,6 +23,23 @@ def test_daemon_on_whole_days_decides_and_fills_as_the_backtest(
 
     assert len(pair.rows("decision")[0]) == len(strategies) * (2 * 1_440 - 35)
     assert len(pair.rows("fill")[0]) > 200
+    assert_same(pair)
+
+
+@pytest.mark.parametrize("order", [("hourly", "breakout"), ("breakout", "hourly")])
+def test_daemon_that_trades_one_instrument_by_the_hour_and_by_the_minute_fills_as_the_backtest(
+    market: Path, tmp_path: Path, order: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = tmp_path / "catalog"
+    shutil.copytree(market, catalog)
+    assert argonaut("data", "resample", "--interval", "1-HOUR", "--catalog", catalog).code == 0
+    hourly = WANDERER.replace('name = "wanderer"', 'name = "hourly"\ninterval = "1-HOUR"')
+    monkeypatch.setitem(ALL, "hourly", hourly.replace("rebalance_bars = 15", "rebalance_bars = 2"))
+
+    pair = play(tmp_path, catalog, order)
+
+    fills = pair.rows("fill")[0]
+    assert {fill["strategy"] for fill in fills} == {"hourly", "breakout"}
     assert_same(pair)
 
 

@@ -27,6 +27,7 @@ from strategies.orders import (
     OrderSide,
     client_order_id,
 )
+from strategies.orders.closes import MOST_ATTEMPTS
 from strategies.policies import Action
 from strategies.portfolio import Ledger
 from strategies.sizing import Sizer
@@ -197,6 +198,29 @@ def test_door_flatten_closes_what_an_entry_filled_after_it_was_called(door: Door
 
     assert [(order.role, order.quantity) for order in door.sent] == [(OrderRole.FLATTEN, 2.0)]
     fill(door, door.sent[0].client_order_id, 2.0, MINUTE + 2)
+    assert door.is_flat()
+
+
+def test_door_close_that_the_venue_refuses_is_sent_again_under_another_name_and_not_for_ever(
+    door: Door,
+) -> None:
+    fill(door, remember(door, OrderRole.OPEN, 2.0), 2.0, MINUTE)
+    for number in range(2 * MOST_ATTEMPTS):
+        door.flatten()
+        door.flatten()  # while it works, nothing more is sent
+        if len(door.sent) > number:
+            door.door.ended(door.sent[-1].client_order_id, MINUTE + number, "REJECTED", "the venue is busy")
+
+    names = [order.client_order_id for order in door.sent]
+    assert len(names) == len(set(names)) == MOST_ATTEMPTS
+    assert {(order.role, order.quantity, order.reduce_only) for order in door.sent} == {
+        (OrderRole.FLATTEN, 2.0, True)
+    }
+
+    door.observe(panel(2))
+    door.flatten()
+    assert len(door.sent) == MOST_ATTEMPTS + 1
+    fill(door, door.sent[-1].client_order_id, 2.0, 3 * MINUTE)
     assert door.is_flat()
 
 

@@ -68,6 +68,9 @@ def config(**limits: Any) -> StrategyConfig:
 
 DAILY = config(daily_loss_quote=DAILY_LOSS, loss_readings=3)
 PEAK = config(drawdown_frac=DRAWDOWN_FRAC, loss_readings=1)
+CLOSED_DAILY = config(daily_loss_quote=DAILY_LOSS, loss_readings=1, close_at_loss_limit=True)
+CLOSED_PEAK = config(drawdown_frac=DRAWDOWN_FRAC, loss_readings=1, close_at_loss_limit=True)
+"""With these the policy never gives up by itself."""
 
 
 class Wanting:
@@ -173,7 +176,8 @@ class Watch:
 def play(settings: StrategyConfig, seed: int) -> Watch:
     """Play one path."""
     pipeline, policy = make_pipeline(settings)
-    path, account, is_daily = market(seed), Account(), settings is DAILY
+    path, account, is_daily = market(seed), Account(), settings.guardrails.daily_loss_quote is not None
+    gives_up_itself = not settings.guardrails.close_at_loss_limit
     limit_of = (lambda _: DAILY_LOSS) if is_daily else (lambda peak: DRAWDOWN_FRAC * peak)
     watch = Watch(limit_of, settings.guardrails.loss_readings)
     sent: list[float] = []
@@ -192,7 +196,7 @@ def play(settings: StrategyConfig, seed: int) -> Watch:
         moved = abs(open_price - last) + abs(close - open_price) + abs(later - close)
         costs = account.paid - paid + held * later * (FEE_FRAC + HALF_SPREAD_FRAC)
         watch.read(worth, held * moved, costs)
-        policy.weight = 0.0 if watch.gives_up else path.wants[bar]
+        policy.weight = 0.0 if watch.gives_up and gives_up_itself else path.wants[bar]
         sent, last = decide(pipeline, START + bar * MINUTE, close), close
     return watch
 
@@ -221,9 +225,13 @@ def first_breach(settings: StrategyConfig, seeds: Iterable[int]) -> tuple[int | 
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("settings", [DAILY, PEAK], ids=["daily_loss", "drawdown"])
+@pytest.mark.parametrize(
+    "settings",
+    [DAILY, PEAK, CLOSED_DAILY, CLOSED_PEAK],
+    ids=["daily_loss", "drawdown", "daily_loss closed", "drawdown closed"],
+)
 def test_loss_beyond_a_limit_is_at_most_one_bars_gap_and_costs(settings: StrategyConfig, part: int) -> None:
-    seeds = range(part, PATHS // 2, PARTS)
+    seeds = range(part, PATHS // 4, PARTS)
 
     breach, reached = first_breach(settings, seeds)
 
@@ -264,6 +272,10 @@ def _peak_that_follows_down(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Watermark, "update", update)
 
 
+def _close_that_is_left_out(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(GuardrailChain, "given_up", lambda self, target, book: target)
+
+
 def _limit_twice_as_wide(patch: pytest.MonkeyPatch) -> None:
     init = LossLatch.__init__
 
@@ -282,6 +294,8 @@ def _limit_twice_as_wide(patch: pytest.MonkeyPatch) -> None:
         (_latch_that_lets_go, PEAK),
         (_day_at_every_bar, DAILY),
         (_peak_that_follows_down, PEAK),
+        (_close_that_is_left_out, CLOSED_DAILY),
+        (_close_that_is_left_out, CLOSED_PEAK),
         (_limit_twice_as_wide, DAILY),
         (_limit_twice_as_wide, PEAK),
     ],

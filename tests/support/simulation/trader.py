@@ -109,7 +109,9 @@ class Trader:
 
     def flatten(self) -> None:
         ts_event = max(self.last_ts_event, self.door.last_fill_ts)
-        self.door.flatten(plan_closes(self.pipeline.identity, INSTRUMENTS, self.ledger.positions, ts_event))
+        was_sent = self.pipeline.stages.book.has_seen
+        closes = plan_closes(self.pipeline.identity, INSTRUMENTS, self.ledger.positions, ts_event, was_sent)
+        self.door.flatten(closes)
 
     # -- its own -----------------------------------------------------------------------------------
 
