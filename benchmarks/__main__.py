@@ -108,7 +108,8 @@ def _row(entry: dict[str, Any]) -> str:
         target = f"{bound} {_number(figure.target)}{'x' if is_ratio else ' ' + figure.unit}"
         met = "" if is_met is None else "yes" if is_met else "**no**"
     measured = "not measured" if figure.value is None else f"{_number(figure.value)} {figure.unit}"
-    shown = "" if ratio is None else f"{_number(ratio)}x{' faster' if figure.is_at_least else ''}"
+    faster = " faster" if figure.is_at_least and not figure.is_absolute else ""
+    shown = "" if ratio is None else f"{_number(ratio)}x{faster}"
     return f"| {figure.name} | {measured} | {beside} | {shown} | {target} | {met} | {figure.how} |"
 
 
