@@ -19,7 +19,7 @@ from bot.readings import Readings
 from ops.arming import Arming
 from ops.commands import ControlLimits, KillMode, TradingCommands
 from ops.disk import LocalDisk
-from ops.guardian import Guardian, GuardianLimits, Reading, watch
+from ops.guardian import Cause, Guardian, GuardianLimits, Reading, watch
 from ops.kill_switch import KillSwitch
 from ops.latch import LATCH, Recorder, TradingLatch, as_fields, from_fields
 from ops.reconciliation import Report
@@ -200,6 +200,14 @@ class Control:
         if self.gate.hold(restriction):
             held = {"command": "restrict", "scope": str(EVERYTHING), "who": "argonaut", "reason": reason}
             self._record("control", held | {"answer": as_fields(restriction)})
+
+    def halt_unrecorded(self, detail: str) -> None:
+        """Halt everything, over restarts, because what happens cannot be recorded."""
+        reason = f"{Cause.JOURNAL}: {detail}"
+        restriction = Restriction(
+            EVERYTHING, TradingState.HALTED, reason, Cause.JOURNAL.value, time.time_ns(), Origin.AUTOMATIC
+        )
+        self._impose(restriction, is_enforced=False)
 
     def on_kill_signal(self) -> None:
         """SIGUSR1: halt everything."""

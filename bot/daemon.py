@@ -282,8 +282,10 @@ class Daemon:
         self._chronicle.tick()
         free = LocalDisk().free_bytes(self._state_dir)
         if room(free) is not Room.AMPLE:
-            state = TradingState.HALTED if room(free) is Room.FULL else TradingState.REDUCING
-            self._control.restrict_session(state, f"{free / 2**20:.0f} MiB left for {self._state_dir}")
+            left = f"{free / 2**20:.0f} MiB left for {self._state_dir}"
+            self._control.restrict_session(TradingState.REDUCING, left)
+            if room(free) is Room.FULL:
+                self._control.halt_unrecorded(left)
 
     def request_stop(self, reason: str, *, flatten: bool | None) -> None:
         """Begin an orderly stop; a second call can only change whether to flatten, while there is time."""
@@ -300,6 +302,8 @@ class Daemon:
         return str(self._chronicle.fault or self._paper.gateway.fault or "")
 
     def _end_unrecorded(self) -> None:
+        if not self._stop.is_set():
+            self._control.halt_unrecorded(self._disk_fault)  # now: no beat of the guardian may come any more
         self._end(f"the session cannot be recorded: {self._disk_fault}", ExitCode.IO)
 
     def _end(self, reason: str, code: ExitCode) -> None:

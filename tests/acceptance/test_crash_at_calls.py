@@ -12,7 +12,7 @@ from bot.exit_codes import ExitCode
 from tests.support.bots import write_bot
 from tests.support.command import DaemonProcess
 from tests.support.crashes import check_books, check_well, fills_at_venue
-from tests.support.syscalls import Moment, count_calls, run_until, why_not
+from tests.support.syscalls import Moment, count_calls, run_until, run_with_error, why_not
 
 SAMPLE = int(os.environ.get("ARGONAUT_KILLS_AT_CALLS", "8"))
 """How many of the calls are tried; 0 for all of them, as ``make soak`` does."""
@@ -68,3 +68,21 @@ def test_daemon_that_is_killed_on_entry_to_any_call_loses_nothing_and_doubles_no
     assert len(counted.moments) > 500
     # Receives and wake-ups come as the clock has it, so the last ones of a kind may not come again.
     assert killed >= len(chosen) // 2
+
+
+@pytest.mark.parametrize("sync", [30, 60])
+def test_daemon_whose_disk_does_not_sync_ends_and_the_next_one_is_halted(
+    market: Path, tmp_path: Path, sync: int
+) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    host = write_bot(tmp_path, market, ("wanderer",), kind="paper")
+
+    ended = run_with_error(Moment("fdatasync", sync, FILES[0]), "EIO", host, tmp_path / "var", *SPEED)
+    with DaemonProcess(host, tmp_path / "var", "--speed", 1_800) as again:
+        again.ready()
+        status = again.ask("status", "--json").document()
+
+    assert ended == ExitCode.IO
+    assert status["trading_state"] == "HALTED"
+    assert "journal: " in status["reason"]

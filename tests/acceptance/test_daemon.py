@@ -211,7 +211,14 @@ def test_daemon_whose_disk_fills_up_ends_and_takes_no_more_risk(
         fill_up(small_disk, 100_000)
         assert daemon.wait() == ExitCode.IO
         answer = daemon.ask("orders", "--all", "--json")
+    (small_disk / "ballast").unlink()
+    with DaemonProcess(host, small_disk / "var", "--speed", BRISK) as again:
+        again.ready()
+        status = again.ask("status", "--json").document()
 
+    # Whoever starts it again, a service manager say, does not make it trade again.
+    assert status["trading_state"] == "HALTED"
+    assert "journal: " in status["reason"]
     _, after = daemon.said.split("stopping: ", 1)
     # What was on its way when the disk refused may still fill, at one time; nothing is decided later.
     assert len({line[:19] for line in after.splitlines() if " BUY " in line}) <= 1
@@ -225,9 +232,17 @@ def test_daemon_whose_disk_is_low_goes_on_and_takes_no_more_risk(host: Path, sma
         fill_up(small_disk, 150 * 2**20)
         daemon.until(lambda: daemon.ask("status", "--json").document()["trading_state"] == "REDUCING")
         reason = daemon.ask("status", "--json").document()["reason"]
+        fill_up(small_disk, 40 * 2**20)
+        daemon.until(lambda: daemon.ask("status", "--json").document()["trading_state"] == "HALTED")
         daemon.ask("stop")
+    (small_disk / "ballast").unlink()
+    with DaemonProcess(host, small_disk / "var", "--speed", BRISK) as again:
+        again.ready()
+        status = again.ask("status", "--json").document()
 
     assert "MiB left for" in reason
+    assert status["trading_state"] == "HALTED"
+    assert "40 MiB left for" in status["reason"]
 
 
 def test_daemon_that_cannot_get_flat_in_time_says_so(market: Path, tmp_path: Path) -> None:

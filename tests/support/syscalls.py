@@ -93,6 +93,17 @@ def run_until(moment: Moment, host: Path, state_dir: Path, *args: object) -> boo
     return code == KILLED
 
 
+def run_with_error(moment: Moment, error: str, host: Path, state_dir: Path, *args: object) -> int:
+    """Run a daemon for which a call on one file fails from a moment on; its exit code.
+
+    Args:
+        error: In the kernel's words, ``EIO`` for example.
+    """
+    options = ["-f", "-o", "/dev/null", "-e", f"trace={moment.call}", "-P", str(state_dir / moment.path)]
+    options += ["-e", f"inject={moment.call}:error={error}:when={moment.number}+"]
+    return _trace(options, host, state_dir, args)
+
+
 def _trace(options: list[str], host: Path, state_dir: Path, args: Sequence[object]) -> int:
     return subprocess.run(
         [_STRACE, *options, *daemon_command(host, state_dir, *args)],
