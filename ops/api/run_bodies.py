@@ -53,9 +53,9 @@ class WalkForwardRequest(Command):
     """Training file."""
     train_days: Whole = Field(default=252, ge=1, le=_MOST_DAYS)
     test_days: Whole = Field(default=63, ge=1, le=_MOST_DAYS)
-    train_bars: Annotated[Whole, Field(ge=2, le=_MOST_BARS)] | None = None
+    train_bars: Annotated[int, Field(ge=2, le=_MOST_BARS), BeforeValidator(_whole)] | None = None
     """Instead of days; with ``test_bars``."""
-    test_bars: Annotated[Whole, Field(ge=2, le=_MOST_BARS)] | None = None
+    test_bars: Annotated[int, Field(ge=2, le=_MOST_BARS), BeforeValidator(_whole)] | None = None
     baselines: bool = True
 
 
