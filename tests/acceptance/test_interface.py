@@ -125,7 +125,8 @@ def test_command_is_in_the_journal_before_what_it_did_with_who_gave_it(
 
 
 def test_stream_tells_what_the_daemon_does(daemon: DaemonProcess, url: str, tokens: dict[Role, str]) -> None:
-    wanted, seen = {"init", "status", "decision", "order", "fill", "position"}, set[str]()
+    wanted = {"init", "status", "decision", "verdict", "order", "fill", "position"}
+    seen = set[str]()
     head = {"authorization": f"Bearer {tokens[Role.VIEWER]}"}
 
     with httpx.stream("GET", f"{url}/v1/stream", headers=head, timeout=60.0) as answer:
