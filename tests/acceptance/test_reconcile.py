@@ -11,6 +11,7 @@ from adapters.paper.store import VenueStore
 from bot.exit_codes import ExitCode
 from tests.support.bots import write_bot
 from tests.support.command import DaemonProcess, argonaut
+from tests.support.journals import recorded
 
 BRISK = 1_800
 """Market seconds a second."""
@@ -91,6 +92,7 @@ def test_position_that_is_configured_to_be_adopted_is_a_strategys_over_a_crash_a
         said, adopted = daemon.said, daemon.ask("positions", "--json").document()
         daemon.process.kill()
         daemon.wait()
+    booked = [row for row in recorded(abandoned, "fill") if row["trade_id"].startswith("ADOPT-")]
     replayed = argonaut("replay", first["session"], "--json", "--state-dir", abandoned)
     with DaemonProcess(host, abandoned, "--speed", BRISK) as daemon:
         daemon.ready()
@@ -105,11 +107,12 @@ def test_position_that_is_configured_to_be_adopted_is_a_strategys_over_a_crash_a
     assert "adopted" not in daemon.said
     assert replayed.code == ExitCode.OK, replayed
     assert (first["reconciled"], second["reconciled"]) == (True, True)
-    held = [
-        {row["instrument_id"]: row["quantity"] for row in rows if row["strategy"] == "wanderer"}
-        for rows in (adopted, kept)
-    ]
-    assert held[0] == held[1] == pytest.approx(beside)
+    # A halted strategy may reduce what it has adopted; what it took over is in the journal, once.
+    assert {row["instrument_id"]: row["quantity"] for row in booked} == pytest.approx(beside)
+    assert len(booked) == len(beside)
+    for rows in (adopted, kept):
+        held = {row["instrument_id"]: row["quantity"] for row in rows if row["strategy"] == "wanderer"}
+        assert all(0.0 <= quantity <= beside[name] * (1.0 + 1e-9) for name, quantity in held.items())
     assert flattened.code == ExitCode.OK, flattened
     assert after.code == ExitCode.OK, after
     assert after.document()["report"]["baseline"]["positions"] == {}
