@@ -18,7 +18,7 @@ from typing import Any
 
 from bot.assembly import Wired
 from bot.config import JournalConfig
-from bot.restoration import adopters, restore_strategies
+from bot.restoration import adopter, restore_strategies
 from bot.session_pins import rules_document
 from ops.adoption import adopt_each, complete_adoptions
 from ops.disk import LocalDisk
@@ -39,7 +39,7 @@ from ops.reconciliation import (
 from ops.state_dir import JOURNAL, JOURNAL_KEY
 from strategies.errors import ConfigError, SafetyError
 from strategies.market import BarRow
-from strategies.orders import OrderIntent
+from strategies.orders import OrderIntent, OrderRole
 
 _CLOCK_TOLERANCE_NS = 5_000_000_000
 _MOST_WAITING = 2_000
@@ -267,7 +267,7 @@ class Chronicle:
 
         before = self._baseline
         self._baseline = adopt_each(
-            adopters(wired, adopts),
+            {instrument: adopter(wired, name, instrument) for instrument, name in adopts.items()},
             before,
             account.entry_price,
             resume_ns,
@@ -276,6 +276,19 @@ class Chronicle:
             note=self.notes.append,
         )
         return self._baseline is not before
+
+    @property
+    def adopted(self) -> list[tuple[str, str]]:
+        """Every strategy that runs and instrument of which the journal knows an adoption."""
+        assert self._wired is not None, "strategies are brought back first"
+        return sorted(
+            {
+                (strategy.name, intent.instrument_id)
+                for strategy in self._wired.strategies
+                for intent in strategy.door.known()
+                if intent.role is OrderRole.ADOPT
+            }
+        )
 
     def reconcile(self, *, accept: bool, who: str, reason: str) -> Report:
         """Compare our books with the venue's again, while the daemon runs.

@@ -228,7 +228,7 @@ class Daemon:
         report = self._chronicle.bring_back(paper.wired, paper.account, paper.resume_ns, adopts)
         await self._chronicle.written()  # what the comparison found must not be found a second time
         if report.is_clean:
-            paper.entrust(adopts)
+            paper.entrust(self._chronicle.adopted)
         unwatched = self._drift.attach(self.host, paper.wired.strategies)
         for line in (*self._chronicle.notes, *unwatched):
             self._say(line)
@@ -302,8 +302,7 @@ class Daemon:
         return str(self._chronicle.fault or self._paper.gateway.fault or "")
 
     def _end_unrecorded(self) -> None:
-        if not self._stop.is_set():
-            self._control.halt_unrecorded(self._disk_fault)  # now: no beat of the guardian may come any more
+        self._control.halt_unrecorded(self._disk_fault)  # now: no beat of the guardian may come any more
         self._end(f"the session cannot be recorded: {self._disk_fault}", ExitCode.IO)
 
     def _end(self, reason: str, code: ExitCode) -> None:

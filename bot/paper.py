@@ -9,7 +9,7 @@ its orders, positions and balances, and plays the bars before as a warm-up.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
@@ -42,7 +42,7 @@ from bot.deferred_pandas import defer_pandas
 from bot.desks import owner_of
 from bot.engine_costs import CostMeter
 from bot.market_data import bar_types_of, latency_ns, make_playback, matching_bar_types
-from bot.restoration import adopters
+from bot.restoration import adopter
 from ops.reconciliation import Holdings
 from strategies.gate import TradingGate
 from strategies.stopwatch import Stopwatch, no_stopwatch
@@ -80,19 +80,20 @@ class PaperNode:
         """The venue's side of a reconciliation."""
         return Account(self.queries, self._account_holdings, self.is_cash, self._entry_price)
 
-    def entrust(self, adopts: Mapping[str, str]) -> None:
+    def entrust(self, adopted: Iterable[tuple[str, str]]) -> None:
         """Have the venue keep as a strategy's what its book has adopted; once that is on the disk.
 
         Args:
-            adopts: Names of strategies by instrument.
+            adopted: Strategies, each with an instrument.
 
         Raises:
             StateWriteError: If the disk refuses.
         """
         ours = self._owners()
-        for instrument_id, adopter in adopters(self.wired, adopts).items():
-            held, owner = adopter.ledger.positions[adopter.index], ours[adopter.identity.strategy]
-            self.gateway.entrust(instrument_id, owner, held, ours=frozenset(ours.values()))
+        for name, instrument_id in adopted:
+            one = adopter(self.wired, name, instrument_id)
+            held = one.ledger.positions[one.index]
+            self.gateway.entrust(instrument_id, ours[name], held, ours=frozenset(ours.values()))
 
     def _owners(self) -> dict[str, str]:
         return {strategy.name: str(strategy.strategy_id) for strategy in self.wired.strategies}

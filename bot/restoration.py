@@ -1,26 +1,17 @@
 """Fresh strategies become what a journal remembers; and which of them take over what is beside ours."""
 
-from collections.abc import Mapping
-
 from bot.assembly import Wired
 from ops.adoption import Adopter
 from ops.recall import Recall, restore
 
 
-def adopters(wired: Wired, adopts: Mapping[str, str]) -> dict[str, Adopter]:
-    """Find who is to adopt, by instrument.
-
-    Args:
-        adopts: Names of strategies by instrument, as configured.
-    """
-    named = {strategy.name: strategy for strategy in wired.strategies}
-    found = {}
-    for instrument_id, name in adopts.items():
-        strategy, pipeline = named[name], named[name].pipeline
-        index = [one.instrument_id for one in pipeline.instruments].index(instrument_id)
-        ledger, rules = pipeline.stages.ledger, pipeline.instruments[index]
-        found[instrument_id] = Adopter(pipeline.identity, strategy.door, ledger, index, rules)
-    return found
+def adopter(wired: Wired, name: str, instrument_id: str) -> Adopter:
+    """A strategy that runs, as one that takes over an instrument of its own."""
+    strategy = next(one for one in wired.strategies if one.name == name)
+    pipeline = strategy.pipeline
+    index = [one.instrument_id for one in pipeline.instruments].index(instrument_id)
+    ledger, rules = pipeline.stages.ledger, pipeline.instruments[index]
+    return Adopter(pipeline.identity, strategy.door, ledger, index, rules)
 
 
 def restore_strategies(wired: Wired, recall: Recall, resume_ns: int) -> None:

@@ -6,15 +6,14 @@ What trades is decided by a link that a daemon follows when it starts. A promoti
 daemon that runs, and every answer says so.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ops.bundle_upload import unpacked
 from ops.model_store import MODELS, ModelStore, UnknownModelError, contents_of
+from ops.one_thread import OneThread
 from ops.refusals import RefusedError
 from strategies.bundle import Bundle
 from strategies.errors import ConfigError
@@ -34,11 +33,11 @@ class ModelDesk:
         self._store = ModelStore(state_dir)
         self._draft = state_dir / MODELS / _DRAFT
         self._trading = trading
-        self._thread = ThreadPoolExecutor(1, "models")
+        self._thread = OneThread("models")
 
     def close(self) -> None:
         """Take nothing on any more."""
-        self._thread.shutdown(wait=False)
+        self._thread.close()
 
     async def models(self) -> list[dict[str, Any]]:
         """All models, by strategy and id; a damaged one with what is wrong with it."""
@@ -109,8 +108,7 @@ class ModelDesk:
 
     async def _off_loop[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with _refusing():
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, lambda: call(*args, **kwargs))
+            return await self._thread(call, *args, **kwargs)
 
 
 @contextmanager

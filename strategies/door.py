@@ -223,6 +223,11 @@ class OrderDoor:
         """Whether an order of that name is or was ours."""
         return client_order_id in self._working or client_order_id in self._ended
 
+    def known(self) -> Iterator[OrderIntent]:
+        """Every order that works, and the newest of those that are done."""
+        for orders in (self._working, self._ended):
+            yield from (order.intent for order in orders.values())
+
     # -- after a restart ---------------------------------------------------------------------------
 
     def snapshot(self) -> list[dict[str, Any]]:

@@ -72,6 +72,20 @@ def refuse(error: RefusedError, *, as_json: bool) -> ExitCode:
     return code
 
 
+def say_unavailable(message: str, *, as_json: bool, where: str = "") -> ExitCode:
+    """Tell that no daemon answers.
+
+    Args:
+        message: What a program reads, too.
+        where: For people only.
+    """
+    code = ExitCode.UNAVAILABLE
+    if as_json:
+        emit_json({"error": {"kind": "Unavailable", "message": message, "exit_code": int(code)}})
+    note(f"argonaut: {message}{where}")
+    return code
+
+
 def print_table(table: Table) -> None:
     """Print a table; where nobody watches, wide enough that nothing is cut off."""
     Console(width=None if sys.stdout.isatty() else _WIDTH_UNWATCHED).print(table)

@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from bot.cli.ask import get
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note
+from bot.cli.console import (
+    DEFAULT_STATE_DIR,
+    JsonOption,
+    StateDirOption,
+    emit_json,
+    emit_text,
+    note,
+    say_unavailable,
+)
 from bot.exit_codes import ExitCode
 
 
@@ -22,10 +30,7 @@ def dashboard(
     status = get(state_dir, "/v1/status")
     if status is None:
         message = "no daemon runs on this state directory"
-        if as_json:
-            emit_json({"error": {"kind": "Unavailable", "message": message, "exit_code": 69}})
-        note(f"argonaut: {message} ({state_dir})")
-        return ExitCode.UNAVAILABLE
+        return say_unavailable(message, as_json=as_json, where=f" ({state_dir})")
     url = status["dashboard_url"]
     if as_json:
         emit_json({"url": url})

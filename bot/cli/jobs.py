@@ -13,9 +13,9 @@ from bot.cli.console import (
     StateDirOption,
     emit_json,
     emit_text,
-    note,
     print_rows,
     refuse,
+    say_unavailable,
 )
 from bot.exit_codes import ExitCode
 from ops.jobs.ledger import LEDGER, OPEN, Run, RunState, read_runs
@@ -145,12 +145,7 @@ def show_log(
 
 def _unavailable(*, as_json: bool) -> ExitCode:
     message = "no daemon answers; `argonaut jobs list --runs 20` shows what was done"
-    if as_json:
-        emit_json(
-            {"error": {"kind": "Unavailable", "message": message, "exit_code": int(ExitCode.UNAVAILABLE)}}
-        )
-    note(f"argonaut: {message}")
-    return ExitCode.UNAVAILABLE
+    return say_unavailable(message, as_json=as_json)
 
 
 def _as_found(run: Run) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def quickcheck(
     Examples:
       argonaut quickcheck
 
-      argonaut quickcheck --keep /tmp/look --json
+      argonaut quickcheck --keep look --json
 
     Exit codes: 0 all of it works; 1 a step failed; 64 the folder is there already.
     """

@@ -14,9 +14,9 @@ from bot.cli.console import (
     StateDirOption,
     emit_json,
     emit_text,
-    note,
     print_rows,
     refuse,
+    say_unavailable,
 )
 from bot.cli.jobs import run_row
 from bot.config.problems import flat
@@ -146,12 +146,7 @@ def _command(give: Callable[[], Any], *, as_json: bool) -> ExitCode:
         return refuse(error, as_json=as_json)
     if run is None:
         message = "no daemon answers; `argonaut runs list` shows what was done"
-        if as_json:
-            emit_json(
-                {"error": {"kind": "Unavailable", "message": message, "exit_code": int(ExitCode.UNAVAILABLE)}}
-            )
-        note(f"argonaut: {message}")
-        return ExitCode.UNAVAILABLE
+        return say_unavailable(message, as_json=as_json)
     emit_json(run) if as_json else emit_text(f"run {run['run_id']} ({run['job']}): {run['state']}")
     return ExitCode.OK
 

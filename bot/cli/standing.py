@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli.ask import get
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, note, print_rows
+from bot.cli.console import (
+    DEFAULT_STATE_DIR,
+    JsonOption,
+    StateDirOption,
+    emit_json,
+    print_rows,
+    say_unavailable,
+)
 from bot.exit_codes import ExitCode
 
 _STRATEGY_COLUMNS = (
@@ -35,9 +42,6 @@ def show_live(route: str, columns: tuple[str, ...], empty: str, as_json: bool, s
     rows: list[dict[str, Any]] | None = get(state_dir, route)
     if rows is None:
         message = "no daemon runs on this state directory"
-        if as_json:
-            emit_json({"error": {"kind": "Unavailable", "message": message, "exit_code": 69}})
-        note(f"argonaut: {message} ({state_dir})")
-        return ExitCode.UNAVAILABLE
+        return say_unavailable(message, as_json=as_json, where=f" ({state_dir})")
     emit_json(rows) if as_json else print_rows(rows, columns, empty)
     return ExitCode.OK

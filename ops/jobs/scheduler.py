@@ -9,7 +9,6 @@ that a crash cut off, and drop one that was overdue at a start.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from ops.jobs.job import Command, Job
 from ops.jobs.launching import Launch, in_words, launch
 from ops.jobs.ledger import LEDGER, SCHEDULER, JobLedger, Run, RunState, open_ledger
 from ops.jobs.run_logs import log_path, read_log
+from ops.one_thread import OneThread
 from ops.refusals import RefusedError
 
 _LOOK_SECS = 60
@@ -57,7 +57,7 @@ class JobScheduler:
         self._now = now
         self._told = told
         self._launch = launch
-        self._thread = ThreadPoolExecutor(1, "jobs")
+        self._off_loop = OneThread("jobs")
         self._clockwork = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
         )
@@ -111,7 +111,7 @@ class JobScheduler:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._opened is not None:
             await self._off_loop(self._opened.close)
-        self._thread.shutdown(wait=False)
+        self._off_loop.close()
 
     async def look(self) -> None:
         """Take on whatever is due; of several slots that were missed, the newest stands for all."""
@@ -280,10 +280,6 @@ class JobScheduler:
         return self._opened
 
     # -- off the loop ------------------------------------------------------------------------------
-
-    async def _off_loop[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: call(*args, **kwargs))
 
     def _latest_words(self, run: Run) -> str:
         lines = read_log(self._state_dir, run, _LATEST_BYTES).split("\n")

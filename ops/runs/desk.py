@@ -3,13 +3,12 @@
 Flow: routes → **desk** → `ops.runs.queue`, `ops.runs.files`, reader process.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ops.one_thread import OneThread
 from ops.refusals import RefusedError
 from ops.runs.files import RunFile, files_of, files_to_zip, find_file, zipped
 from ops.runs.folder import RunFolder
@@ -47,11 +46,11 @@ class RunDesk:
         self.queue = queue
         self._sources = sources
         self.ask = ask
-        self._thread = ThreadPoolExecutor(1, "run-files")
+        self._thread = OneThread("run-files")
 
     def close(self) -> None:
         """Read nothing any more."""
-        self._thread.shutdown(wait=False)
+        self._thread.close()
 
     async def create(self, kind: str, options: dict[str, Any], *, who: str, reason: str) -> dict[str, Any]:
         """Take a run on; its files are found first.
@@ -108,4 +107,4 @@ class RunDesk:
     async def _off_loop[T](self, run_id: int, call: Callable[[RunFolder], T]) -> T:
         await self.queue.run(run_id)
         folder = self.queue.folder(run_id)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: call(folder))
+        return await self._thread(call, folder)

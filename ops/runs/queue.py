@@ -14,13 +14,13 @@ import hashlib
 import logging
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ops.jobs.job import Command
 from ops.jobs.launching import Launch, in_words, launch
 from ops.jobs.ledger import OPEN, JobLedger, Run, RunState, open_ledger
+from ops.one_thread import OneThread
 from ops.refusals import RefusedError
 from ops.retention import Old, delete_runs
 from ops.runs.folder import FOLDER, LEDGER, PROGRESS, REQUEST, RESULT, LogPiece, RunFolder
@@ -69,7 +69,7 @@ class RunQueue:
         self._launch = launch
         self._turn = asyncio.Semaphore(at_a_time)
         self._taking = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, "runs")
+        self._off_loop = OneThread("runs")
         self._opened: JobLedger | None = None
         self._is_up = asyncio.Event()
         self._fault = ""
@@ -99,7 +99,7 @@ class RunQueue:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._opened is not None:
             await self._off_loop(self._opened.close)
-        self._thread.shutdown(wait=False)
+        self._off_loop.close()
 
     # -- an operator's part ------------------------------------------------------------------------
 
@@ -232,10 +232,6 @@ class RunQueue:
         return self._opened
 
     # -- off the loop ------------------------------------------------------------------------------
-
-    async def _off_loop[**P, T](self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: call(*args, **kwargs))
 
     def _open(self) -> list[Run]:
         self._opened = ledger = open_ledger(self._state_dir / LEDGER)

@@ -5,6 +5,7 @@ import math
 import random
 import tomllib
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -143,15 +144,15 @@ def test_ten_thousand_spoilt_configurations_are_refused_by_name_or_trade_on_pape
     good = {name: (folder / name).read_text() for name in HOSTS} | {
         f"strategies/{name}": (folder / "strategies" / name).read_text() for name in STRATEGIES
     }
-    named = {name: tomllib.loads(good[name])["strategies"] for name in HOSTS}
+    documents = {name: tomllib.loads(text) for name, text in good.items()}
 
     for _ in range(MUTATIONS):
         host = draw.choice(HOSTS)
-        spoilt = draw.choice([host, *named[host]])
+        spoilt = draw.choice([host, *documents[host]["strategies"]])
         if draw.random() < 0.15:
             content = spoil(draw, good[spoilt])
         else:
-            document = tomllib.loads(good[spoilt])
+            document = deepcopy(documents[spoilt])
             for _ in range(draw.choice([1, 1, 1, 2, 4])):
                 mutate(draw, document)
             content = text_of(document).encode()

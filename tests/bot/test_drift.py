@@ -102,6 +102,23 @@ def test_columns_are_features_regime_and_deeds_in_the_order_of_the_row(bundle: B
     assert (row["policy_gross"], row["policy_turnover"]) == (0.0, 0.0)
 
 
+def test_deeds_are_what_is_held_and_what_the_last_bar_traded_as_shares_of_equity(bundle: Bundle) -> None:
+    pipeline, _ = pipeline_of(bundle.path)
+    closes = np.full((42, 2), 100.0) + np.arange(42)[:, None] % 2  # 100 and 101 by turns
+    for number, _ in enumerate(decisions(pipeline, closes)):
+        if number == 0:
+            pipeline.stages.ledger.apply_fill(0, 20.0, 100.0, 0.0)
+        row = dict(zip(watched_columns(pipeline), watched_row(pipeline).tolist(), strict=True))
+        if number == 1:
+            traded = row["policy_turnover"]
+
+    # Of 10,000: 2,000 traded in one bar, by then held at 100 or 101; nothing in the last.
+    assert traded == pytest.approx(0.2)
+    worth = 10_000.0 + 20.0 * (closes[-1, 0] - 100.0)
+    assert row["policy_gross"] == pytest.approx(20.0 * closes[-1, 0] / worth)
+    assert row["policy_turnover"] == 0.0
+
+
 def test_market_like_the_training_data_is_quiet(bundle: Bundle) -> None:
     bench = Bench(bundle.path)
 

@@ -99,7 +99,9 @@ def run_with_error(moment: Moment, error: str, host: Path, state_dir: Path, *arg
     Args:
         error: In the kernel's words, ``EIO`` for example.
     """
-    options = ["-f", "-o", "/dev/null", "-e", f"trace={moment.call}", "-P", str(state_dir / moment.path)]
+    # All other calls run at full speed; where calls are to be killed, strace cannot do it this way.
+    options = ["-f", "--seccomp-bpf", "-o", "/dev/null", "-e", f"trace={moment.call}"]
+    options += ["-P", str(state_dir / moment.path)]
     options += ["-e", f"inject={moment.call}:error={error}:when={moment.number}+"]
     return _trace(options, host, state_dir, args)
 
