@@ -104,7 +104,7 @@ def test_columns_are_features_regime_and_deeds_in_the_order_of_the_row(bundle: B
 
 def test_deeds_are_what_is_held_and_what_the_last_bar_traded_as_shares_of_equity(bundle: Bundle) -> None:
     pipeline, _ = pipeline_of(bundle.path)
-    closes = np.full((42, 2), 100.0) + np.arange(42)[:, None] % 2  # 100 and 101 by turns
+    closes: Floats = np.full((42, 2), 100.0) + np.arange(42.0)[:, None] % 2  # 100 and 101 by turns
     for number, _ in enumerate(decisions(pipeline, closes)):
         if number == 0:
             pipeline.stages.ledger.apply_fill(0, 20.0, 100.0, 0.0)
