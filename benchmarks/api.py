@@ -13,7 +13,7 @@ import httpx
 
 from benchmarks.figures import QUICK, ROOT, Figure, percentile, report
 from benchmarks.journal import fill
-from bot.serving import Serving
+from bot.operation.serving import Serving
 from ops.api.archive import Archive
 from ops.api.stream import LiveStream
 from ops.journal.questions import Question

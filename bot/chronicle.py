@@ -19,7 +19,7 @@ from typing import Any
 from bot.assembly import Wired
 from bot.config import JournalConfig
 from bot.restoration import adopter, restore_strategies
-from bot.session_pins import rules_document
+from bot.sessions.pins import rules_document
 from ops.adoption import adopt_each, complete_adoptions
 from ops.disk import LocalDisk
 from ops.journal import Anchor, Journal, Kind, WriterThread, load_or_create_key

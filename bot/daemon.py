@@ -19,20 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from adapters.errors import StateWriteError
-from bot.alerting import Alerting, channels_of
 from bot.chronicle import Chronicle
 from bot.config import HostConfig, OnStop
-from bot.console_tape import ConsoleTape
-from bot.control import BEAT_SECS, Control
-from bot.drift import DriftWatch, drift_text
 from bot.exit_codes import ExitCode
-from bot.interface import Interface
-from bot.jobs import DaemonJobs, jobs_of
+from bot.operation.alerting import Alerting, channels_of
+from bot.operation.console_tape import ConsoleTape
+from bot.operation.control import BEAT_SECS, Control
+from bot.operation.drift import DriftWatch, drift_text
+from bot.operation.interface import Interface
+from bot.operation.jobs import DaemonJobs, jobs_of
+from bot.operation.supervision import Supervision
+from bot.operation.tapes import Tapes
+from bot.operation.winding_down import holdings_of, last_words, wind_down
 from bot.paper import PaperNode, make_paper_node, open_store
-from bot.session_pins import session_pins
-from bot.supervision import Supervision
-from bot.tapes import Tapes
-from bot.winding_down import holdings_of, last_words, wind_down
+from bot.sessions.pins import session_pins
 from ml.drift import DriftAlarm
 from ops.alerts import Severity
 from ops.disk import LocalDisk, Room, room

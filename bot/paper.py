@@ -39,9 +39,9 @@ from bot.assembly import Surroundings, Wired, account_guard, trading_rules, wire
 from bot.chronicle import Account, Chronicle
 from bot.config import AccountType, HostConfig
 from bot.deferred_pandas import defer_pandas
-from bot.desks import owner_of
 from bot.engine_costs import CostMeter
 from bot.market_data import bar_types_of, latency_ns, make_playback, matching_bar_types
+from bot.operation.desks import owner_of
 from bot.restoration import adopter
 from ops.reconciliation import Holdings
 from strategies.gate import TradingGate

@@ -19,7 +19,7 @@ from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
 
 if TYPE_CHECKING:
-    from bot.runs import FinishedRun
+    from bot.runs.backtests import FinishedRun
 
 
 def backtest(
@@ -71,7 +71,7 @@ def _run(
     state_dir: Path,
     interrupts: Interrupts,
 ) -> "tuple[FinishedRun, str]":
-    from bot.runs import backtest as run_backtest
+    from bot.runs.backtests import backtest as run_backtest
 
     start, end = span
     overrides: dict[str, Any] = {"data.start": start, "data.end": end}

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from bot.checks.findings import Finding, Level
 from bot.cli.ask import get
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, note
 from bot.cli.tables import print_findings
 from bot.exit_codes import ExitCode
-from bot.findings import Finding, Level
 from bot.service_unit import UNIT
 from ops.state_dir import IDENTITY
 from strategies.errors import TransientError
@@ -37,8 +37,8 @@ def doctor(
 
     Exit codes: 0 nothing is wrong; 1 something is.
     """
-    from bot.doctor import Doctor, ask_service
-    from bot.preflight import Preflight, Wanted  # loads the engine
+    from bot.checks.doctor import Doctor, ask_service
+    from bot.checks.preflight import Preflight, Wanted  # loads the engine
 
     findings: list[Finding] = []
     try:

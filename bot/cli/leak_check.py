@@ -20,7 +20,7 @@ from bot.config.loading import is_host
 from bot.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from bot.leak_check import LeakReport
+    from bot.checks.leak_check import LeakReport
 
 
 def leak_check(
@@ -54,7 +54,7 @@ def leak_check(
     configuration.
     """
     from adapters.catalog import Catalog
-    from bot.leak_check import check_leaks
+    from bot.checks.leak_check import check_leaks
     from ml.leaks import LeakSettings
 
     strategies, default_catalog = _strategies(config)

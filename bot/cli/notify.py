@@ -21,8 +21,8 @@ def notify(
 
     Exit codes: 0 every channel took it; 1 one did not; 78 the file of addresses cannot be used.
     """
-    from bot.alerting import channels_of
     from bot.config import load_host
+    from bot.operation.alerting import channels_of
     from ops.alerts import deliver
     from ops.alerts.channels import CREDENTIAL, FILE
 

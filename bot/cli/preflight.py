@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from bot.checks.findings import exit_code
 from bot.cli.ask import get
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json
 from bot.cli.tables import print_findings
 from bot.exit_codes import ExitCode
-from bot.findings import exit_code
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -48,7 +48,7 @@ def preflight(
     65 bars are missing or damaged; 86 a policy or model cannot be loaded, or is not the one of --policy;
     87 the venue cannot be reached; 77 the latch cannot be read.
     """
-    from bot.preflight import Preflight, Wanted  # loads the engine
+    from bot.checks.preflight import Preflight, Wanted  # loads the engine
 
     look = Preflight(
         config,

@@ -36,7 +36,7 @@ def quickcheck(
 
     Exit codes: 0 all of it works; 1 a step failed; 64 the folder is there already.
     """
-    from bot.quickcheck import Quickcheck
+    from bot.checks.quickcheck import Quickcheck
 
     if keep is not None and keep.exists():
         raise typer.BadParameter(f"expected a new folder, found {keep}", param_hint="--keep")

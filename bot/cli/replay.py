@@ -7,8 +7,8 @@ import typer
 
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
 from bot.exit_codes import ExitCode
-from bot.replay import ReplayReport, replay_session
-from bot.session_files import NEWEST
+from bot.sessions.files import NEWEST
+from bot.sessions.replay import ReplayReport, replay_session
 
 _SHOWN = 20
 

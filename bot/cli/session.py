@@ -6,7 +6,7 @@ import typer
 
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
 from bot.exit_codes import ExitCode
-from bot.session_files import NEWEST, leave_session
+from bot.sessions.files import NEWEST, leave_session
 
 
 def session(

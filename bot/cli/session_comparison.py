@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bot.cli.console import emit_json, emit_text
 from bot.exit_codes import ExitCode
-from bot.session_comparison import Comparison, compare_with_backtest
+from bot.sessions.comparison import Comparison, compare_with_backtest
 
 
 def show_comparison(session: str, catalog: Path | None, state_dir: Path, *, as_json: bool) -> ExitCode:

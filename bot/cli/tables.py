@@ -6,8 +6,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from bot.checks.findings import Finding, Level
 from bot.cli.console import print_table
-from bot.findings import Finding, Level
 
 _STYLES = {Level.OK: "green", Level.NOTE: "yellow", Level.BAD: "bold red"}
 

@@ -56,8 +56,8 @@ def train(
     """
     if find_spec("torch") is None:
         raise ConfigError("training needs more than trading does: run `make learn`, then this again")
-    from bot.training import load_training
-    from bot.training import train as run_training
+    from bot.learning.training import load_training
+    from bot.learning.training import train as run_training
 
     loaded = load_training(config)
     with Interrupts().remembered() as interrupts, progress_bar(f"train {config.name}") as advance:

@@ -57,8 +57,8 @@ def walk_forward(
     """
     if find_spec("torch") is None:
         raise ConfigError("training needs more than trading does: run `make learn`, then this again")
-    from bot.walk_forward import as_json as document_of
-    from bot.walk_forward import run_walk_forward
+    from bot.runs.walk_forward import as_json as document_of
+    from bot.runs.walk_forward import run_walk_forward
 
     window = _window(train_days, test_days, train_bars, test_bars)
     with Interrupts().remembered() as interrupts, progress_bar(f"walk-forward {config.name}") as advance:

@@ -1,7 +1,7 @@
 """Whether what the bot sees and does still looks like what it was trained on.
 
     reference = calibrate_drift(rows, columns)        # when training; saved as JSON beside the model
-    monitor = DriftMonitor(reference)                 # in the daemon, see `bot.drift`; numpy only
+    monitor = DriftMonitor(reference)                 # in the daemon, see `bot.operation.drift`; numpy only
     alarms = monitor.update(row)                      # every bar
     monitor.score                                     # largest KL divergence: the gauge ``drift_score``
 

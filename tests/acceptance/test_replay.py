@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from bot.exit_codes import ExitCode
-from bot.replay import replay_records, replay_session
+from bot.sessions.replay import replay_records, replay_session
 from ops.journal import Kind, Record
 from tests.support.bots import write_bot
 from tests.support.command import DaemonProcess, argonaut
@@ -285,7 +285,7 @@ def test_decision_that_is_missing_is_found(recorded: Path) -> None:
 def test_other_code_is_the_cause_where_nothing_else_is(
     recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.replay.code_sha256", lambda: "0" * 64)
+    monkeypatch.setattr("bot.sessions.replay.code_sha256", lambda: "0" * 64)
     assert replay_records(journal_of(recorded / "var"), "2").is_identical
 
     records = altered(recorded / "var", Kind.DECISION, lambda body: body | {"confidence": 0.123})

@@ -25,7 +25,7 @@ from adapters.catalog import Catalog
 from adapters.instruments import spec_of
 from bot.assembly import trading_rules
 from bot.config import load_host
-from bot.research import dataset_of
+from bot.learning.research import dataset_of
 from ml.datasets import Dataset
 from ml.environment import EpisodeConfig, MarketEnvironment
 from strategies.config import ActionMap

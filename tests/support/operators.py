@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from bot.config import ApiConfig
-from bot.serving import Serving
+from bot.operation.serving import Serving
 from ops.api.app import make_app
 from ops.api.connection import PEER, Peer
 from ops.api.fences import fenced

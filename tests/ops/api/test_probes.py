@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from bot.config import ApiConfig
-from bot.serving import Serving, check_certificate
+from bot.operation.serving import Serving, check_certificate
 from ops.api.fences import fenced
 from ops.api.probes import HOSTS, make_probes
 from strategies.errors import ConfigError

@@ -1,0 +1,1 @@
+"""From a catalog to what the learning plane works on, and from there to bundles."""

@@ -1,0 +1,1 @@
+"""What a running daemon is made of beside its strategies: command and guard, answers, alerts, jobs."""

@@ -1,0 +1,1 @@
+"""Backtests and walk-forwards, from configuration to artifacts, and the processes that carry them out."""

@@ -1,0 +1,179 @@
+"""What a daemon tells people: every change of the latch, how it ended; and nothing that stops it."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.config import load_host
+from bot.daemon import Daemon
+from bot.exit_codes import ExitCode
+from bot.operation.alerting import INCIDENTS, Alerting
+from ops.alerts import Channel, Outcome
+from ops.alerts.desk import Alert
+from tests.support.bots import write_bot
+
+
+def latch(action: str, serial: int, state: str = "HALTED") -> dict[str, Any]:
+    restriction = {"scope": "all", "state": state, "reason": "a test", "who": "cli", "origin": "operator"}
+    return {"action": action, "serial": serial, "restriction": restriction}
+
+
+class Bench:
+    """Alerting whose messages are kept."""
+
+    def __init__(self, folder: Path, status: Mapping[str, Any] | Exception) -> None:
+        self.status = status
+        host = load_host(write_bot(folder, folder / "catalog", ("holder",), kind="paper"))
+        channels = [Channel("json-1", "json://127.0.0.1:9/")]
+        self.alerting = Alerting(host, folder, channels, self._status)
+        self.taken: list[Alert] = []
+        self.alerting.desk.take = self.taken.append  # type: ignore[method-assign, assignment]
+        self.alerting.desk._deliver = self._deliver
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """Severity and title of all that was taken."""
+        return [(one.severity.value, one.title) for one in self.taken]
+
+    def _status(self) -> dict[str, Any]:
+        if isinstance(self.status, Exception):
+            raise self.status
+        return dict(self.status)
+
+    async def _deliver(self, _title: str, _body: str) -> Sequence[Outcome]:
+        return []
+
+    def notes(self, *changes: dict[str, Any]) -> None:
+        """Changes of the latch, on a loop, and the end of what they set off."""
+
+        async def run() -> None:
+            for fields in changes:
+                self.alerting.note("latch", fields)
+            await asyncio.sleep(0)
+            await self.alerting.close()
+
+        asyncio.run(run())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, {"state": "READY", "trading_state": "HALTED"})
+
+
+def test_flatten_that_leaves_something_pages_and_one_that_does_not_is_quiet(bench: Bench) -> None:
+    for state, detail in (("FLAT", ""), ("NOT_FLAT", "still holding or working: one BTCUSDT.X")):
+        ended = {"command": "flatten", "answer": {"state": state, "scopes": ["all"], "detail": detail}}
+        bench.alerting.note("control", ended)
+
+    (alert,) = bench.taken
+    assert (alert.severity.value, alert.title) == ("page", "NOT FLAT")
+    assert "one BTCUSDT.X; look at the venue" in alert.text
+
+
+def test_halt_that_comes_again_after_a_resume_is_told_again_and_so_is_a_stricter_one(bench: Bench) -> None:
+    bench.notes(
+        latch("hold", 1, "REDUCING"), latch("hold", 2), latch("lift", 3), latch("hold", 4), latch("note", 5)
+    )
+
+    assert bench.said == [
+        ("page", "all is REDUCING"),
+        ("page", "all is HALTED"),
+        ("info", "all was resumed"),
+        ("page", "all is HALTED"),
+        ("page", "all is HALTED"),
+    ]
+    assert len({one.key for one in bench.taken}) == 5, "one key is sent once in five minutes"
+
+
+@pytest.mark.parametrize("disk", ["takes it", "refuses"])
+def test_change_is_recorded_though_nobody_can_count_it_and_told_though_it_cannot_be_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str
+) -> None:
+    host = load_host(write_bot(tmp_path, tmp_path / "catalog", ("holder",), kind="paper"))
+    daemon, recorded, told = Daemon(host, tmp_path, lambda _: None), list[str](), list[str]()
+
+    def record(kind: str, _fields: dict[str, Any]) -> None:
+        if disk == "refuses":
+            raise TypeError("it has no JSON form")
+        recorded.append(kind)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("it broke")
+
+    daemon._chronicle = SimpleNamespace(record=record)  # type: ignore[assignment]
+    monkeypatch.setattr(daemon._events, "note", fail)
+    monkeypatch.setattr(daemon._alerting, "note", lambda kind, _: told.append(kind))
+
+    with pytest.raises(TypeError) if disk == "refuses" else contextlib.nullcontext():
+        daemon._note_control("latch", latch("hold", 1))
+
+    assert (recorded, told) == ([] if disk == "refuses" else ["latch"], ["latch"])
+
+
+def test_every_halt_files_how_things_stood_where_the_message_says(bench: Bench, tmp_path: Path) -> None:
+    bench.notes(latch("hold", 1))
+
+    (report,) = (tmp_path / INCIDENTS).iterdir()
+    assert str(report) in bench.taken[0].text
+    assert json.loads(report.read_text().split("```json")[1].split("```")[0]) == bench.status
+
+
+def test_disk_that_takes_no_report_is_logged_and_the_message_goes_out(
+    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / INCIDENTS).write_text("a file where the folder should be")
+
+    bench.notes(latch("hold", 1))
+
+    assert bench.said == [("page", "all is HALTED")]
+    assert "no report of the incident could be filed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "holdings", "severity", "text"),
+    [
+        (ExitCode.OK, {"holder": {}}, "info", "signal SIGTERM; exit code 0 (OK), flat"),
+        (ExitCode.OK, {"holder": {"B": 2.0}}, "info", "holds {'holder': {'B': 2.0}}"),
+        (ExitCode.IO, {"holder": {"B": 2.0}}, "page", "exit code 74 (IO), holds"),
+        (ExitCode.FINDINGS, {}, "page", "exit code 1 (FINDINGS), flat"),
+    ],
+)
+def test_end_that_is_not_as_it_should_be_is_urgent(
+    bench: Bench, code: ExitCode, holdings: dict[str, dict[str, float]], severity: str, text: str
+) -> None:
+    bench.alerting.say_end("S", "signal SIGTERM", code, holdings)
+
+    assert bench.said == [(severity, "stopped")]
+    assert text in bench.taken[0].text
+
+
+def test_summary_says_how_things_stand_and_one_that_cannot_be_made_is_not_sent(bench: Bench) -> None:
+    strategy = {
+        "name": "holder",
+        "equity": 50_100.0,
+        "profit": 100.0,
+        "decisions": 7,
+        "trading_state": "ACTIVE",
+    }
+    bench.status = {
+        "state": "READY", "trading_state": "ACTIVE", "reason": "", "strategies": [strategy],
+        "journal": {"records": 12, "head": "f" * 64},
+    }  # fmt: skip
+
+    text = asyncio.run(bench.alerting.summarise())
+
+    assert bench.said == [("info", "daily summary")]
+    assert bench.taken[0].text == text
+    assert "holder: equity 50,100.00, profit +100.00, 7 decisions, ACTIVE" in text
+    assert text.endswith(f"head {'f' * 64}")
+
+    bench.status = RuntimeError("it broke")
+    with pytest.raises(RuntimeError, match="it broke"):
+        asyncio.run(bench.alerting.summarise())
+    assert len(bench.said) == 1
