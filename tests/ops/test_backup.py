@@ -113,7 +113,7 @@ def test_restore_halts_with_a_higher_serial_than_the_journal_knows(state_dir: Pa
 
 @pytest.fixture
 def store(state_dir: Path, tmp_path: Path) -> ModelStore:
-    """The state directory's models: one that trades, one that did before it, and one to which nothing leads."""
+    """Models of the state directory: one that trades, one that did before it, one to which nothing leads."""
     models = ModelStore(state_dir)
     old, new, _ = (models.add(write_small_bundle(tmp_path / "trained", seed=seed)) for seed in range(3))
     models.promote("two_trained", old.bundle_id)
