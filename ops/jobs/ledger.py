@@ -137,7 +137,8 @@ class JobLedger:
         """
         (newest,) = self._db.execute(
             "SELECT max(min(since, ?2), "
-            "(SELECT coalesce(max(slot), 0) FROM runs WHERE job = ?1 AND slot <= ?2)) FROM jobs WHERE job = ?1",
+            "(SELECT coalesce(max(slot), 0) FROM runs WHERE job = ?1 AND slot <= ?2)) "
+            "FROM jobs WHERE job = ?1",
             (job, int(now)),
         ).fetchone()
         return int(newest)
