@@ -137,8 +137,22 @@ class DecisionPipeline:
         """Bars before the first decision: the features' warm-up and a full observation window."""
         return self.stages.features.warmup_bars + self.config.features.lookback - 1
 
+    @property
+    def history_bars(self) -> int:
+        """Bars of each instrument after which nobody can tell any more where the stream began.
+
+        Recursive averages have forgotten their first value all through the window, and the sizing rules have
+        theirs; a regime model forgets at the pace of its own transitions.
+        """
+        features, lookback = self.stages.features, self.config.features.lookback
+        sizing = features.warmup_bars - 1 + self.stages.sizer.history_bars
+        return max(features.settle_bars + lookback - 1, sizing)
+
     def observe(self, panel: Panel) -> bool:
-        """Take in the bars of one close time: features, book, estimates, belief, window.
+        """Take in the bars of one close time: features, estimates, belief, book, window.
+
+        The book is marked at every panel that is well formed, whether or not there is a decision: losses
+        count while features warm up, too.
 
         Uses bars up to and including ``panel.ts_event`` only.
 
@@ -150,19 +164,22 @@ class DecisionPipeline:
                 use the features, and then this bar has no decision.
         """
         stages, lap = self.stages, self._lap
+        self.latched = None
         lap(Lap.BAR)
         features = stages.features.update(panel)
         lap(Lap.FEATURES)
         self._ts_event = panel.ts_event
         self._note_bars(panel)
         stages.ledger.mark(self._closes)
-        self.latched = None
+        try:
+            if features.ready:
+                stages.sizer.observe(self._closes)
+                self.belief = self._update_regime(features)
+                lap(Lap.REGIME)
+        finally:
+            self.latched = stages.book.mark(panel.ts_event, stages.ledger.equity, self._regime_state)
         if not features.ready:
             return False
-        stages.sizer.observe(self._closes)
-        self.belief = self._update_regime(features)
-        lap(Lap.REGIME)
-        self.latched = stages.book.mark(panel.ts_event, stages.ledger.equity, self._regime_state)
         stages.observation.push(features)
         return stages.observation.ready
 

@@ -208,14 +208,14 @@ class PolicyStrategy(Strategy):
                 self.pipeline.warm_up(panel)
                 return
             self._may_decide = self.pipeline.observe(panel) and panel.ts_event > self._decides_after
+            self.last_ts_event = panel.ts_event
         except DataError as error:
             self._skip(panel.ts_event, error)
-            return
-        self.last_ts_event = panel.ts_event
         if self.pipeline.latched is not None:
             reason = self.pipeline.latched.value
             self._tape.write(HaltRecord(panel.ts_event, self.name, "REDUCING", reason, "loss limit reached"))
-        self._record_equity(panel.ts_event)
+        if self.last_ts_event == panel.ts_event:
+            self._record_equity(panel.ts_event)
 
     def _mark_what_is_held(self, panel: Panel) -> None:
         # A halted strategy decides nothing, but what it holds still counts against the account's limits.

@@ -74,6 +74,12 @@ class Sizer:
         self._reasons: list[SizingReason] = []
         self._is_scaled = False
 
+    @property
+    def history_bars(self) -> int:
+        """Bars to observe before the enabled rules no longer tell where the stream began; 0 without any."""
+        portfolio_bars = [rule.history_bars for rule in self._portfolio_rules]
+        return max([*portfolio_bars, *(rule.history_bars for rule in self._name_rules)], default=0)
+
     def observe(self, closes: Vector) -> None:
         """Take the closes of one bar into the rules' estimates; once a bar, before `scale`.
 

@@ -14,7 +14,7 @@ from strategies.config import RegimeConfig, StrategyConfig
 from strategies.decision import Conditions, DecisionPipeline, Stages
 from strategies.errors import ConfigError, DataError
 from strategies.features import FeaturePipeline
-from strategies.guardrails import GuardrailChain, RiskBook, TradingState
+from strategies.guardrails import GuardrailChain, GuardrailReason, RiskBook, TradingState
 from strategies.market import BarRow, Instrument, Panel
 from strategies.observation import Observation, ObservationBuilder
 from strategies.orders import Bracket, Identity, OrderIntent, plan_closes
@@ -186,6 +186,32 @@ def test_decision_waits_for_the_features_and_a_full_window() -> None:
 
     assert pipeline.warmup_bars == WARM
     assert ready == [False] * (WARM - 1) + [True] * 3
+
+
+def test_decision_losses_count_while_the_features_warm_up() -> None:
+    limits = {"min_confidence": 0.0, "daily_loss_quote": 50.0, "loss_readings": 2}
+    pipeline = make_pipeline(weights(0.5, 0.5), guardrails=limits)
+    pipeline.stages.ledger.apply_fill(0, 10.0, 100.0, 0.0)
+
+    latched = []
+    for number, close in enumerate((100.0, 94.0, 94.0), start=1):
+        assert not pipeline.observe(panel(number, (close, 50.0)))
+        latched.append(pipeline.latched)
+
+    # Ten bought at 100 and worth 94 each: 60 lost, twice.
+    assert latched == [None, None, GuardrailReason.DAILY_LOSS]
+
+
+def test_decision_history_reaches_back_as_far_as_any_stage_remembers() -> None:
+    plain = make_pipeline(weights(0.0, 0.0))
+    edge = make_pipeline(weights(0.0, 0.0), sizing={"edge": {"enabled": True, "window_bars": 60}})
+    kelly = make_pipeline(weights(0.0, 0.0), sizing={"kelly": {"enabled": True, "ema_alpha": 0.5}})
+
+    assert plain.history_bars == WARM
+    # The first close of the rule's comes with the first row of features, and 60 returns take 61 closes.
+    assert edge.history_bars == PERIOD + 61
+    # Half to the power of 20 is below a millionth.
+    assert kelly.history_bars == PERIOD + 21
 
 
 def test_decision_weights_become_whole_lots_at_the_close() -> None:
