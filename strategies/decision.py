@@ -7,7 +7,7 @@ Nothing here knows a clock, a venue or a mode. The backtest, the paper daemon an
 `DecisionPipeline` with the same arguments and so get the same answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import NamedTuple
@@ -22,9 +22,8 @@ from strategies.guardrails import (
     GuardrailReason,
     RiskBook,
     TradingState,
-    Verdict,
 )
-from strategies.market import Instrument, Panel
+from strategies.market import Instrument, Panel, Vector
 from strategies.observation import ObservationBuilder
 from strategies.orders import (
     Bracket,
@@ -33,6 +32,7 @@ from strategies.orders import (
     OrderRole,
     decision_id,
     plan_orders,
+    skip_reason,
 )
 from strategies.policies import Policy
 from strategies.portfolio import Ledger
@@ -40,6 +40,7 @@ from strategies.regime import RegimeBelief, RegimeFilter
 from strategies.sizing import Sizer, SizingContext, Target, Trade, fit_to_cash, plan_trades
 from strategies.stopwatch import Lap, Stopwatch, no_stopwatch
 from strategies.tape import DecisionRecord, VerdictRecord
+from strategies.verdict_records import of_refusals, of_trade
 
 
 class Conditions(NamedTuple):
@@ -224,6 +225,8 @@ class DecisionPipeline:
         lap(Lap.SIZING)
         trades = self._plan(target, conditions)
         verdicts, orders = self._check_and_plan(trades, conditions, action.confidence)
+        if target.refusals:
+            verdicts = (*self._refused(target, held), *verdicts)
         lap(Lap.GUARDRAILS)
         state, probs = (-1, ()) if belief is None else (belief.state, belief.probs)
         record = DecisionRecord(
@@ -299,21 +302,38 @@ class DecisionPipeline:
             context.has_stop = trade.stop is not None
             decision = self._decision_id(trade)
             verdict = stages.guardrails.check(trade, context, stages.book, decision)
-            verdicts.append(_verdict_record(self._ts_event, self.config.name, trade, verdict))
+            config, instrument = self.config.orders, self.instruments[trade.index]
+            bid, ask = context.bid[trade.index], context.ask[trade.index]
             planned = plan_orders(
                 trade,
                 verdict,
-                config=self.config.orders,
-                instrument=self.instruments[trade.index],
+                config=config,
+                instrument=instrument,
                 identity=self.identity,
                 decision=decision,
                 ts_event=self._ts_event,
-                bid=context.bid[trade.index],
-                ask=context.ask[trade.index],
+                bid=bid,
+                ask=ask,
             )
+            skip = None
             if planned is not None:
                 orders.append(planned)
+            else:
+                skip = skip_reason(trade, verdict, config=config, instrument=instrument, bid=bid, ask=ask)
+            verdicts.append(of_trade(self._ts_event, self.config.name, trade, verdict, skip))
         return tuple(verdicts), tuple(orders)
+
+    def _refused(self, target: Target, held: Vector) -> Iterator[VerdictRecord]:
+        return of_refusals(
+            self._ts_event,
+            self.config.name,
+            target.refusals,
+            held,
+            self._closes,
+            self.stages.ledger.equity,
+            self.instruments,
+            self.config.allocation.rebalance_eps,
+        )
 
     def _guardrail_context(self, conditions: Conditions, confidence: float) -> GuardrailContext:
         ledger = self.stages.ledger
@@ -344,19 +364,6 @@ class DecisionPipeline:
     def _decision_id(self, trade: Trade) -> str:
         role = OrderRole.REDUCE if trade.reduces else OrderRole.OPEN
         return decision_id(self.identity, trade.instrument_id, self._ts_event, role)
-
-
-def _verdict_record(ts_event: int, strategy: str, trade: Trade, verdict: Verdict) -> VerdictRecord:
-    return VerdictRecord(
-        ts_event=ts_event,
-        strategy=strategy,
-        instrument_id=trade.instrument_id,
-        requested=trade.quantity,
-        approved=verdict.approved,
-        reason=verdict.reason.value,
-        limit=verdict.limit,
-        value=verdict.value,
-    )
 
 
 def _regime_places(config: StrategyConfig, columns: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:

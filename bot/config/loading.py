@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from bot.config.host import SECTIONS_OF_ONE_KIND, HostKind, HostSettings
 from bot.config.problems import Problem, problems_of, refuse, shown, suggestion
+from bot.config.supplies import check_supplies
 from strategies.config import StrategyConfig
 
 type Document = dict[str, Any]
@@ -213,6 +214,7 @@ def _load_strategy(path: Path) -> tuple[LoadedStrategy | None, list[Problem]]:
     config, refused = validate(path, document, StrategyConfig)
     if config is None:
         return None, problems + refused
+    problems += check_supplies(path, config)
     return LoadedStrategy(path, config, document_sha256(config.model_dump(mode="json"))), problems
 
 

@@ -48,6 +48,18 @@ class SizingReason(StrEnum):
     """Equity is gone."""
 
 
+UNABLE = frozenset(
+    {
+        SizingReason.WARMING_UP,
+        SizingReason.NO_BELIEF,
+        SizingReason.NO_EDGE,
+        SizingReason.NO_STOP,
+        SizingReason.NO_EQUITY,
+    }
+)
+"""Reasons for which a rule could say nothing, so that exposure may only shrink."""
+
+
 @dataclass(slots=True, eq=False)
 class SizingContext:
     """What sizing looks at besides the weights; one a decision."""

@@ -214,6 +214,61 @@ def test_decision_history_reaches_back_as_far_as_any_stage_remembers() -> None:
     assert kelly.history_bars == PERIOD + 21
 
 
+def test_decision_that_sizing_cannot_say_anything_to_names_its_reason() -> None:
+    pipeline = warm(make_pipeline(weights(0.5, math.nan), sizing={"edge": {"enabled": True}}))
+
+    decision = pipeline.decide(conditions())
+
+    # 0.5 · 10,000 / 100 were wanted; the policy named no edge.
+    assert [verdict[2:6] for verdict in decision.verdicts] == [("ALPHAUSDT.DEMO", 50.0, 0.0, "no_edge")]
+    assert decision.orders == ()
+
+
+def test_decision_that_sizing_may_only_shrink_names_its_reason_and_the_trade() -> None:
+    pipeline = warm(make_pipeline(weights(-0.5, math.nan), sizing={"kelly": {"enabled": True}}))
+    pipeline.stages.ledger.apply_fill(0, 20.0, 100.0, 0.0)
+
+    decision = pipeline.decide(conditions())
+
+    # From 20 long to 50 short: what is held may be sold, and nothing more while returns are too few.
+    assert [(one.requested, one.approved, one.reason) for one in decision.verdicts] == [
+        (-70.0, -20.0, "warming_up"),
+        (-20.0, -20.0, "ok"),
+    ]
+
+
+def test_decision_change_too_small_to_trade_is_no_refusal() -> None:
+    pipeline = warm(
+        make_pipeline(
+            weights(0.21, 0.0),
+            sizing={"edge": {"enabled": True}},
+            allocation={"max_step_change": 10.0, "rebalance_eps": 0.02},
+        )
+    )
+    pipeline.stages.ledger.apply_fill(0, 20.0, 100.0, 0.0)
+
+    assert pipeline.decide(conditions()).verdicts == ()
+
+
+@pytest.mark.parametrize(
+    ("orders", "stop", "reason"),
+    [
+        ({"require_stop": True}, None, "stop_required"),
+        ({}, 101.0, "stop_price"),
+    ],
+)
+def test_decision_approved_trade_that_becomes_no_order_says_why(
+    orders: dict[str, Any], stop: float | None, reason: str
+) -> None:
+    stops = None if stop is None else (stop, math.nan)
+    pipeline = warm(make_pipeline(weights(0.25, math.nan, stops=stops), orders=orders))
+
+    decision = pipeline.decide(conditions())
+
+    assert [(one.requested, one.approved, one.reason) for one in decision.verdicts] == [(25.0, 0.0, reason)]
+    assert decision.orders == ()
+
+
 def test_decision_weights_become_whole_lots_at_the_close() -> None:
     pipeline = warm(make_pipeline(weights(0.25, 0.33333)))
 
