@@ -219,7 +219,11 @@ class DecisionPipeline:
         held = ledger.weights()
         sizing = SizingContext(ledger.equity, closes, held, action, belief)
         weights = allocate(
-            action, held, self.config.allocation, scale=lambda wanted: sizer.scale(wanted, sizing)
+            action,
+            held,
+            self.config.allocation,
+            scale=lambda wanted: sizer.scale(wanted, sizing),
+            bars_held=ledger.bars_held,
         )
         target = stages.guardrails.given_up(sizer.size(weights, sizing), stages.book)
         lap(Lap.SIZING)

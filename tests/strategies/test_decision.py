@@ -269,6 +269,14 @@ def test_decision_approved_trade_that_becomes_no_order_says_why(
     assert decision.orders == ()
 
 
+def test_decision_time_stop_closes_all_at_once_by_the_age_that_the_book_counts() -> None:
+    small_steps = {"max_step_change": 0.01, "rebalance_eps": 0.0}
+    pipeline = make_pipeline(weights(math.nan, math.nan, time_stop_bars=WARM), allocation=small_steps)
+    pipeline.stages.ledger.apply_fill(0, 20.0, 100.0, 0.0)
+
+    assert sent(warm(pipeline)) == [("ALPHA", "SELL", 20.0)]
+
+
 def test_decision_weights_become_whole_lots_at_the_close() -> None:
     pipeline = warm(make_pipeline(weights(0.25, 0.33333)))
 
