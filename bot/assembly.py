@@ -28,6 +28,7 @@ from strategies.policies import make_policy
 from strategies.portfolio import Ledger
 from strategies.regime import RegimeFilter, RegimeParams
 from strategies.sizing import Sizer
+from strategies.slices import Pace
 from strategies.stopwatch import Stopwatch, no_stopwatch
 from strategies.strategy import PolicyStrategy, PolicyStrategyConfig
 from strategies.tape import HaltRecord, TapeSink
@@ -75,6 +76,8 @@ class Surroundings:
     """Who carries orders on; None for the engine."""
     log: IntentLog | None = None
     """Where intents are written down before their orders leave; None where nothing outlives the process."""
+    paces: Mapping[str, Pace] | None = None
+    """How orders to the market are worked over time, by instrument id; None sends them whole."""
     now: Callable[[], int] | None = None
     """Wall clock, UTC nanoseconds, where bars come live; None takes the bars' own time."""
     monotonic: Callable[[], float] | None = None
@@ -109,7 +112,7 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
             on_bar_seen=surroundings.on_bar,
             on_panel=surroundings.on_panel,
             before_decisions=_before_decisions(surroundings, borrow, ledgers),
-            after_decisions=surroundings.after_bar,
+            after_decisions=_send_slices(strategies) if surroundings.paces else surroundings.after_bar,
         )
     )
     host.add_actor(hub)
@@ -274,6 +277,14 @@ def _before_decisions(
     return read
 
 
+def _send_slices(strategies: Sequence[PolicyStrategy]) -> Callable[[int], None]:
+    def send(ts_event: int) -> None:
+        for strategy in strategies:
+            strategy.send_slices(ts_event)
+
+    return send
+
+
 def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> PolicyStrategy:
     config = loaded.config
     missing = [name for name in config.instruments if name not in surroundings.instruments]
@@ -302,6 +313,7 @@ def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> Polic
             now=surroundings.now,
             log=surroundings.log,
             courier=surroundings.courier,
+            paces=surroundings.paces,
         )
     )
 

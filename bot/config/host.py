@@ -125,7 +125,7 @@ class FillPolicy(StrEnum):
     NEXT_OPEN = "next_open"
     """At the open of the next bar."""
     VWAP_WINDOW = "vwap_window"
-    """In equal parts over the next ``vwap_minutes``."""
+    """Backtests only: in equal parts over the next ``vwap_minutes``, each at the open of its own bar."""
 
 
 class ExecutionConfig(Section):

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bot.config.host import SECTIONS_OF_ONE_KIND, HostKind, HostSettings
+from bot.config.host import SECTIONS_OF_ONE_KIND, FillPolicy, HostKind, HostSettings
 from bot.config.problems import Problem, problems_of, refuse, shown, suggestion
 from bot.config.supplies import check_supplies
 from strategies.config import StrategyConfig
@@ -269,6 +269,9 @@ def _check_together(host: Path, settings: HostSettings, loaded: Sequence[LoadedS
             for at, instrument in enumerate(one.config.instruments)
             if instrument.rpartition(".")[2] != venue
         ]
+    if settings.kind is not HostKind.BACKTEST and settings.execution.fill_policy is FillPolicy.VWAP_WINDOW:
+        message = ' = "vwap_window": only a backtest works orders over time; expected "next_open"'
+        problems.append(Problem(str(host), "execution.fill_policy", message))
     asked = sum(one.config.capital_quote for one in loaded)
     balance = settings.venue.starting_balance
     if settings.kind is not HostKind.LIVE and asked > balance:
