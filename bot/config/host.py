@@ -313,7 +313,8 @@ class HostSettings(Section):
 
     kind: HostKind
     strategies: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Strategy files, relative to this file; they are called in this order."""
+    """Strategy files, relative to this file, or the strategies themselves as tables [[strategies]]; they are
+    called in this order."""
     venue: VenueConfig
     costs: CostConfig = CostConfig()
     data: DataConfig = DataConfig()
