@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from adapters.instruments import InstrumentSpec
+from bot.account_exposure import exposure_of
 from bot.config import HostConfig, LoadedStrategy
 from bot.market_data import bar_type
 from strategies.bundle import Bundle, open_bundle, require_schema, schema_of_model
@@ -111,7 +112,7 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
             timeout_secs=surroundings.panel_timeout_secs,
             on_bar_seen=surroundings.on_bar,
             on_panel=surroundings.on_panel,
-            before_decisions=_before_decisions(surroundings, borrow, ledgers),
+            before_decisions=_before_decisions(surroundings, borrow, strategies),
             after_decisions=_send_slices(strategies) if surroundings.paces else surroundings.after_bar,
         )
     )
@@ -258,17 +259,20 @@ class BorrowMeter:
 
 
 def _before_decisions(
-    surroundings: Surroundings, borrow: BorrowMeter, ledgers: Sequence[Ledger]
+    surroundings: Surroundings, borrow: BorrowMeter, strategies: Sequence[PolicyStrategy]
 ) -> Callable[[int], None]:
     """What happens at each bar time once all books are marked, before the first strategy decides."""
 
     def read(ts_event: int) -> None:
         borrow.accrue(ts_event)
+        exposure = exposure_of(strategies)
         latched = surroundings.account.mark(
             ts_event,
-            sum([ledger.equity for ledger in ledgers]),
-            sum([ledger.gross_exposure for ledger in ledgers]),
-            sum([ledger.net_exposure for ledger in ledgers]),
+            sum([strategy.pipeline.stages.ledger.equity for strategy in strategies]),
+            exposure.gross,
+            exposure.net,
+            buying_quote=exposure.buying,
+            selling_quote=exposure.selling,
         )
         if latched is not None:
             detail = "loss limit over all strategies reached"
