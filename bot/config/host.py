@@ -50,7 +50,8 @@ class VenueConfig(Section):
     trading_hours_per_day: Annotated[float, Field(gt=0.0, le=24.0)] = 24.0
     """24 where the market never closes, 6.5 for US shares."""
     bar_adaptive_high_low_ordering: bool = False
-    """Backtest: guess from the bar's shape whether high or low came first; else the high always did."""
+    """Backtest and paper: guess from the bar's shape whether high or low came first; else the high always
+    did, so that of a long position whose bar reaches both exits the target fills, which flatters it."""
 
     @model_validator(mode="after")
     def _a_cash_account_borrows_nothing(self) -> "VenueConfig":

@@ -25,9 +25,10 @@ from bot.config import HostConfig
 from bot.config.problems import redact
 from bot.config.toml import toml_text
 from bot.engine_costs import COST_KINDS
-from bot.market_data import bar_types_of
+from bot.market_data import bar_types_of, matching_bar_types
 from bot.pins import pins_of, read_series, run_id_of
 from bot.runs.baselines import BASELINES, baseline_host
+from bot.runs.exits import exits_in_doubt
 from ml.evaluation import Calendar, EquityCurve, evaluate_run
 from ml.evaluation.curve import equity_curve
 from ops.artifacts import write_run
@@ -130,7 +131,8 @@ def backtest(
         pins=pins,
         config_text=toml_text(redact(host.as_file())),
         costs_quote=_total_costs(run),
-        data_quality=_data_quality(host, catalog, run),
+        data_quality=_data_quality(host, catalog, run)
+        | {"exits_in_doubt": exits_in_doubt(run.tape.orders, _matched(host, series))},
     )
     check_wanted()
     run_dir = write_run(runs_dir, contents, replace=True)
@@ -231,6 +233,10 @@ def calendar_of(host: HostConfig) -> Calendar:
 def _bar_series(columns: BarColumns) -> BarSeries:
     arrays = columns.to_arrays()
     return BarSeries(arrays.ts_event, arrays.open, arrays.high, arrays.low, arrays.close, arrays.volume)
+
+
+def _matched(host: HostConfig, series: Mapping[str, BarColumns]) -> dict[str, BarSeries]:
+    return {instrument_id_of(name): _bar_series(series[name]) for name in matching_bar_types(host)}
 
 
 def _data_quality(host: HostConfig, catalog: Catalog, run: EngineRun) -> dict[str, Any]:
