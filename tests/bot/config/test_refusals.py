@@ -327,3 +327,12 @@ def test_rules_that_need_a_stop_go_with_a_policy_that_gives_one(tmp_path: Path) 
     needy = "[orders]\nrequire_stop = true\n[sizing.risk_fraction]\nenabled = true\n"
 
     assert load_host(write_configs(tmp_path, one=f"{STRATEGY}\n{needy}")).strategies
+
+
+def test_orders_over_a_window_are_refused_outside_backtests(tmp_path: Path) -> None:
+    window = '\n[execution]\nfill_policy = "vwap_window"\n'
+
+    assert refusal(write_configs(tmp_path, host=HOST + window)) == [
+        'host.toml: execution.fill_policy = "vwap_window": only a backtest works orders over time; '
+        'expected "next_open"'
+    ]
