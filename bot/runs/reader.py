@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ml.event_files import EventFiles
     from ops.runs.results import Results
 
+type _Answer = Callable[[Mapping[str, Any]], Any]
+
 _NICENESS = 15
 _MOST_MIB = 4096
 
@@ -48,7 +50,7 @@ class RunReader:
         self._state_dir = state_dir.resolve()
         self._catalog = catalog
         self._read: tuple[Path, EventFiles] | None = None
-        self._answers: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+        self._answers: Mapping[str, _Answer] = {
             "regimes": self._regimes,
             "results": lambda asked: self._results.newest(asked["limit"]),
             "result": lambda asked: self._results.show(asked["key"]),
@@ -67,7 +69,8 @@ class RunReader:
             HTTP status, and the body: a document, or what is wrong as text.
         """
         try:
-            found = self._answers.get(asked["question"], self._curves)(asked)
+            answer: _Answer = self._answers.get(asked["question"], self._curves)
+            found = answer(asked)
         except UnknownModelError as error:
             return 404, str(error).encode()
         except RefusedError as error:

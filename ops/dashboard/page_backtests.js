@@ -11,7 +11,7 @@ import { compare } from "./result_compare.js";
 import { card } from "./result_card.js";
 import { showJob } from "./result_job.js";
 import { showResult } from "./result_view.js";
-import { link, titled } from "./router.js";
+import { link, settled } from "./router.js";
 
 const MOST = 500;
 const KINDS = [["", "every kind"], ["backtest", "backtests"], ["walk-forward", "folds of walk-forwards"]];
@@ -53,7 +53,7 @@ export function show(rest) {
       single.replaceChildren(el("h2.page-title", { tabindex: "-1" }, first),
         el("p.problem", { role: "alert" }, error.status === 404 ? "There is no such backtest (any more). " : `It cannot be shown: ${error.message}. `, el("a", { href: link("backtests") }, "All backtests")));
     }
-    titled();
+    settled();
   });
 }
 

@@ -8,7 +8,7 @@ import { el, refill, fill } from "./dom.js";
 import { instant, money, percent, short, signed, signedPercent, tone } from "./format.js";
 import { every, live, wish } from "./live.js";
 import { lineage } from "./lineage.js";
-import { link, titled } from "./router.js";
+import { link, settled } from "./router.js";
 import { trainingCurves } from "./training_curves.js";
 
 const DIGITS = 12;
@@ -37,7 +37,7 @@ export function show([name, id]) {
     } catch (error) {
       single.replaceChildren(el("h2.page-title", { tabindex: "-1" }, `${name} ${id}`), el("p.problem", { role: "alert" }, `${error.message} `, el("a", { href: link("models") }, "All models")));
     }
-    titled();
+    settled();
   });
 }
 

@@ -19,11 +19,8 @@ export async function showResult(host, key) {
   const run = await get(path);
   // What is known not to be there is not asked for.
   const isThere = (name) => run.files.some((one) => one.name === name && one.state !== "missing");
-  const [curves] = await Promise.all([
-    run.all_metrics && isThere("equity.parquet") ? get(`${path}/curves`).catch((error) => error) : new Error("They cannot be read."),
-    isThere("trades.csv") ? trades.begin() : trades.absent(),
-  ]);
-  const plots = el("div");
+  await (isThere("trades.csv") ? trades.begin() : trades.absent());
+  const plots = el("div.curves-of-run", {}, el("p.empty", {}, "Asking the daemon"));
   refill(host,
     el("p.crumb", {}, el("a", { href: link("backtests") }, "Backtests")),
     el("div.heading", {}, el("h2.page-title", { tabindex: "-1" }, named(run)), stateOf(run)),
@@ -31,15 +28,26 @@ export async function showResult(host, key) {
     run.state !== "whole" && el("p.problem", { role: "alert" }, `This run is ${run.state}: ${run.problem}. What can be read is shown; run the backtest again to have it whole.`),
     el("div.grid", {},
       section("Figures", "full", figures(run.all_metrics)),
-      section("Equity, drawdown and exposure", "full", curves instanceof Error ? el("p.problem", {}, curves.message) : plots),
+      section("Equity, drawdown and exposure", "full", plots),
       section("Round trips", "full", trades.root),
       section("What the guardrails said", "half", verdicts(run)),
       section("Regimes", "half", regimes(run.all_metrics)),
       section("Files", "half", files(run)),
       section("Configuration", "half", run.config ? el("pre.log", { tabindex: "0", "aria-label": "Configuration" }, run.config) : el("p.empty", {}, "It cannot be read."))),
   );
-  if (!(curves instanceof Error)) lines(plots, curves);
   trades.shown();
+  if (run.all_metrics && isThere("equity.parquet")) curvesIn(plots, path);
+  else refill(plots, el("p.problem", {}, "They cannot be read."));
+}
+
+async function curvesIn(host, path) {
+  try {
+    const curves = await get(`${path}/curves`);
+    refill(host);
+    lines(host, curves);
+  } catch (error) {
+    refill(host, el("p.problem", {}, error.message));
+  }
 }
 
 const section = (name, width, ...content) => el(`section.${width}`, { "aria-label": name }, el("h3", {}, name), content);

@@ -7,6 +7,7 @@ const FIRST = "overview";
 let pages = {};
 let state = "";
 let name = "";
+let hasMoved = false;
 const mounted = new Set();
 
 export const parts = () => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decoded);
@@ -50,9 +51,16 @@ function turn(isMove) {
   within(wanted, () => page.show?.(rest, host));
   if (isAnother) turnTo(wanted);
   titled();
+  hasMoved = isMove;
   if (!isMove) return;
   scrollTo(0, 0);
   host.querySelector("h2")?.focus({ preventScroll: true });
+}
+
+// Once what was asked for stands where the heading of before was.
+export function settled() {
+  titled();
+  if (hasMoved && document.activeElement === document.body) byId(`page-${name}`).querySelector("h2")?.focus({ preventScroll: true });
 }
 
 // The name of a page is its heading's.

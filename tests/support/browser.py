@@ -70,11 +70,17 @@ class Watched:
             self.complaints.append(message.text)
 
 
-def unusable(page: Page) -> list[str]:
-    """What axe-core finds on a page as it is shown: rule, and where. The page's policy has to be bypassed."""
+def unusable(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds on a page as it is shown: rule, and where.
+
+    Args:
+        page: Its policy has to be bypassed.
+        rules: Only of these; all without any.
+    """
     if not page.evaluate("Boolean(window.axe)"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    asked = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    found = page.evaluate("(asked) => axe.run(document, asked)", asked)
     return [
         f"{rule['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for rule in found["violations"]
