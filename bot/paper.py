@@ -16,6 +16,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from nautilus_trader.common import Environment, FileWriterConfig, LoggerConfig, LogLevel
 from nautilus_trader.live import LiveExecutionEngineConfig, LiveNode, LiveRiskEngineConfig
 from nautilus_trader.model import Bar, QuoteTick, TraderId
@@ -308,6 +309,8 @@ def _make_node(
     for one in recovering:
         builder = builder.add_exec_client(f"{name}-{one.owner}", RecoveryClientFactory, one)
     defer_pandas()
+    # Arrow's own allocator keeps what a read has freed for the next one: some 10 MB, for ever.
+    pa.set_memory_pool(pa.system_memory_pool())
     return builder.build()
 
 

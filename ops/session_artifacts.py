@@ -175,12 +175,36 @@ def summary(found: SessionTape, trades: Sequence[RoundTrip], account: Sequence[A
         ),
         (
             "Commands",
-            [f"{one['command']} {one['scope']} by {one['who']}: {one['reason']}" for one in found.commands],
+            [_command(one) for one in _answered(found.commands)],
         ),
     ):
         if rows:
             lines += ["", f"## {title}", "", *(f"- {' '.join(row.split())}" for row in rows[:200])]
     return "\n".join(lines) + "\n"
+
+
+def _answered(commands: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Each command once: as it was carried out, or, where nothing says that it was, as it was asked."""
+    open_: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    told: list[Mapping[str, Any]] = []
+    for one in commands:
+        key = one["command"], one["who"], one["reason"]
+        if one.get("stage") == "asked":
+            open_[key] = one
+        elif (asked := open_.pop(key, None)) is not None:
+            told = [other for other in told if other is not asked]
+        told.append(one)
+    return told
+
+
+def _command(one: Mapping[str, Any]) -> str:
+    asked = one.get("asked") or {}
+    what = (
+        one["scope"]
+        if "scope" in one
+        else ", ".join(f"{key} {asked[key]}" for key in sorted(asked) if asked[key])
+    )
+    return f"{' '.join((one['command'], what)).strip()} by {one['who']}: {one['reason']}"
 
 
 def plot(times: Sequence[int], values: Sequence[float], title: str) -> str:

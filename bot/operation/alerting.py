@@ -15,6 +15,7 @@ from typing import Any
 
 from bot.config import HostConfig
 from bot.exit_codes import ExitCode
+from bot.operation.day_summary import DaySummary
 from ops.alerts import Alert, AlertAnchor, AlertDesk, Channel, Severity, deliver, read_channels
 from ops.disk import LocalDisk
 
@@ -52,6 +53,7 @@ class Alerting:
         config, self._status = host.settings.alerts, status
         self._state_dir = state_dir
         self._task: asyncio.Task[None] | None = None
+        self._day: DaySummary | None = None
         self._filing: set[asyncio.Task[None]] = set()
         self.channels = channels
         self.desk = AlertDesk(
@@ -64,7 +66,8 @@ class Alerting:
         self.anchor = AlertAnchor(self._take, config.anchor_hours)
 
     def start(self) -> None:
-        """Send from now on what was taken and is taken."""
+        """Send from now on what was taken and is taken; the first summary counts from here."""
+        self._day = DaySummary(self._status(), datetime.now(UTC))
         self._task = asyncio.create_task(self.desk.run())
 
     async def close(self) -> None:
@@ -108,7 +111,9 @@ class Alerting:
 
     async def summarise(self) -> str:
         """Tell a person how things stand; the text of it."""
-        text = self._summary()
+        if self._day is None:
+            raise RuntimeError("a summary was asked for before the daemon was ready")
+        text = self._day.next(self._status(), datetime.now(UTC))
         self.say(Severity.INFO, "daily summary", text, f"summary:{time.time_ns()}")
         return text
 
@@ -116,18 +121,6 @@ class Alerting:
         _LOG.warning("%s: %s", alert.title, alert.text, extra={"severity": alert.severity.value})
         if self.channels:
             self.desk.take(alert)
-
-    def _summary(self) -> str:
-        status = self._status()
-        lines = [f"{status['state']}, trading {status['trading_state']} {status['reason']}".rstrip()]
-        lines += [
-            f"{one['name']}: equity {one['equity']:,.2f}, profit {one['profit']:+,.2f}, "
-            f"{one['decisions']} decisions, {one['trading_state']}"
-            for one in status["strategies"]
-        ]
-        journal = status["journal"]
-        lines.append(f"journal: {journal['records']} records, head {journal['head']}")
-        return "\n".join(lines)
 
     def _file_incident(self, restriction: Mapping[str, Any]) -> Path:
         """Have it written down how things stand; where."""

@@ -208,6 +208,20 @@ def test_stop_leaves_no_restriction_behind(daemon: DaemonProcess) -> None:
     assert not latch.exists() or decode(latch.read_bytes())[1] == ()
 
 
+def test_session_with_commands_leaves_its_files_and_they_are_in_them(daemon: DaemonProcess) -> None:
+    daemon.ask("pause", "wanderer", "--reason", "too wild")
+    daemon.ask("backup", str(daemon.state_dir / "copy"))
+    daemon.stop()
+    daemon.wait(5.0)
+
+    answer = daemon.ask("session")
+
+    assert answer.code == 0, answer.err
+    text = (daemon.state_dir / "sessions" / "latest" / "session.md").read_text()
+    assert "- pause strategy:wanderer by " in text
+    assert "- stop by " in text
+
+
 def test_daemon_whose_process_was_stopped_for_long_takes_on_no_risk_until_it_is_resumed(
     market: Path, tmp_path: Path
 ) -> None:

@@ -75,6 +75,10 @@ def order(status: str, price: float | None) -> tuple[Kind, dict[str, Any]]:
     }
 
 
+def asked(command: str, reason: str, **what: Any) -> dict[str, Any]:
+    return {"command": command, "stage": "asked", "who": "me", "reason": reason, "asked": what}
+
+
 RECORDS: list[tuple[Kind, dict[str, Any]]] = [
     (Kind.SESSION_START, pins("first")),
     fill(1, "BUY", 3.0, 100.0, 0),
@@ -88,7 +92,9 @@ RECORDS: list[tuple[Kind, dict[str, Any]]] = [
     order("FILLED", None),
     state("one", 2, 900.0, fees=1.5),
     state("two", 2, 500.0),
+    (Kind.CONTROL, asked("pause", "looks\nodd", strategy="one")),
     (Kind.CONTROL, {"command": "pause", "scope": "strategy:one", "who": "me", "reason": "looks\nodd"}),
+    (Kind.CONTROL, asked("stop", "for today", flatten=None)),
     (Kind.STOP, {"session": "second", "reason": "told to", "exit_code": 0}),
     (Kind.SESSION_START, pins("third")),
     fill(9, "SELL", 1.0, 90.0, 3),
@@ -143,7 +149,7 @@ def test_summary_says_how_it_ended_what_came_of_it_and_who_commanded(tmp_path: P
     assert text.startswith("# Session second\n")
     assert "Ended: told to (exit code 0)" in text
     assert "| one | 1,000.00 | 900.00 | -100.00 | 1.50 | 10.00% | 1 | 1 |" in text
-    assert "- pause strategy:one by me: looks odd" in text
+    assert "- pause strategy:one by me: looks odd\n- stop by me: for today\n" in text
     assert "somewhere" not in text
 
 

@@ -153,27 +153,55 @@ def test_end_that_is_not_as_it_should_be_is_urgent(
     assert text in bench.taken[0].text
 
 
-def test_summary_says_how_things_stand_and_one_that_cannot_be_made_is_not_sent(bench: Bench) -> None:
+def _standing(equity: float, fees: float, decisions: int) -> dict[str, Any]:
     strategy = {
-        "name": "holder",
-        "equity": 50_100.0,
-        "profit": 100.0,
-        "decisions": 7,
-        "trading_state": "ACTIVE",
-    }
-    bench.status = {
+        "name": "holder", "equity": equity, "profit": equity - 50_000.0, "fees": fees, "decisions": decisions,
+        "drawdown_frac": 0.0125, "trading_state": "ACTIVE",
+    }  # fmt: skip
+    return {
         "state": "READY", "trading_state": "ACTIVE", "reason": "", "strategies": [strategy],
+        "account": {"profit": equity - 50_000.0, "day_profit": -3.0, "drawdown_frac": 0.0125},
         "journal": {"records": 12, "head": "f" * 64},
     }  # fmt: skip
 
-    text = asyncio.run(bench.alerting.summarise())
 
-    assert bench.said == [("info", "daily summary")]
-    assert bench.taken[0].text == text
-    assert "holder: equity 50,100.00, profit +100.00, 7 decisions, ACTIVE" in text
-    assert text.endswith(f"head {'f' * 64}")
+def test_summary_says_what_came_of_it_since_the_one_before_and_how_things_stand(bench: Bench) -> None:
+    async def two_days() -> tuple[str, str]:
+        bench.status = _standing(50_040.0, 10.0, 5)
+        bench.alerting.start()
+        bench.status = _standing(50_100.0, 12.5, 7)
+        first = await bench.alerting.summarise()
+        bench.status = _standing(50_090.0, 12.75, 8)
+        second = await bench.alerting.summarise()
+        await bench.alerting.close()
+        return first, second
 
-    bench.status = RuntimeError("it broke")
-    with pytest.raises(RuntimeError, match="it broke"):
+    first, second = asyncio.run(two_days())
+
+    assert bench.said == [("info", "daily summary")] * 2
+    assert [one.text for one in bench.taken] == [first, second]
+    assert "since the start at 20" in first
+    assert "holder: +60.00 after costs of 2.50, 2 decisions; equity 50,100.00, profit in all +100.00" in first
+    assert "holder: -10.00 after costs of 0.25, 1 decisions; equity 50,090.00, profit in all +90.00" in second
+    assert "1.25% below its peak, ACTIVE" in second
+    assert "account: profit in all +90.00, this trading day so far -3.00" in second
+    assert second.endswith(f"head {'f' * 64}")
+
+
+def test_summary_that_cannot_be_made_is_not_sent(bench: Bench) -> None:
+    with pytest.raises(RuntimeError, match="before the daemon was ready"):
         asyncio.run(bench.alerting.summarise())
-    assert len(bench.said) == 1
+
+    async def broken() -> None:
+        bench.status = _standing(50_000.0, 0.0, 0)
+        bench.alerting.start()
+        bench.status = RuntimeError("it broke")
+        try:
+            await bench.alerting.summarise()
+        finally:
+            bench.status = _standing(50_000.0, 0.0, 0)
+            await bench.alerting.close()
+
+    with pytest.raises(RuntimeError, match="it broke"):
+        asyncio.run(broken())
+    assert bench.said == []

@@ -299,6 +299,22 @@ def test_whoever_asks_too_often_is_refused_but_never_a_kill(
     assert answers[200].headers["retry-after"] == "1"
 
 
+@pytest.mark.parametrize("role", [None, Role.VIEWER])
+def test_kill_by_nobody_who_may_waits_like_any_other_request(
+    held: tuple[dict[Role, str], TokenBook], monkeypatch: pytest.MonkeyPatch, role: Role | None
+) -> None:
+    monkeypatch.setattr("ops.api.fences._TARPIT_SECS", 0.0)
+    tokens, book = held
+    kill = ("POST", "/v1/kill", {} if role is None else bearer(tokens[role]), {"reason": "r"})
+    allowed = ("POST", "/v1/kill", bearer(tokens[Role.OPERATOR]), {"reason": "r"})
+    operator = FakeOperator()
+
+    answers = ask(book, operator, *[kill] * 202, allowed, monotonic=lambda: 5.0)
+
+    refused = 401 if role is None else 403
+    assert [one.status_code for one in answers] == [refused] * 200 + [429] * 2 + [200]
+
+
 def test_no_more_than_some_requests_are_answered_at_a_time() -> None:
     inside: list[str] = []
 

@@ -17,7 +17,7 @@ PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian: prometheus)")
 
 S, J = '{strategy="one"}', '{job="argonaut"}'
-MINUTES = 20
+MINUTES = 24
 """Samples, a minute apart."""
 
 
@@ -50,17 +50,23 @@ def slow(family: str, bounds: tuple[str, str], *, late: int, **labels: str) -> d
     return series
 
 
-REJECTED, SENT = (
-    f'argonaut_orders_total{{strategy="one",status="{status}"}}' for status in ("REJECTED", "SUBMITTED")
+REJECTED, DENIED, SENT = (
+    f'argonaut_orders_total{{strategy="one",status="{status}"}}'
+    for status in ("REJECTED", "DENIED", "SUBMITTED")
 )
 TAKEN, ON_DISK = ("argonaut_journal_sequence", "argonaut_journal_durable_sequence")
 OVERDUE, PACE = "argonaut_feed_overdue_seconds", "argonaut_feed_interval_seconds"
 SLIPPAGE, TRADED = f"argonaut_slippage_quote{S}", f"argonaut_filled_quote_total{S}"
 LAG, DECISION = "argonaut_loop_lag_seconds", "argonaut_decision_seconds"
+ANSWER = "argonaut_order_answer_seconds"
+FAILING, ANSWERING = (f'argonaut_api_requests_total{{surface="port",code="{code}"}}' for code in (503, 200))
 TRIPPED = "argonaut_guardian_trips_total"
 FAILED = 'argonaut_alerts_total{channel="tgram-1",result="failed"}'
 LIMIT = 'argonaut_limit_used_ratio{scope="one",limit="daily_loss"}'
 VETOED = 'argonaut_verdicts_total{strategy="one",reason="name_cap",outcome="vetoed"}'
+
+# Certain, then with no idea.
+UNSETTLED = {f"argonaut_regime_entropy_nats{S}": f"0x{MINUTES - 15} 0.69x15"}
 
 CASES = [
     Case("ArgonautDown", {f"up{J}": constant(0)}, {f"up{J}": constant(1)}),
@@ -74,6 +80,9 @@ CASES = [
     one("ArgonautClockStepped", TRIPPED + '{cause="clock"}', rising(1), constant(4)),
     one("ArgonautLossNearLimit", LIMIT, constant(0.85), constant(0.75)),
     one("ArgonautLossLimitReached", LIMIT, constant(1.0), constant(0.85)),
+    one("ArgonautDrawdown", f"argonaut_drawdown_ratio{S}", constant(0.06), constant(0.04)),
+    one("ArgonautDrawdown", f"argonaut_drawdown_ratio{S}", constant(0.15), constant(0.16)),
+    one("ArgonautDrawdownDeep", f"argonaut_drawdown_ratio{S}", constant(0.16), constant(0.15)),
     one("ArgonautEquityGone", f"argonaut_equity_quote{S}", constant(0), constant(1)),
     Case(
         "ArgonautFeedSilent",
@@ -85,6 +94,9 @@ CASES = [
     one("ArgonautBarsSkipped", f"argonaut_skipped_panels_total{S}", rising(1), constant(9)),
     Case("ArgonautRejects", {REJECTED: rising(3), SENT: rising(10)}, {REJECTED: rising(1), SENT: rising(10)}),
     one("ArgonautOrderUnknown", f"argonaut_unknown_orders{S}", constant(1), constant(0)),
+    # The engine's own risk check refuses before anything is sent.
+    Case("ArgonautRejects", {DENIED: rising(3)}, {DENIED: constant(3)}),
+    one("ArgonautVetoes", VETOED, rising(5), rising(3)),
     one("ArgonautGuardrailStorm", VETOED, rising(60 * 31), rising(60 * 29)),
     Case(
         "ArgonautSlippage",
@@ -97,6 +109,19 @@ CASES = [
         slow(DECISION, ("0.01", "0.1"), late=10, strategy="one"),
         slow(DECISION, ("0.01", "0.1"), late=0, strategy="one"),
     ),
+    Case(
+        "ArgonautAnswersSlow",
+        slow(ANSWER, ("0.5", "1.0"), late=20, strategy="one"),
+        slow(ANSWER, ("0.5", "1.0"), late=4, strategy="one"),
+    ),
+    Case(
+        "ArgonautAnswersVerySlow",
+        slow(ANSWER, ("2.0", "5.0"), late=20, strategy="one"),
+        slow(ANSWER, ("2.0", "5.0"), late=4, strategy="one"),
+    ),
+    # ln 2 = 0.693 nats is one bit: two states, and no idea which.
+    one("ArgonautRegimeUncertain", f"argonaut_regime_entropy_nats{S}", constant(0.69), constant(0.55)),
+    Case("ArgonautRegimeUnsettled", UNSETTLED, {f"argonaut_regime_entropy_nats{S}": constant(0.6)}),
     one("ArgonautDrift", f"argonaut_drift_active_alarms{S}", constant(1), constant(0)),
     one("ArgonautPolicyLate", f"argonaut_policy_deadline_misses_total{S}", rising(1), constant(9)),
     one("ArgonautJournalFault", "argonaut_journal_fault", constant(1), constant(0)),
@@ -107,6 +132,8 @@ CASES = [
     ),
     one("ArgonautJournalNotSigned", "argonaut_journal_checkpoint_timestamp_seconds", constant(0), rising(60)),
     one("ArgonautAnchorFailing", "argonaut_journal_anchor_faults_total", rising(1), constant(9)),
+    one("ArgonautApiErrors", FAILING, rising(1), constant(9)),
+    Case("ArgonautApiErrors", {FAILING: rising(1)}, {FAILING: constant(0), ANSWERING: rising(60)}),
     one("ArgonautAlertsNotDelivered", FAILED, rising(1), constant(9)),
     one("ArgonautAlertsNotDelivered", "argonaut_alerts_dropped_total", rising(1), constant(9)),
     one("ArgonautIntentsExpired", "argonaut_expired_intents_total", rising(1), constant(9)),
