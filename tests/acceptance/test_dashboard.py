@@ -124,10 +124,12 @@ PAGES = {
 
 
 TOO_WIDE = """() => {
-  const scrolls = (one) => one && (getComputedStyle(one).overflowX !== "visible" || scrolls(one.parentElement));
-  const all = [...document.querySelectorAll("main *, header *, nav *")];
-  const wide = all.filter((one) => one.getBoundingClientRect().right > innerWidth && !scrolls(one.parentElement));
-  return document.documentElement.scrollWidth <= innerWidth ? [] : wide.map((one) => one.outerHTML.slice(0, 200));
+  if (document.documentElement.scrollWidth <= innerWidth) return [];
+  const isCut = (one) => getComputedStyle(one).overflowX !== "visible";
+  const scrolls = (one) => one && (isCut(one) || scrolls(one.parentElement));
+  return [...document.querySelectorAll("main *, header *, nav *")]
+    .filter((one) => one.getBoundingClientRect().right > innerWidth && !scrolls(one.parentElement))
+    .map((one) => one.outerHTML.slice(0, 200));
 }"""
 
 
