@@ -110,7 +110,7 @@ function verdicts(run) {
 }
 
 function regimes(metrics) {
-  const rows = Object.entries(metrics?.strategies ?? {}).flatMap(([strategy, book]) => (book.regimes?.states ?? []).map((one, state) => ({ strategy, state: one.state ?? state, ...one })));
+  const rows = Object.entries(metrics?.strategies ?? {}).flatMap(([strategy, book]) => (book?.regimes?.states ?? []).map((one, state) => ({ strategy, state: one.state ?? state, ...one })));
   const shown = table("Regimes", [
     { head: "Strategy", left: true, scope: "row", cell: (row) => row.strategy },
     { head: "State", cell: (row) => String(row.state) },

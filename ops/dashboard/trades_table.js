@@ -132,8 +132,10 @@ export function tradesTable(key, path) {
 
   function download() {
     const names = Object.keys(rows[0] ?? {});
-    const cell = (value) => (typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value ?? "");
-    const text = [names.join(","), ...seen.map((row) => names.map((name) => cell(row[name])).join(","))].join("\n");
+    // Nanoseconds are more than a number here holds: times go out as a spreadsheet reads them.
+    const names_ = names.map((name) => name.replace(/_ts$/, "_time"));
+    const cell = (name, value) => (name.endsWith("_ts") ? new Date(value / 1e6).toISOString() : typeof value === "string" ? `"${value.replaceAll('"', '""')}"` : value ?? "");
+    const text = [names_.join(","), ...seen.map((row) => names.map((name) => cell(name, row[name])).join(","))].join("\n");
     const url = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
     const way = el("a", { href: url, download: `${key}-trades.csv` });
     way.click();

@@ -21,11 +21,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from ml.evaluation import RoundTrip
 from ops.artifacts import BASELINES, EQUITY, MANIFEST, METRICS
 from ops.refusals import RefusedError
 from ops.report.charts import equity_lines
 from ops.run_records import read_curves
 from ops.runs.folder import FOLDER, RunFolder
+from strategies.tape import HaltRecord
 
 MOST_RUNS = 1_000
 """Of a list; the newest."""
@@ -53,8 +55,8 @@ _LISTED = (
     "final_equity_quote",
     "costs",
 )
-_UNSHOWN = frozenset({"exit_order_id"})
-"""Columns of the trades that nobody looks at in a table; the file has them."""
+_SHOWN = [name for name in RoundTrip._fields if name != "exit_order_id"]
+"""Columns of the round trips; nobody looks at the order's id in a table, and the file has it."""
 _SPARK_POINTS = 60
 _MOST_HELD = 10_000
 _MOST_HALTS = 200
@@ -116,7 +118,7 @@ class Results:
             "pins": _read_or_none(lambda: _document(place.path / PINS)),
             "config": _read_or_none(lambda: _text(place.path / CONFIG)),
             "verdicts": _read_or_none(lambda: _verdicts(place.path / VERDICTS)),
-            "halts": _read_or_none(lambda: _csv(place.path / HALTS).slice(0, _MOST_HALTS).to_pylist()),
+            "halts": _read_or_none(lambda: _halts(place.path / HALTS)),
         }
 
     def curves(self, key: str) -> dict[str, Any]:
@@ -144,10 +146,10 @@ class Results:
         try:
             stamp = _stamp(path)
             if self._trades is None or self._trades[0] != stamp:
-                self._trades = stamp, _csv(path)
+                self._trades = stamp, _csv(path).select(_SHOWN)
             table = self._trades[1]
             page = table.slice(offset, limit)
-            columns = {name: _packed(page.column(name)) for name in page.column_names if name not in _UNSHOWN}
+            columns = {name: _packed(page.column(name)) for name in page.column_names}
         except _FAULTS as error:
             raise RefusedError(f"{key}: its trades cannot be read: {_words(error)}") from error
         return {"total": table.num_rows, "offset": offset, "rows": page.num_rows, "columns": columns}
@@ -307,6 +309,12 @@ def _verdicts(path: Path) -> list[dict[str, Any]]:
     grouped = counted.group_by(["strategy", "reason", "outcome"]).aggregate([([], "count_all")])
     rows = grouped.rename_columns({"count_all": "count"}).to_pylist()
     return sorted(rows, key=lambda row: (row["strategy"], -row["count"], row["reason"]))
+
+
+def _halts(path: Path) -> list[dict[str, Any]]:
+    table = _csv(path).select(list(HaltRecord._fields))
+    rows: list[dict[str, Any]] = table.slice(0, _MOST_HALTS).to_pylist()
+    return rows
 
 
 # -- files -----------------------------------------------------------------------------------------

@@ -138,6 +138,14 @@ def test_what_cannot_be_read_is_refused_with_the_reason(run: Path, tmp_path: Pat
         results.trades("one", 0, 10) if name == "trades.csv" else results.curves("one")
 
 
+def test_round_trips_of_another_shape_are_refused(run: Path, tmp_path: Path) -> None:
+    text = (run / "trades.csv").read_text()
+    (run / "trades.csv").write_text(text.replace("net_pnl", "profit", 1))
+
+    with pytest.raises(RefusedError, match="net_pnl"):
+        Results(tmp_path).trades("one", 0, 10)
+
+
 def test_folds_and_runs_that_were_asked_for_are_found_and_drafts_and_links_are_not(
     run: Path, tmp_path: Path
 ) -> None:
