@@ -58,7 +58,7 @@ class RunReader:
             "result_trades": lambda asked: self._results.trades(
                 asked["key"], asked["offset"], asked["limit"]
             ),
-            "sessions": lambda asked: newest_sessions(self._state_dir, asked["limit"]),
+            "sessions": lambda asked: {"rows": newest_sessions(self._state_dir, asked["limit"])},
             "logs": self._logs,
         }
 

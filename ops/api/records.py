@@ -78,7 +78,7 @@ def add_records(app: FastAPI, desk: RunDesk, *, may_look: Callable[..., Awaitabl
         """Round trips of a recorded backtest, column by column, a page at a time."""
         return await answer("result_trades", key=key, offset=asked.offset, limit=asked.limit)
 
-    @router.get("/sessions", response_model=list[Document])
+    @router.get("/sessions", response_model=Document)
     async def sessions(asked: Annotated[NewestQuery, Query()]) -> Response:
         """Sessions that have ended, newest first: how each went."""
         return await answer("sessions", limit=asked.limit)

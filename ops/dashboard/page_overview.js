@@ -45,7 +45,6 @@ function sessions(host) {
     { head: "Market time", left: true, cell: (row) => (row.isNow ? `now ${instant(row.last_ts)}` : row.first_ts ? { text: stretch(row), title: `${instant(row.first_ts)} to ${instant(row.last_ts)}` } : "–") },
     { head: "Equity", cell: (row) => money(row.equity) },
     { head: "Profit", cell: (row) => ({ text: gain(row.profit), class: tone(row.profit) }) },
-    { head: "Fills", cell: (row) => money(row.fills, 0) },
     { head: "Ended", left: true, class: "words", cell: (row) => ({ text: row.isNow ? "runs" : row.problem ?? row.ended ?? "–", class: row.problem ? "bad" : "" }) },
   ], { key: (row) => row.session, empty: "No session yet: `argonaut run` begins one." });
   host.append(shown.root);
@@ -55,10 +54,10 @@ function sessions(host) {
     if (!status) return;
     const now = {
       session: status.session, started_at: status.started_at, isNow: true, last_ts: status.feeds[0]?.ts_event,
-      equity: status.equity, profit: status.account.profit, fills: status.records.fill ?? 0,
+      equity: status.equity, profit: status.account.profit,
     };
     shown.update([now, ...ended.filter((row) => row.session !== status.session)].slice(0, MOST));
   };
-  every(60, async () => { ended = await get("/v1/sessions", { limit: MOST }); show(); });
+  every(60, async () => { ended = (await get("/v1/sessions", { limit: MOST })).rows; show(); });
   on("change", show);
 }

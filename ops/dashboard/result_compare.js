@@ -20,7 +20,7 @@ export async function compare(host, first, second) {
   const plots = el("div");
   refill(host,
     el("p.crumb", {}, el("a", { href: link("backtests") }, "Backtests")),
-    el("div.heading", {}, el("h2.page-title", { tabindex: "-1" }, `${named(runs[0])} and ${named(runs[1])}`), el("a", { href: link("backtests", "compare", second, first) }, "Turn around")),
+    el("div.heading", {}, el("h2.page-title", { tabindex: "-1" }, named(runs[0]) === named(runs[1]) ? `${runs[0].run_id} and ${runs[1].run_id}` : `${named(runs[0])} and ${named(runs[1])}`), el("a", { href: link("backtests", "compare", second, first) }, "Swap A and B")),
     el("ul.pair", {}, runs.map((run, place) => el("li", {}, el("i", { style: { background: `var(${tint(place)})` }, "aria-hidden": "true" }), el("strong", {}, "AB"[place], " "),
       el("a", { href: link("backtests", run.key) }, run.run_id), el("span.muted", {}, ` ${span(run)}`), " ", stateOf(run)))),
     el("div.grid", {},

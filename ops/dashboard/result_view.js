@@ -60,7 +60,7 @@ function figures(metrics) {
     el("dl.figures.many", {}, keys.map((key) => el("div", {}, el("dt", {}, MEASURES[key][0]),
       el("dd", { class: key === "total_return_frac" ? tone(100 * figure(metrics, key).value) : null }, written(key, figure(metrics, key).value)),
       el("dd.sub", {}, interval(key, figure(metrics, key)))))),
-    level && el("p.hint", {}, `Small: the interval in which a figure lies with ${percent(level, 0)} confidence, had the days come in another order (${metrics.method.intervals.method}).`),
+    level && el("p.hint", {}, `Below a figure is its ${percent(level, 0)} confidence interval (${metrics.method.intervals.method}).`),
   ];
 }
 

@@ -7,7 +7,7 @@ import { gain, instant, market, money, price, quantity, tone } from "./format.js
 const ROW_PX = 30;
 const SPARE = 8;
 const FIRST = 1_000;
-const PAGE = 10_000;
+const PAGE = 5_000;
 const COLUMNS = [
   ["exit_ts", "Closed", (row) => instant(row.exit_ts), "left"],
   ["strategy", "Strategy", (row) => row.strategy, "left"],
