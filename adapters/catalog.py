@@ -28,6 +28,7 @@ _BARS = Path("data", "bars")
 _PROVENANCE = Path("provenance")
 # Large enough to read fast, small enough that a daemon on years of bars holds little of them.
 _CHUNK_ROWS = 16_384
+_NO_TIMES = np.empty(0, np.int64)
 _EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 
@@ -215,6 +216,32 @@ class Catalog:
         if first > last:
             raise self._no_bars(bar_type, start_ns, end_ns)
         return Span(first, last, span.rows)
+
+    def close_back(self, bar_type: str, bars: int, at_ns: int) -> int:
+        """Tell when the first of the last bars up to a time closed, however long the market was silent.
+
+        Args:
+            bar_type: The series.
+            bars: How many bars, at least 1; where there are fewer, all of them.
+            at_ns: Bars that close by this count, UTC nanoseconds.
+
+        Returns:
+            UTC nanoseconds.
+
+        Raises:
+            CatalogError: If there are no bars, or a file is damaged.
+        """
+        files = self.bar_files(bar_type)
+        first_ns = file_span(files[0])[0]
+        missing = bars
+        for file in reversed(files):
+            runs = [columns.ts_event for columns in iter_bar_file(file, last_ns=at_ns)]
+            closes = np.concatenate([*runs, _NO_TIMES])
+            seen = int(np.searchsorted(closes, at_ns, side="right"))
+            if seen >= missing:
+                return int(closes[seen - missing])
+            missing -= seen
+        return first_ns
 
     def _iter_within(self, bar_type: str, span: Span) -> Iterator[BarColumns]:
         for file in self.bar_files(bar_type):

@@ -48,9 +48,17 @@ def measure() -> list[Figure]:
         ("with one approved trade", trading.one_trade, trading.bare),
     ):
         how = f"`DecisionPipeline.observe` and `decide`, {len(times):,} times, one by one"
-        beside = {"reference": percentile(bare, 0.5), "reference_name": "`InferenceSession.run`"}
+        half = percentile(bare, 0.5)
         figures += [
-            Figure(f"decision {what}, p50", percentile(times, 0.5), "µs", how, 10.0, **beside),
+            Figure(
+                f"decision {what}, p50",
+                percentile(times, 0.5),
+                "µs",
+                how,
+                10.0,
+                reference=half,
+                reference_name="`InferenceSession.run`",
+            ),
             Figure(f"decision {what}, p99", percentile(times, 0.99), "µs", how, 1_000.0),
         ]
     tenth = len(idle.idle) // 10

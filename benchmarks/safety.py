@@ -115,7 +115,7 @@ def kill_secs(folder: Path) -> list[float]:
 
 def write_many(folder: Path) -> Path:
     """A paper host with one strategy on many instruments, each position with a stop and a target."""
-    names = []
+    names: list[str] = []
     for seed in range(INSTRUMENTS // 2):
         market = generate_market(SyntheticConfig(seed=seed, days=3))
         for bar_type, columns in market.bars.items():

@@ -29,6 +29,17 @@ class _Share(NamedTuple):
     failures: list[str]
 
 
+def _sum(one: _Share, other: _Share) -> _Share:
+    return _Share(
+        one.seeds + other.seeds,
+        one.crashes + other.crashes,
+        one.orders + other.orders,
+        one.fills + other.fills,
+        one.cpu_secs + other.cpu_secs,
+        one.failures + other.failures,
+    )
+
+
 def main() -> int:
     """Run, count, report."""
     options = _options()
@@ -41,7 +52,7 @@ def main() -> int:
     starts = range(options.first, options.first + options.seeds, _SHARE)
     with ProcessPoolExecutor(max_workers=options.workers) as pool:
         for share in pool.map(_run, _shares(starts, options.first + options.seeds)):
-            done = _Share(*(one + other for one, other in zip(done, share, strict=True)))  # type: ignore[arg-type]
+            done = _sum(done, share)
             for failure in share.failures:
                 print(failure)
     print(

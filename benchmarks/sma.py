@@ -163,7 +163,7 @@ class CrossPolicy:
     """Long half of the equity while the fast average is above the slow one, else short; holds between."""
 
     name = "sma_cross"
-    required_columns = ("sma_20", "sma_100")
+    required_columns: tuple[str, ...] = ("sma_20", "sma_100")
     policy_id = "sma_cross"
 
     def __init__(self) -> None:

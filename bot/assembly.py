@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from adapters.instruments import InstrumentSpec
+from bot.account_exposure import exposure_of
 from bot.config import HostConfig, LoadedStrategy
 from bot.market_data import bar_type
 from strategies.bundle import Bundle, open_bundle, require_schema, schema_of_model
@@ -28,6 +29,7 @@ from strategies.policies import make_policy
 from strategies.portfolio import Ledger
 from strategies.regime import RegimeFilter, RegimeParams
 from strategies.sizing import Sizer
+from strategies.slices import Pace
 from strategies.stopwatch import Stopwatch, no_stopwatch
 from strategies.strategy import PolicyStrategy, PolicyStrategyConfig
 from strategies.tape import HaltRecord, TapeSink
@@ -75,6 +77,8 @@ class Surroundings:
     """Who carries orders on; None for the engine."""
     log: IntentLog | None = None
     """Where intents are written down before their orders leave; None where nothing outlives the process."""
+    paces: Mapping[str, Pace] | None = None
+    """How orders to the market are worked over time, by instrument id; None sends them whole."""
     now: Callable[[], int] | None = None
     """Wall clock, UTC nanoseconds, where bars come live; None takes the bars' own time."""
     monotonic: Callable[[], float] | None = None
@@ -108,8 +112,8 @@ def wire(host: Host, loaded: Sequence[LoadedStrategy], surroundings: Surrounding
             timeout_secs=surroundings.panel_timeout_secs,
             on_bar_seen=surroundings.on_bar,
             on_panel=surroundings.on_panel,
-            before_decisions=_before_decisions(surroundings, borrow, ledgers),
-            after_decisions=surroundings.after_bar,
+            before_decisions=_before_decisions(surroundings, borrow, strategies),
+            after_decisions=_send_slices(strategies) if surroundings.paces else surroundings.after_bar,
         )
     )
     host.add_actor(hub)
@@ -255,23 +259,34 @@ class BorrowMeter:
 
 
 def _before_decisions(
-    surroundings: Surroundings, borrow: BorrowMeter, ledgers: Sequence[Ledger]
+    surroundings: Surroundings, borrow: BorrowMeter, strategies: Sequence[PolicyStrategy]
 ) -> Callable[[int], None]:
     """What happens at each bar time once all books are marked, before the first strategy decides."""
 
     def read(ts_event: int) -> None:
         borrow.accrue(ts_event)
+        exposure = exposure_of(strategies)
         latched = surroundings.account.mark(
             ts_event,
-            sum([ledger.equity for ledger in ledgers]),
-            sum([ledger.gross_exposure for ledger in ledgers]),
-            sum([ledger.net_exposure for ledger in ledgers]),
+            sum([strategy.pipeline.stages.ledger.equity for strategy in strategies]),
+            exposure.gross,
+            exposure.net,
+            buying_quote=exposure.buying,
+            selling_quote=exposure.selling,
         )
         if latched is not None:
             detail = "loss limit over all strategies reached"
             surroundings.tape.write(HaltRecord(ts_event, "account", "REDUCING", latched.value, detail))
 
     return read
+
+
+def _send_slices(strategies: Sequence[PolicyStrategy]) -> Callable[[int], None]:
+    def send(ts_event: int) -> None:
+        for strategy in strategies:
+            strategy.send_slices(ts_event)
+
+    return send
 
 
 def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> PolicyStrategy:
@@ -302,6 +317,7 @@ def _build_strategy(loaded: LoadedStrategy, surroundings: Surroundings) -> Polic
             now=surroundings.now,
             log=surroundings.log,
             courier=surroundings.courier,
+            paces=surroundings.paces,
         )
     )
 

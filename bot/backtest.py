@@ -2,6 +2,7 @@
 
 A decision at the close of a bar fills at the next open: each bar is preceded by one quote at its open,
 and orders take one nanosecond to arrive, so the quote that fills them is the one after the decision.
+With ``vwap_window`` an order leaves in parts, one a bar, and each fills at the open that comes next.
 The engine runs once per process, in chunks of bars, so memory does not grow with the span.
 """
 
@@ -26,7 +27,7 @@ from bot.config import AccountType as AccountKind
 from bot.config import HostConfig
 from bot.deferred_pandas import defer_pandas
 from bot.engine_costs import CostMeter, EngineFees
-from bot.market_data import latency_ns, make_playback, matching_bar_types
+from bot.market_data import latency_ns, make_playback, matching_bar_types, paces_of
 from strategies.errors import ConfigError, DataError, SafetyError
 from strategies.gate import TradingGate
 from strategies.guards import Guarded
@@ -116,6 +117,7 @@ def run_engine(
         # Recorded bars come on time or never; a later decision would miss the open that follows the close.
         panel_timeout_secs=0.0,
         on_bar=meter.note_bar,
+        paces=paces_of(host),
     )
     try:
         wired = wire(engine, host.strategies, surroundings)

@@ -4,6 +4,7 @@ from adapters.catalog import Catalog, interval_ns_of
 from adapters.playback import STRETCH_ROWS, Playback, instrument_id_of
 from bot.config import FillPolicy, HostConfig
 from strategies.errors import ConfigError
+from strategies.slices import Pace
 
 
 def bar_type(instrument_id: str, interval: str) -> str:
@@ -46,7 +47,7 @@ def make_playback(
 
     Raises:
         CatalogError: If bars are missing or damaged.
-        ConfigError: If the fill policy does not go with a strategy.
+        ConfigError: If the latency is not shorter than the shortest bar.
     """
     data = host.settings.data
     start_ns = max(data.start_ns or 0, after_ns) or None
@@ -55,7 +56,6 @@ def make_playback(
         bar_types_of(host),
         start_ns,
         data.end_ns,
-        vwap_window_ns=_vwap_window_ns(host),
         quote_delay_ns=latency_ns(host),
         stretch_rows=stretch_rows,
     )
@@ -79,19 +79,21 @@ def latency_ns(host: HostConfig) -> int:
     return nanoseconds
 
 
-def _vwap_window_ns(host: HostConfig) -> int:
-    """Length of the window over which market orders are filled, nanoseconds; 0 fills at the next open.
+def paces_of(host: HostConfig) -> dict[str, Pace]:
+    """How a backtest works orders to the market over time, by instrument id; empty where they fill at once.
 
     Raises:
-        ConfigError: If a strategy rests stops at the venue: a price averaged over a window would trip them.
+        ConfigError: If a strategy rests stops at the venue: they would protect what is not there yet.
     """
     execution = host.settings.execution
     if execution.fill_policy is FillPolicy.NEXT_OPEN:
-        return 0
-    resting = [one.config.name for one in host.strategies if one.config.policy.kind == "donchian"]
+        return {}
+    resting = [one.config.name for one in host.strategies if one.config.policy.GIVES_STOPS]
     if resting:
         raise ConfigError(
             f'{host.path}: execution.fill_policy = "vwap_window" cannot be used with {resting}: they rest '
-            'stops at the venue, which an averaged price would trip; use "next_open"'
+            'stops at the venue, which would protect what has not been bought yet; use "next_open"'
         )
-    return execution.vwap_minutes * 60_000_000_000
+    window_ns = execution.vwap_minutes * 60_000_000_000
+    intervals = {instrument_id_of(name): interval_ns_of(name) for name in matching_bar_types(host)}
+    return {name: Pace(max(1, window_ns // length), length) for name, length in intervals.items()}

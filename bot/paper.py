@@ -44,6 +44,7 @@ from bot.engine_costs import CostMeter
 from bot.market_data import bar_types_of, latency_ns, make_playback, matching_bar_types
 from bot.operation.desks import owner_of
 from bot.restoration import adopter
+from bot.warm_up import plan_warm_up
 from ops.reconciliation import Holdings
 from strategies.gate import TradingGate
 from strategies.stopwatch import Stopwatch, no_stopwatch
@@ -210,7 +211,7 @@ def make_paper_node(
     execution.admit = admission(gate, owner_of(wired.strategies))
     _connect(execution, fence, claims, wired)
     replay.settle = _barrier(wired, replay.status, fence, chronicle)
-    _set_times(replay, playback.first_ns, _warmup_ns(host, wired), _longest_bar_ns(host))
+    plan_warm_up(replay, host, catalog, wired.strategies, playback.first_ns)
     ends = (playback.first_ns, playback.last_ns)
     return PaperNode(node, wired, replay.status, gateway, started, *ends, queries, store, not may_short)
 
@@ -233,13 +234,6 @@ def _connect(
         str(one.strategy_id): one.set_external_order_instrument_ids for one in wired.strategies
     }
     fence.send = lambda params: strategy.query_account(execution.account_id, params=params)
-
-
-def _set_times(replay: ReplayConfig, first_ns: int, warmup_ns: int, longest_bar_ns: int) -> None:
-    resume_ns = replay.status.resume_ns
-    replay.paced_from_ns = max(first_ns + warmup_ns, resume_ns)
-    # One bar more: the venue may stand within a bar, of which the close is still to come.
-    replay.start_ns = max(0, resume_ns - warmup_ns - longest_bar_ns)
 
 
 def _make_venue(
@@ -377,11 +371,3 @@ def _free_base(venue: PaperVenue, chronicle: Chronicle | None) -> Callable[[str]
 
 def _instrument_ids(host: HostConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for loaded in host.strategies for name in loaded.config.instruments))
-
-
-def _warmup_ns(host: HostConfig, wired: Wired) -> int:
-    bars = host.settings.replay.warmup_bars
-    return max(
-        (strategy.pipeline.warmup_bars if bars is None else bars) * interval_ns_of(strategy.bar_types[0])
-        for strategy in wired.strategies
-    )

@@ -6,6 +6,9 @@ A backup is what a crash at one instant would have left: the journal up to a rec
 it was when that record was the newest. So the way back from it is the way back from a crash. What the venue
 has done since, the backup cannot know: whoever restores one starts halted, and the comparison with the venue
 at the start names every order and position that is newer.
+
+The bundles that a link of the model store leads to come along, with the links. What a host file names
+elsewhere does not: configuration and the bundles beside it are kept where they are written.
 """
 
 import hashlib
@@ -23,6 +26,7 @@ from ops.journal.records import stored_hash
 from ops.journal.segments import segment_path
 from ops.journal.verifying import Verified, verify
 from ops.latch import LATCH, TradingLatch
+from ops.model_store import MODELS, POINTERS
 from ops.state_dir import IDENTITY, JOURNAL, JOURNAL_KEY
 from strategies.errors import AuditError, ConfigError
 from strategies.gate import TradingGate
@@ -52,6 +56,8 @@ class Backup(NamedTuple):
     """Hash of the last of them."""
     files: Mapping[str, str]
     """SHA-256 of each file, by its path."""
+    links: Mapping[str, str]
+    """Links of the model store by their path: the name beside them that each leads to."""
 
 
 def write_backup(disk: Disk, state_dir: Path, destination: Path, cut: Cut, *, created: str) -> Backup:
@@ -79,7 +85,8 @@ def write_backup(disk: Disk, state_dir: Path, destination: Path, cut: Cut, *, cr
         given = {str(name): state_dir / name for name in names if (state_dir / name).exists()}
         for name, path in {**given, **cut.venue}.items():
             _put(draft / name, path.read_bytes())
-        backup = Backup(created, cut.seq, head, _hashes(draft))
+        links = _copy_models(state_dir, draft)
+        backup = Backup(created, cut.seq, head, _hashes(draft), links)
         _put(draft / MANIFEST, json.dumps({"format": _FORMAT, **backup._asdict()}, indent=2).encode() + b"\n")
         _publish(draft, destination)
     except BaseException:
@@ -108,6 +115,8 @@ def restore_backup(disk: Disk, source: Path, state_dir: Path, *, ts_ns: int, who
     try:
         for name in backup.files:
             _put(draft / name, (source / name).read_bytes())
+        for name, target in backup.links.items():
+            (draft / name).symlink_to(target)
         _halt(disk, draft, backup, ts_ns, who)
         _publish(draft, state_dir)
     except BaseException:
@@ -132,6 +141,11 @@ def check_backup(disk: Disk, source: Path) -> Backup:
                 f"{source / name}: expected the file that the manifest names, found "
                 f"{'another' if name in found else 'none'}; take another backup"
             )
+    if _links(source) != backup.links:
+        raise AuditError(
+            f"{source / MODELS}: expected the links {dict(backup.links)}, found {_links(source)}; "
+            "take another backup"
+        )
     key = load_verify_key(disk, source / public_path(JOURNAL_KEY))
     whole: Verified = verify(disk, source / JOURNAL, key)
     if (whole.records, whole.head) != (backup.seq, backup.head):
@@ -173,6 +187,28 @@ def _copy_journal(disk: Disk, state_dir: Path, draft: Path, seq: int) -> str:
     return stored_hash(last).hex() if last else "0" * 64
 
 
+def _copy_models(state_dir: Path, draft: Path) -> dict[str, str]:
+    """Copy the bundles that links of the model store lead to, and the links; these, by their path."""
+    links = _links(state_dir)
+    for name, target in links.items():
+        if not _is_beside(target):
+            raise ConfigError(f"{state_dir / name}: expected a link to a bundle beside it, found {target}")
+        bundle = (state_dir / name).with_name(target)
+        for path in sorted(one for one in bundle.rglob("*") if one.is_file() and not one.is_symlink()):
+            place = draft / path.relative_to(state_dir)
+            if not place.exists():  # two links may lead to one bundle
+                _put(place, path.read_bytes())
+        (draft / name).symlink_to(target)
+    return links
+
+
+def _links(place: Path) -> dict[str, str]:
+    found = (
+        link for pointer in POINTERS for link in (place / MODELS).glob(f"*/{pointer}") if link.is_symlink()
+    )
+    return {str(link.relative_to(place)): str(link.readlink()) for link in sorted(found)}
+
+
 def _halt(disk: Disk, draft: Path, backup: Backup, ts_ns: int, who: str) -> None:
     gate = TradingGate(armed=False, now=lambda: ts_ns)
     latch = TradingLatch(draft / LATCH, disk, gate, record=lambda *_: None, now=lambda: ts_ns)
@@ -195,13 +231,25 @@ def _read_manifest(source: Path) -> Backup:
                 f"{path}: expected a backup of format {_FORMAT}, found {document['format']}; "
                 "use the version of Argonaut that made it"
             )
+        document.setdefault("links", {})  # those of before have none
         backup = Backup(*(document[field] for field in Backup._fields))
-        strange = [name for name in backup.files if Path(name).is_absolute() or ".." in Path(name).parts]
+        strange = [name for name in [*backup.files, *backup.links] if _leads_out(name)]
+        strange += [
+            target for target in backup.links.values() if len(Path(target).parts) != 1 or target == ".."
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: expected the manifest of a backup, found: {error!r}") from error
     if strange:
         raise ConfigError(f"{path}: expected files inside the backup, found {strange[0]}")
     return backup
+
+
+def _is_beside(target: str) -> bool:
+    return len(Path(target).parts) == 1 and target != ".." and not Path(target).is_absolute()
+
+
+def _leads_out(name: str) -> bool:
+    return Path(name).is_absolute() or ".." in Path(name).parts
 
 
 def _refuse_taken(place: Path, what: str) -> None:

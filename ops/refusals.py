@@ -7,7 +7,7 @@ class RefusedError(Exception):
     Args:
         message: For the operator.
         retry_after_secs: When it may be asked for again; None where time alone changes nothing.
-        is_unknown: Whether the command names something that there is not.
+        is_unknown: Whether the command names something that there is not, or is none at all.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""What may go: old backtests, old reports and logs, and backups beyond those that are kept.
+"""What may go: old runs, reports, models and logs, and backups beyond those that are kept.
 
-Of each the newest are never among them. Nothing else is ever deleted: no journal, no state, no catalog, no
-link, no directory without a manifest.
+Of each the newest are never among them, nor is what a link beside it leads to. Nothing else is ever deleted:
+no journal, no state, no catalog, no link, no directory without a manifest.
 """
 
 import shutil

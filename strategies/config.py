@@ -6,7 +6,7 @@ that names file, key, value and what was expected.
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -80,7 +80,16 @@ class RegimeConfig(Section):
         return self.params_path is not None or self.means is not None
 
 
-class OnnxPolicyConfig(Section):
+class _PolicySection(Section):
+    """What a rule further on may count on, by kind of policy."""
+
+    GIVES_STOPS: ClassVar[bool] = False
+    """Whether its actions carry protective stops."""
+    GIVES_EDGES: ClassVar[bool] = False
+    """Whether its actions say what return they expect."""
+
+
+class OnnxPolicyConfig(_PolicySection):
     """A trained policy, exported to ONNX."""
 
     kind: Literal["onnx"]
@@ -90,7 +99,7 @@ class OnnxPolicyConfig(Section):
     """Longest inference that may still trade; a slower one yields the action "hold"."""
 
 
-class BundlePolicyConfig(Section):
+class BundlePolicyConfig(_PolicySection):
     """What `argonaut train` made: policy and regime model that belong together, each byte checked."""
 
     kind: Literal["bundle"]
@@ -100,8 +109,10 @@ class BundlePolicyConfig(Section):
     """Longest inference that may still trade; a slower one yields the action "hold"."""
 
 
-class DonchianPolicyConfig(Section):
+class DonchianPolicyConfig(_PolicySection):
     """Breakout of the highest high (or, short, lowest low) of the last bars, with a protective stop."""
+
+    GIVES_STOPS = True
 
     kind: Literal["donchian"]
     lookback: Bars = 55
@@ -126,7 +137,7 @@ class DonchianPolicyConfig(Section):
     """Regime states (by number) in which no position is opened."""
 
 
-class BaselinePolicyConfig(Section):
+class BaselinePolicyConfig(_PolicySection):
     """A policy that knows nothing; whatever is called skill has to beat it."""
 
     kind: Literal["flat", "equal", "first_long", "random", "buy_and_hold"]

@@ -110,27 +110,6 @@ class CostModel:
             self._impact_bps(size, bar_volume) * _BPS * notional,
         )
 
-    def realised_price(self, quantity: float, price: float, bar_volume: float, *, is_maker: bool) -> float:
-        """Price after spread and impact: higher for a purchase, lower for a sale, unchanged for a maker.
-
-        Commission and fees are not part of it; they are charged beside the price. Spread and impact do
-        not depend on the instrument, so no index is asked for.
-
-        Args:
-            quantity: Base units, positive for a purchase, negative for a sale.
-            price: Price before spread and impact, quote currency per base unit.
-            bar_volume: Volume of the bar in which the fill happens, base units.
-            is_maker: Whether the fill provided liquidity.
-
-        Raises:
-            ValueError: If the quantity is not finite or the price not positive and finite.
-        """
-        _check(quantity, price)
-        if is_maker or quantity == 0.0:
-            return price
-        slippage_bps = self._half_spread_bps + self._impact_bps(abs(quantity), bar_volume)
-        return price * (1.0 + math.copysign(slippage_bps * _BPS, quantity))
-
     def borrow_cost(self, short_value: float, dt_ns: int) -> float:
         """What holding short positions costs over a span of time, quote currency.
 

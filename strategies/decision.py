@@ -7,7 +7,7 @@ Nothing here knows a clock, a venue or a mode. The backtest, the paper daemon an
 `DecisionPipeline` with the same arguments and so get the same answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import NamedTuple
@@ -22,9 +22,8 @@ from strategies.guardrails import (
     GuardrailReason,
     RiskBook,
     TradingState,
-    Verdict,
 )
-from strategies.market import Instrument, Panel
+from strategies.market import Instrument, Panel, Vector
 from strategies.observation import ObservationBuilder
 from strategies.orders import (
     Bracket,
@@ -33,6 +32,7 @@ from strategies.orders import (
     OrderRole,
     decision_id,
     plan_orders,
+    skip_reason,
 )
 from strategies.policies import Policy
 from strategies.portfolio import Ledger
@@ -40,6 +40,7 @@ from strategies.regime import RegimeBelief, RegimeFilter
 from strategies.sizing import Sizer, SizingContext, Target, Trade, fit_to_cash, plan_trades
 from strategies.stopwatch import Lap, Stopwatch, no_stopwatch
 from strategies.tape import DecisionRecord, VerdictRecord
+from strategies.verdict_records import of_refusals, of_trade
 
 
 class Conditions(NamedTuple):
@@ -137,8 +138,22 @@ class DecisionPipeline:
         """Bars before the first decision: the features' warm-up and a full observation window."""
         return self.stages.features.warmup_bars + self.config.features.lookback - 1
 
+    @property
+    def history_bars(self) -> int:
+        """Bars of each instrument after which nobody can tell any more where the stream began.
+
+        Recursive averages have forgotten their first value all through the window, and the sizing rules have
+        theirs; a regime model forgets at the pace of its own transitions.
+        """
+        features, lookback = self.stages.features, self.config.features.lookback
+        sizing = features.warmup_bars - 1 + self.stages.sizer.history_bars
+        return max(features.settle_bars + lookback - 1, sizing)
+
     def observe(self, panel: Panel) -> bool:
-        """Take in the bars of one close time: features, book, estimates, belief, window.
+        """Take in the bars of one close time: features, estimates, belief, book, window.
+
+        The book is marked at every panel that is well formed, whether or not there is a decision: losses
+        count while features warm up, too.
 
         Uses bars up to and including ``panel.ts_event`` only.
 
@@ -150,19 +165,22 @@ class DecisionPipeline:
                 use the features, and then this bar has no decision.
         """
         stages, lap = self.stages, self._lap
+        self.latched = None
         lap(Lap.BAR)
         features = stages.features.update(panel)
         lap(Lap.FEATURES)
         self._ts_event = panel.ts_event
         self._note_bars(panel)
         stages.ledger.mark(self._closes)
-        self.latched = None
+        try:
+            if features.ready:
+                stages.sizer.observe(self._closes)
+                self.belief = self._update_regime(features)
+                lap(Lap.REGIME)
+        finally:
+            self.latched = stages.book.mark(panel.ts_event, stages.ledger.equity, self._regime_state)
         if not features.ready:
             return False
-        stages.sizer.observe(self._closes)
-        self.belief = self._update_regime(features)
-        lap(Lap.REGIME)
-        self.latched = stages.book.mark(panel.ts_event, stages.ledger.equity, self._regime_state)
         stages.observation.push(features)
         return stages.observation.ready
 
@@ -201,12 +219,18 @@ class DecisionPipeline:
         held = ledger.weights()
         sizing = SizingContext(ledger.equity, closes, held, action, belief)
         weights = allocate(
-            action, held, self.config.allocation, scale=lambda wanted: sizer.scale(wanted, sizing)
+            action,
+            held,
+            self.config.allocation,
+            scale=lambda wanted: sizer.scale(wanted, sizing),
+            bars_held=ledger.bars_held,
         )
         target = stages.guardrails.given_up(sizer.size(weights, sizing), stages.book)
         lap(Lap.SIZING)
         trades = self._plan(target, conditions)
         verdicts, orders = self._check_and_plan(trades, conditions, action.confidence)
+        if target.refusals:
+            verdicts = (*self._refused(target, held), *verdicts)
         lap(Lap.GUARDRAILS)
         state, probs = (-1, ()) if belief is None else (belief.state, belief.probs)
         record = DecisionRecord(
@@ -282,21 +306,38 @@ class DecisionPipeline:
             context.has_stop = trade.stop is not None
             decision = self._decision_id(trade)
             verdict = stages.guardrails.check(trade, context, stages.book, decision)
-            verdicts.append(_verdict_record(self._ts_event, self.config.name, trade, verdict))
+            config, instrument = self.config.orders, self.instruments[trade.index]
+            bid, ask = context.bid[trade.index], context.ask[trade.index]
             planned = plan_orders(
                 trade,
                 verdict,
-                config=self.config.orders,
-                instrument=self.instruments[trade.index],
+                config=config,
+                instrument=instrument,
                 identity=self.identity,
                 decision=decision,
                 ts_event=self._ts_event,
-                bid=context.bid[trade.index],
-                ask=context.ask[trade.index],
+                bid=bid,
+                ask=ask,
             )
+            skip = None
             if planned is not None:
                 orders.append(planned)
+            else:
+                skip = skip_reason(trade, verdict, config=config, instrument=instrument, bid=bid, ask=ask)
+            verdicts.append(of_trade(self._ts_event, self.config.name, trade, verdict, skip))
         return tuple(verdicts), tuple(orders)
+
+    def _refused(self, target: Target, held: Vector) -> Iterator[VerdictRecord]:
+        return of_refusals(
+            self._ts_event,
+            self.config.name,
+            target.refusals,
+            held,
+            self._closes,
+            self.stages.ledger.equity,
+            self.instruments,
+            self.config.allocation.rebalance_eps,
+        )
 
     def _guardrail_context(self, conditions: Conditions, confidence: float) -> GuardrailContext:
         ledger = self.stages.ledger
@@ -327,19 +368,6 @@ class DecisionPipeline:
     def _decision_id(self, trade: Trade) -> str:
         role = OrderRole.REDUCE if trade.reduces else OrderRole.OPEN
         return decision_id(self.identity, trade.instrument_id, self._ts_event, role)
-
-
-def _verdict_record(ts_event: int, strategy: str, trade: Trade, verdict: Verdict) -> VerdictRecord:
-    return VerdictRecord(
-        ts_event=ts_event,
-        strategy=strategy,
-        instrument_id=trade.instrument_id,
-        requested=trade.quantity,
-        approved=verdict.approved,
-        reason=verdict.reason.value,
-        limit=verdict.limit,
-        value=verdict.value,
-    )
 
 
 def _regime_places(config: StrategyConfig, columns: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:

@@ -9,6 +9,7 @@ from nautilus_trader.trading import StrategyConfig as NautilusStrategyConfig
 from strategies.decision import DecisionPipeline
 from strategies.delivery import Courier, IntentLog, Unwritten
 from strategies.gate import TradingGate
+from strategies.slices import Pace
 from strategies.tape import TapeSink
 
 
@@ -38,6 +39,7 @@ class PolicyStrategyConfig(NautilusStrategyConfig):
         now: Callable[[], int] | None = None,
         log: IntentLog | None = None,
         courier: Courier | None = None,
+        paces: Mapping[str, Pace] | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.bar_types = bar_types
@@ -49,3 +51,4 @@ class PolicyStrategyConfig(NautilusStrategyConfig):
         self.now = now
         self.log = Unwritten() if log is None else log
         self.courier = courier
+        self.paces = paces or {}

@@ -5,14 +5,13 @@ Flow: features, regime, portfolio → **observation** → policies.
 
 import hashlib
 from dataclasses import dataclass
-from math import erf, sqrt
 
 import numpy as np
 
 from strategies.features import FeatureVector
 from strategies.market import Float32s, Floats
 from strategies.portfolio import Ledger
-from strategies.regime import RegimeBelief, RegimeParams
+from strategies.regime import RegimeBelief
 
 PORTFOLIO_FIELDS = (
     "cash_frac",
@@ -24,8 +23,6 @@ PORTFOLIO_FIELDS = (
     "turnover",
 )
 """Entries of the portfolio vector before the weights, in order (mission SB-122)."""
-
-_SINGLE_ASSET_ORDER = [7, 0, 1, 3, 2, 4, 5, 6]
 
 
 @dataclass(slots=True, eq=False)
@@ -213,62 +210,6 @@ def portfolio_vector(ledger: Ledger) -> Float32s:
         ],
         dtype=np.float32,
     )
-
-
-def single_asset_portfolio(portfolio: Float32s) -> Float32s:
-    """Reorder the portfolio vector of one instrument as single-asset policies read it (mission SB-121).
-
-    Args:
-        portfolio: `Observation.portfolio` with N = 1, shape (8,).
-
-    Returns:
-        pos (the weight), cash_frac, margin_used, unrealised, drawdown, realised, rolling_vol,
-        turnover; shape (8,).
-
-    Raises:
-        ValueError: If the vector is not one instrument's.
-    """
-    if portfolio.shape != (8,):
-        raise ValueError(
-            f"expected the portfolio vector of one instrument, shape (8,), found {portfolio.shape}"
-        )
-    return portfolio[_SINGLE_ASSET_ORDER]
-
-
-def belief_summary(params: RegimeParams, belief: RegimeBelief, return_column: int = 0) -> Float32s:
-    """Condense a belief into what it says about the next bar's return (mission SB-102).
-
-    With ``q = Aᵀ filtered_probs``, the return of the next bar is a mixture of normals:
-
-        p_bull = Σ q_k [m_k > 0]      p_bear = Σ q_k [m_k < 0]      p_up = Σ q_k Φ(m_k / s_k)
-        mu = Σ q_k m_k                sigma² = Σ q_k (s_k² + m_k²) - mu²
-
-    Args:
-        params: The model behind the belief.
-        belief: Filtered belief; uses x_1..t only.
-        return_column: Which of the model's features is the return.
-
-    Returns:
-        p_bull, p_bear, p_up, mu / sigma, sigma (return units); shape (5,).
-    """
-    means = params.means[:, return_column]
-    is_diagonal = params.covariances.ndim == 2
-    variances = (
-        params.covariances[:, return_column]
-        if is_diagonal
-        else params.covariances[:, return_column, return_column]
-    )
-    predicted_probs = np.array(belief.probs) @ params.transition_matrix
-    mu = float(predicted_probs @ means)
-    # Around the mixture's mean, so that nothing cancels.
-    sigma = sqrt(float(predicted_probs @ (variances + (means - mu) ** 2)))
-    z = means / np.sqrt(variances)
-    p_up = sum(
-        prob * 0.5 * (1.0 + erf(value / sqrt(2.0)))
-        for prob, value in zip(predicted_probs, z.tolist(), strict=True)
-    )
-    p_bull, p_bear = predicted_probs[means > 0.0].sum(), predicted_probs[means < 0.0].sum()
-    return np.array([p_bull, p_bear, p_up, mu / sigma, sigma], dtype=np.float32)
 
 
 _NO_BELIEFS: Float32s = np.zeros(0, dtype=np.float32)

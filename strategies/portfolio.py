@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from strategies.errors import SafetyError
-from strategies.market import Instrument
+from strategies.market import BarRow, Instrument
 
 VOLATILITY_HALFLIFE_BARS = 64
 """Half-life of the running volatility of the book's own returns."""
@@ -149,6 +149,18 @@ class Ledger:
         self.turnover = self._traded_notional / last if last > 0.0 else 0.0
         self._traded_notional = 0.0
         self._last_equity = self.equity
+
+    def mark_bars(self, bars: Sequence[BarRow | None]) -> None:
+        """Value the book at the bars that are there and have a price; the rest stays at its last close.
+
+        Args:
+            bars: One per instrument, shape (N,).
+        """
+        closes = list(self.closes)
+        for index, bar in enumerate(bars):
+            if bar is not None and 0.0 < bar.close < math.inf:
+                closes[index] = bar.close
+        self.mark(closes)
 
     def snapshot(self) -> dict[str, Any]:
         """All state, as plain JSON values."""

@@ -5,7 +5,6 @@ Flow: decision → door → **Nautilus** → venue → fill → door → ledger,
 Nothing else in the project submits, modifies or cancels an order; a test of the source says so.
 """
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +21,8 @@ from strategies.guardrails import TradingState
 from strategies.guards import contained, guarded
 from strategies.market import Panel
 from strategies.orders import Bracket, OrderIntent, plan_closes
-from strategies.tape import EquityRecord, HaltRecord
+from strategies.slices import SlicingCourier
+from strategies.tape import HaltRecord, equity_record
 
 __all__ = ["PolicyStrategy", "PolicyStrategyConfig"]
 
@@ -87,6 +87,17 @@ class PolicyStrategy(Strategy):
         self._now = config.now
         self._ledger = pipeline.stages.ledger
         self._index = {i.instrument_id: n for n, i in enumerate(pipeline.instruments)}
+        courier = config.courier or _EngineCourier(self)
+        self._slices = SlicingCourier(
+            pipeline.instruments,
+            config.paces,
+            courier,
+            price_of=lambda name: self._ledger.closes[self._index[name]],
+            objection=lambda part: self._gate.objection(
+                self.name, part.instrument_id, reduces=part.reduce_only
+            ),
+            ended=lambda own_id, ts_event, reason: self.door.ended(own_id, ts_event, "CANCELED", reason),
+        )
         self.door = OrderDoor(
             self.name,
             pipeline.instruments,
@@ -95,7 +106,7 @@ class PolicyStrategy(Strategy):
             gate=config.gate,
             tape=config.tape,
             log=ContainedLog(config.log, self.on_written),
-            courier=config.courier or _EngineCourier(self),
+            courier=self._slices if config.paces else courier,
         )
 
     # -- after a restart ---------------------------------------------------------------------------
@@ -208,24 +219,20 @@ class PolicyStrategy(Strategy):
                 self.pipeline.warm_up(panel)
                 return
             self._may_decide = self.pipeline.observe(panel) and panel.ts_event > self._decides_after
+            self.last_ts_event = panel.ts_event
         except DataError as error:
             self._skip(panel.ts_event, error)
-            return
-        self.last_ts_event = panel.ts_event
         if self.pipeline.latched is not None:
             reason = self.pipeline.latched.value
             self._tape.write(HaltRecord(panel.ts_event, self.name, "REDUCING", reason, "loss limit reached"))
-        self._record_equity(panel.ts_event)
+        if self.last_ts_event == panel.ts_event:
+            self._tape.write(equity_record(panel.ts_event, self.name, self._ledger))
 
     def _mark_what_is_held(self, panel: Panel) -> None:
         # A halted strategy decides nothing, but what it holds still counts against the account's limits.
-        closes = list(self._ledger.closes)
-        for index, bar in enumerate(panel.bars):
-            if bar is not None and 0.0 < bar.close < math.inf:
-                closes[index] = bar.close
-        self._ledger.mark(closes)
+        self._ledger.mark_bars(panel.bars)
         self.last_ts_event = panel.ts_event
-        self._record_equity(panel.ts_event)
+        self._tape.write(equity_record(panel.ts_event, self.name, self._ledger))
 
     @guarded
     def decide(self) -> None:
@@ -244,6 +251,11 @@ class PolicyStrategy(Strategy):
             self._tape.write(verdict)
         for planned in decision.orders:
             self.door.send(planned)
+
+    @contained
+    def send_slices(self, ts_event: int) -> None:
+        """Send the parts of orders that are due at a bar time; called once all have decided."""
+        self._slices.send_due(ts_event)
 
     def _skip(self, ts_event: int, error: DataError) -> None:
         self.skipped_panels += 1
@@ -333,9 +345,10 @@ class PolicyStrategy(Strategy):
     @contained
     def on_order_filled(self, event: OrderFilled) -> None:
         """Book an execution."""
+        own_id = str(event.client_order_id)
         self.door.filled(
             Fill(
-                client_order_id=str(event.client_order_id),
+                client_order_id=self._slices.parent_of(own_id),
                 trade_id=str(event.trade_id),
                 ts_event=event.ts_event,
                 quantity=float(event.last_qty),
@@ -344,55 +357,44 @@ class PolicyStrategy(Strategy):
                 liquidity=event.liquidity_side.name,
             )
         )
+        self._slices.note_filled(own_id, event.ts_event)
+
+    def _ended(self, event: Any, status: str, reason: str = "") -> None:
+        own_id = self._slices.note_refused(str(event.client_order_id))
+        self.door.ended(own_id, event.ts_event, status, reason)
 
     @contained
     def on_order_accepted(self, event: Any) -> None:
         """Note that the venue has the order."""
-        self.door.accepted(str(event.client_order_id), event.ts_event)
+        if (own_id := self._slices.newly_accepted(str(event.client_order_id))) is not None:
+            self.door.accepted(own_id, event.ts_event)
 
     @contained
     def on_order_denied(self, event: Any) -> None:
         """The engine's own checks refused the order."""
-        self.door.ended(str(event.client_order_id), event.ts_event, "DENIED", str(event.reason))
+        self._ended(event, "DENIED", str(event.reason))
 
     @contained
     def on_order_rejected(self, event: Any) -> None:
         """The venue refused the order."""
-        self.door.ended(str(event.client_order_id), event.ts_event, "REJECTED", str(event.reason))
+        self._ended(event, "REJECTED", str(event.reason))
 
     @contained
     def on_order_cancel_rejected(self, event: Any) -> None:
         """The order is done already, or a flatten has to cancel it again."""
-        self.door.cancel_rejected(str(event.client_order_id))
+        self.door.cancel_rejected(self._slices.parent_of(str(event.client_order_id)))
 
     @contained
     def on_order_updated(self, event: Any) -> None:
         """The venue changed the order's size."""
-        self.door.updated(str(event.client_order_id), float(event.quantity))
+        self.door.updated(self._slices.parent_of(str(event.client_order_id)), float(event.quantity))
 
     @contained
     def on_order_canceled(self, event: Any) -> None:
         """The order is gone; what was filled before stays."""
-        self.door.ended(str(event.client_order_id), event.ts_event, "CANCELED")
+        self._ended(event, "CANCELED")
 
     @contained
     def on_order_expired(self, event: Any) -> None:
         """The order ran out of time."""
-        self.door.ended(str(event.client_order_id), event.ts_event, "EXPIRED")
-
-    def _record_equity(self, ts_event: int) -> None:
-        ledger = self._ledger
-        self._tape.write(
-            EquityRecord(
-                ts_event,
-                self.name,
-                ledger.equity,
-                ledger.cash,
-                ledger.gross_exposure,
-                ledger.net_exposure,
-                ledger.realised,
-                ledger.unrealised,
-                ledger.fees,
-                ledger.drawdown,
-            )
-        )
+        self._ended(event, "EXPIRED")

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from strategies.portfolio import Ledger
+
 
 class DecisionRecord(NamedTuple):
     """One decision of one strategy at one bar time."""
@@ -109,6 +111,22 @@ class EquityRecord(NamedTuple):
     """Paid so far."""
     drawdown: float
     """From the peak, 0..1."""
+
+
+def equity_record(ts_event: int, strategy: str, ledger: Ledger) -> EquityRecord:
+    """A book as it stands."""
+    return EquityRecord(
+        ts_event,
+        strategy,
+        ledger.equity,
+        ledger.cash,
+        ledger.gross_exposure,
+        ledger.net_exposure,
+        ledger.realised,
+        ledger.unrealised,
+        ledger.fees,
+        ledger.drawdown,
+    )
 
 
 class HaltRecord(NamedTuple):

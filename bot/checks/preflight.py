@@ -25,6 +25,7 @@ from bot.exit_codes import ExitCode
 from bot.live import missing_for_live
 from bot.market_data import bar_types_of
 from bot.operation.alerting import channels_of
+from bot.operation.serving import check_certificate, token_book
 from bot.pins import code_sha256
 from ops.clock_sync import ClockSync, read_clock_sync
 from ops.disk import LOW_BYTES, LocalDisk
@@ -162,6 +163,10 @@ class Preflight:
 
     def _credentials(self) -> Finding:
         channels = channels_of(self._host, self._state_dir, self._environment)
+        api = self._host.settings.api
+        token_book(api, self._state_dir, self._environment)
+        if api.enabled and api.tls_cert is not None and api.tls_key is not None:
+            check_certificate(api.tls_cert, api.tls_key)
         key = self._state_dir / JOURNAL_KEY
         if key.exists() and stat.S_IMODE(key.stat().st_mode) & _OTHERS_MAY:
             found = f"{key} can be read by others"

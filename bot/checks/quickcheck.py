@@ -43,6 +43,7 @@ port = 0
 
 [jobs]
 daily_summary = "off"
+replay = "off"
 verify_data = "off"
 backup = "off"
 cleanup = "off"

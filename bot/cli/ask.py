@@ -1,5 +1,6 @@
 """How a command asks the daemon that uses a state directory."""
 
+import errno
 import getpass
 import os
 from pathlib import Path
@@ -11,12 +12,15 @@ from strategies.errors import TransientError
 
 _TIMEOUT_SECS = 10.0
 _REFUSED = frozenset({"urn:argonaut:refused", "urn:argonaut:unknown"})
+_MISTAKES = frozenset({400, 404, 405, 413, 415, 422})
+"""Answers to what can never be carried out, however often it is asked."""
 
 
 def get(state_dir: Path, path: str) -> Any:
     """Ask for a document; None where no daemon answers.
 
     Raises:
+        PermissionError: If this user may not ask, so that nobody can say whether one runs.
         TransientError: If one is there and does not answer in time, or answers with an error.
     """
     return _request(state_dir, "GET", path, None)
@@ -26,7 +30,8 @@ def post(state_dir: Path, path: str, body: dict[str, Any]) -> Any:
     """Give a command; None where no daemon answers.
 
     Raises:
-        RefusedError: If the daemon refuses it.
+        RefusedError: If the daemon refuses it, or what is asked makes no sense to it.
+        PermissionError: If this user may not ask, so that nobody can say whether one runs.
         TransientError: If one is there and does not answer in time, or answers with an error.
     """
     return _request(state_dir, "POST", path, body)
@@ -36,7 +41,8 @@ def delete(state_dir: Path, path: str) -> Any:
     """Take something away; None where no daemon answers.
 
     Raises:
-        RefusedError: If the daemon refuses it.
+        RefusedError: If the daemon refuses it, or what is asked makes no sense to it.
+        PermissionError: If this user may not ask, so that nobody can say whether one runs.
         TransientError: If one is there and does not answer in time, or answers with an error.
     """
     return _request(state_dir, "DELETE", path, None)
@@ -53,7 +59,11 @@ def operator_name() -> str:
 
 def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
     socket = state_dir / SOCKET
-    if not socket.exists():
+    try:
+        socket.stat()
+    except PermissionError as error:
+        raise _hidden(socket) from error
+    except OSError:
         return None
     import httpx  # a daemon, which asks nobody, goes without
 
@@ -62,6 +72,8 @@ def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
         with httpx.Client(transport=transport, timeout=_TIMEOUT_SECS, base_url="http://argonaut") as client:
             answer = client.request(method, path, json=body)
     except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
+        if not os.access(socket, os.R_OK | os.W_OK):
+            raise _hidden(socket) from None
         return None
     except httpx.TimeoutException:
         raise TransientError(
@@ -76,5 +88,14 @@ def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
                 is_unknown=problem["type"] == "urn:argonaut:unknown",
             )
         told = problem.get("detail", answer.text[:500])
+        if answer.status_code in _MISTAKES:
+            raise RefusedError(told, is_unknown=True)
         raise TransientError(f"the daemon answered {answer.status_code}: {told}")
     return answer.json()
+
+
+def _hidden(socket: Path) -> PermissionError:
+    what = (
+        "a daemon may be running, and this user may not ask it; ask as its user, or as a member of its group"
+    )
+    return PermissionError(errno.EACCES, what, str(socket))

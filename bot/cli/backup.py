@@ -20,8 +20,8 @@ from ops.state_dir import JOURNAL, JOURNAL_KEY
 from ops.state_lock import lock_holder, try_lock
 from strategies.errors import ConfigError, TransientError
 
-_NAMED = "argonaut-????????T??????Z"
-"""Backups that a later one may delete; a person's own never."""
+_TIMES = "????????T??????Z"
+"""In the names of backups that a later one may delete; a person's own never."""
 
 
 def backup(
@@ -29,7 +29,7 @@ def backup(
         Path | None, typer.Argument(metavar="[DEST]", help="New folder for the backup.")
     ] = None,
     into: Annotated[
-        Path | None, typer.Option("--into", metavar="DIR", help="Make one in this folder, named by the time.")
+        Path | None, typer.Option("--into", metavar="DIR", help="Make one here, named by daemon and time.")
     ] = None,
     keep: Annotated[
         int | None, typer.Option("--keep", min=1, help="With --into: delete all but so many of the newest.")
@@ -59,7 +59,7 @@ def backup(
     if destination is None:
         assert into is not None
         delete_drafts(into)
-        destination = into / f"argonaut-{now:%Y%m%dT%H%M%SZ}"
+        destination = into / f"{_prefix(state_dir)}{now:%Y%m%dT%H%M%SZ}"
     _refuse_full(state_dir, destination)
     answer = post(state_dir, "/v1/snapshot", {"who": operator_name(), "reason": f"backup to {destination}"})
     if answer is not None:
@@ -72,7 +72,7 @@ def backup(
     else:
         done = _backup_alone(state_dir, destination, created)
     if into is not None and keep is not None:
-        delete_surplus(into, _NAMED, keep=keep, manifest=MANIFEST)
+        delete_surplus(into, _prefix(state_dir) + _TIMES, keep=keep, manifest=MANIFEST)
     _tell(done, destination, f"{destination} has", as_json=as_json)
     return ExitCode.OK
 
@@ -101,6 +101,12 @@ def restore(
         as_json=as_json,
     )
     return ExitCode.OK
+
+
+def _prefix(state_dir: Path) -> str:
+    """How the backups of this daemon, and of no other one, are named where several share a folder."""
+    key = load_verify_key(LocalDisk(), state_dir / public_path(JOURNAL_KEY))
+    return f"argonaut-{key.fingerprint[:8]}-"
 
 
 def _refuse_full(state_dir: Path, destination: Path) -> None:

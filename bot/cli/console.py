@@ -32,6 +32,18 @@ StateDirOption = Annotated[
 
 DEFAULT_STATE_DIR = Path("var")
 
+_LONGEST_REASON = 500
+"""As long as the daemon takes one."""
+
+
+def _reason(text: str | None) -> str | None:
+    if text is not None and not 0 < len(text) <= _LONGEST_REASON:
+        raise typer.BadParameter(f"expected 1 to {_LONGEST_REASON} characters, found {len(text)}")
+    return text
+
+
+ReasonOption = Annotated[str, typer.Option("--reason", callback=_reason, help="Why; it is recorded.")]
+
 _PATIENCE_SECS = 2.0
 _WIDTH_UNWATCHED = 180
 _TIMES = frozenset({"ts_event", "entry_ts", "exit_ts", "first_ts", "last_ts"})

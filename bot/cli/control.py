@@ -13,22 +13,32 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli.ask import get, operator_name, post
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note, refuse
+from bot.cli.console import (
+    DEFAULT_STATE_DIR,
+    JsonOption,
+    ReasonOption,
+    StateDirOption,
+    emit_json,
+    emit_text,
+    note,
+    refuse,
+)
+from bot.cli.records import newest_record
 from bot.exit_codes import ExitCode
 from ops.commands import ControlLimits, KillMode, check_cooled_down
 from ops.disk import LocalDisk
+from ops.journal import Kind
 from ops.kill_switch import KILL_SWITCH, is_present
 from ops.latch import LATCH, TradingLatch, as_fields
 from ops.refusals import RefusedError
 from ops.state_lock import lock_holder, try_lock
-from strategies.errors import TransientError
+from strategies.errors import ArgonautError, TransientError
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
 from strategies.restrictions import EVERYTHING, Origin, Restriction, Scope, ScopeKind
 
 _POLL_SECS = 0.1
 
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
 ScopeOption = Annotated[str, typer.Option("--scope", help="all, venue:NAME, strategy:NAME or instrument:ID.")]
 StrategyArgument = Annotated[str, typer.Argument(metavar="STRATEGY", help="Name of the strategy.")]
 WaitOption = Annotated[float, typer.Option("--wait", help="Seconds to wait until positions are closed.")]
@@ -103,7 +113,7 @@ def resume(
         held = "".join(f"\nstill held: {one}" for one in answer["remaining"])
         return f"resumed {scope}: {lifted}{held}"
 
-    return _change("/v1/resume", body, lift, say, as_json, state_dir)
+    return _change("/v1/resume", asked, body, lift, say, as_json, state_dir)
 
 
 def pause(
@@ -123,7 +133,7 @@ def pause(
         return {"strategy": strategy, "changed": latch.hold(one), "durable": latch.is_durable}
 
     body = {"strategy": strategy, "reason": reason, "who": who}
-    return _change("/v1/pause", body, hold, lambda _: f"paused {strategy}", as_json, state_dir)
+    return _change("/v1/pause", scope, body, hold, lambda _: f"paused {strategy}", as_json, state_dir)
 
 
 def unpause(
@@ -136,13 +146,16 @@ def unpause(
 
     Exit codes: 0 it is not paused; 64 there is no such strategy.
     """
+    scope = Scope(ScopeKind.STRATEGY, strategy)
 
     def lift(latch: TradingLatch) -> dict[str, Any]:
-        lifted = latch.lift(Scope(ScopeKind.STRATEGY, strategy), (Origin.PAUSE,))
+        lifted = latch.lift(scope, (Origin.PAUSE,))
         return {"strategy": strategy, "changed": bool(lifted)}
 
     body = {"strategy": strategy, "reason": reason, "who": operator_name()}
-    return _change("/v1/unpause", body, lift, lambda _: f"{strategy} is not paused", as_json, state_dir)
+    return _change(
+        "/v1/unpause", scope, body, lift, lambda _: f"{strategy} is not paused", as_json, state_dir
+    )
 
 
 def _kill(
@@ -194,7 +207,10 @@ def _kill_offline(
         changed = latch.hold(restriction)
         return {"changed": changed, "durable": latch.is_durable, "detail": latch.fault}
 
-    held = _with_latch(state_dir, hold)
+    try:
+        held = _with_latch(state_dir, scope, hold)
+    except RefusedError as error:
+        return refuse(error, as_json=as_json)
     if held is None:
         return _leave_file(mode, f"process {lock_holder(state_dir)} does not listen", as_json, state_dir)
     answer = {"scope": str(scope), "mode": mode.value, "trading_state": state.value, "was_running": False}
@@ -225,6 +241,7 @@ def _leave_file(mode: KillMode, why: str, as_json: bool, state_dir: Path) -> Exi
 
 def _change(
     route: str,
+    scope: Scope,
     body: dict[str, Any],
     offline: Callable[[TradingLatch], dict[str, Any]],
     say: Callable[[dict[str, Any]], str],
@@ -235,7 +252,7 @@ def _change(
     try:
         answer = post(state_dir, route, body)
         if answer is None:
-            answer = _with_latch(state_dir, offline)
+            answer = _with_latch(state_dir, scope, offline)
             if answer is None:
                 raise TransientError(
                     f"process {lock_holder(state_dir)} uses {state_dir} and does not listen (yet); try again"
@@ -247,8 +264,14 @@ def _change(
     return ExitCode.OK
 
 
-def _with_latch(state_dir: Path, change: Callable[[TradingLatch], dict[str, Any]]) -> dict[str, Any] | None:
-    """Change the latch of a state directory that nobody uses; None where somebody does."""
+def _with_latch(
+    state_dir: Path, scope: Scope, change: Callable[[TradingLatch], dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Change the latch of a state directory that nobody uses; None where somebody does.
+
+    Raises:
+        RefusedError: If the newest session knew nothing of that name.
+    """
     lock = try_lock(state_dir)
     if lock is None:
         return None
@@ -256,7 +279,31 @@ def _with_latch(state_dir: Path, change: Callable[[TradingLatch], dict[str, Any]
         gate = TradingGate(armed=False, now=time.time_ns)
         latch = TradingLatch(state_dir / LATCH, LocalDisk(), gate, record=lambda *_: None, now=time.time_ns)
         latch.load()
+        is_held = any(one.scope == scope for one in latch.restrictions)  # of a strategy that is gone, too
+        names = set() if is_held else _names_of(state_dir, scope.kind)
+        if names and scope.name not in names:
+            found = ", ".join(sorted(names))
+            raise RefusedError(
+                f"expected a {scope.kind.value} of the newest session, one of {found}; found {scope.name!r}",
+                is_unknown=True,
+            )
         return change(latch)
+
+
+def _names_of(state_dir: Path, kind: ScopeKind) -> set[str]:
+    """What the newest session had of a kind; nothing where that cannot be read: no kill may fail of it."""
+    try:
+        record = newest_record(state_dir, Kind.SESSION_START)
+    except (ArgonautError, OSError) as error:
+        note(f"whether there is such a {kind.value} could not be looked up: {error}")
+        return set()
+    settings = {} if record is None else record.body.get("settings", {})
+    strategies = settings.get("strategies", [])
+    if kind is ScopeKind.STRATEGY:
+        return {one["name"] for one in strategies}
+    if kind is ScopeKind.INSTRUMENT:
+        return {name for one in strategies for name in one["instruments"]}
+    return {settings["host"]["venue"]["name"]} if kind is ScopeKind.VENUE and settings else set()
 
 
 def _scope(text: str) -> Scope:

@@ -20,6 +20,7 @@ from bot.cli.ask import get, post
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
     JsonOption,
+    ReasonOption,
     StateDirOption,
     emit_json,
     emit_text,
@@ -164,7 +165,7 @@ def positions(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_S
 
 
 def stop(
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is recorded.")] = "argonaut stop",
+    reason: ReasonOption = "argonaut stop",
     flatten: Annotated[
         bool | None, typer.Option("--flatten/--keep", help="Close positions first, or keep them.")
     ] = None,

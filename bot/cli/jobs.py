@@ -10,6 +10,7 @@ from bot.cli.ask import get, operator_name, post
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
     JsonOption,
+    ReasonOption,
     StateDirOption,
     emit_json,
     emit_text,
@@ -31,7 +32,6 @@ _RUN_COLUMNS = ("run", "job", "slot", "who", "state", "began", "secs", "detail")
 _ALL = 1_000_000
 
 RunId = Annotated[int, typer.Argument(metavar="ID", min=1, help="Number of the run; `jobs list` shows it.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is recorded.")]
 
 
 @app.command("list")

@@ -1,23 +1,28 @@
 """``argonaut models``: which trained models there are, and which of them is to trade."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from bot.cli.ask import operator_name, post
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
     JsonOption,
+    ReasonOption,
     StateDirOption,
     emit_json,
     emit_text,
     note,
     print_table,
+    refuse,
 )
 from bot.config.problems import flat
 from bot.exit_codes import ExitCode
 from ops.model_store import Entry, ModelStore, contents_of
+from ops.refusals import RefusedError
 from strategies.bundle import Bundle, open_bundle
 
 app = typer.Typer(no_args_is_help=True)
@@ -82,27 +87,75 @@ def import_model(
 
 @app.command()
 def promote(
-    name: Name, bundle_id: Id, as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR
+    name: Name,
+    bundle_id: Id,
+    reason: ReasonOption = "argonaut models promote",
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Make a model the one that `models/STRATEGY/active` leads to; a daemon takes it when it starts.
 
-    Example:
-      argonaut models promote ppo_hmm_demo latest
+    A daemon that runs records who did it and why, before it is done.
 
-    Exit codes: 0 done; 78 there is no such model, or it is damaged; nothing has changed then.
+    Example:
+      argonaut models promote ppo_hmm_demo latest --reason "won the walk-forward"
+
+    Exit codes: 0 done; 1 the daemon refuses; 78 there is no such model, or it is damaged. Nothing has changed
+    then.
     """
-    return _answer("active", ModelStore(state_dir).promote(name, bundle_id), as_json=as_json)
+    asked = {"name": name, "bundle_id": bundle_id}
+    return _decide("promote", asked, reason, lambda store: store.promote(name, bundle_id), as_json, state_dir)
 
 
 @app.command()
 def rollback(
-    name: Name, as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR
+    name: Name,
+    away_from: Annotated[
+        str, typer.Argument(metavar="ID", help="First digits of the model that is to trade no more.")
+    ],
+    reason: ReasonOption = "argonaut models rollback",
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
-    """Go back to the model that was active before.
+    """Go back from a model to the one that was active before it; asked twice, it stays there.
 
-    Exit codes: 0 done; 78 there is none, or it is damaged; nothing has changed then.
+    A daemon that runs records who did it and why, before it is done.
+
+    Example:
+      argonaut models rollback ppo_hmm_demo d5ed0eb0 --reason "loses on every spike"
+
+    Exit codes: 0 done; 1 the daemon refuses; 78 there is none to go back to, another is active, or it is
+    damaged. Nothing has changed then.
     """
-    return _answer("active", ModelStore(state_dir).rollback(name), as_json=as_json)
+    asked = {"name": name, "away_from": away_from}
+
+    def back(store: ModelStore) -> Bundle:
+        return store.rollback(name, away_from=away_from)
+
+    return _decide("rollback", asked, reason, back, as_json, state_dir)
+
+
+def _decide(
+    what: str,
+    asked: dict[str, Any],
+    reason: str,
+    alone: Callable[[ModelStore], Bundle],
+    as_json: bool,
+    state_dir: Path,
+) -> ExitCode:
+    """Have the daemon decide on a model, which records it; do it here where none runs."""
+    try:
+        body = asked | {"reason": reason, "who": operator_name()}
+        answer = post(state_dir, f"/v1/models/{what}", body)
+    except RefusedError as error:
+        return refuse(error, as_json=as_json)
+    if answer is None:
+        return _answer("active", alone(ModelStore(state_dir)), as_json=as_json)
+    name, bundle_id, path = (answer[key] for key in ("name", "bundle_id", "path"))
+    emit_json(answer) if as_json else emit_text(
+        f"active: {name} {bundle_id[:12]} ({path})\n{answer['effect']}"
+    )
+    return ExitCode.OK
 
 
 def _answer(what: str, bundle: Bundle, *, as_json: bool) -> ExitCode:

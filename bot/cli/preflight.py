@@ -35,6 +35,9 @@ def preflight(
 ) -> ExitCode:
     """Look at all that a start needs, and change nothing: also while a daemon runs.
 
+    The hash of --pin covers all that decides what is traded, and how; not the sections [api], [alerts],
+    [jobs], [logs] and [runs], nor where the bars lie.
+
     Everything is looked at; the exit code is that of the first thing that is bad, in the order of the table.
 
     Examples:

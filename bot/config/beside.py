@@ -39,6 +39,8 @@ class JobsConfig(Section):
 
     daily_summary: Timetable = "0 0 * * *"
     """A message to people about the day."""
+    replay: Timetable = "0 1 * * *"
+    """Decide the newest session again, as ``argonaut replay`` does; fails on a difference."""
     verify_data: Timetable = "15 2 * * *"
     """Check the catalog, as ``argonaut data verify`` does."""
     backup: Timetable = "30 2 * * *"

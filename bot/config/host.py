@@ -50,7 +50,8 @@ class VenueConfig(Section):
     trading_hours_per_day: Annotated[float, Field(gt=0.0, le=24.0)] = 24.0
     """24 where the market never closes, 6.5 for US shares."""
     bar_adaptive_high_low_ordering: bool = False
-    """Backtest: guess from the bar's shape whether high or low came first; else the high always did."""
+    """Backtest and paper: guess from the bar's shape whether high or low came first; else the high always
+    did, so that of a long position whose bar reaches both exits the target fills, which flatters it."""
 
     @model_validator(mode="after")
     def _a_cash_account_borrows_nothing(self) -> "VenueConfig":
@@ -125,7 +126,7 @@ class FillPolicy(StrEnum):
     NEXT_OPEN = "next_open"
     """At the open of the next bar."""
     VWAP_WINDOW = "vwap_window"
-    """In equal parts over the next ``vwap_minutes``."""
+    """Backtests only: in equal parts over the next ``vwap_minutes``, each at the open of its own bar."""
 
 
 class ExecutionConfig(Section):
@@ -313,7 +314,8 @@ class HostSettings(Section):
 
     kind: HostKind
     strategies: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Strategy files, relative to this file; they are called in this order."""
+    """Strategy files, relative to this file, or the strategies themselves as tables [[strategies]]; they are
+    called in this order."""
     venue: VenueConfig
     costs: CostConfig = CostConfig()
     data: DataConfig = DataConfig()

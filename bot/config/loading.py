@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bot.config.host import SECTIONS_OF_ONE_KIND, HostKind, HostSettings
+from bot.config.host import SECTIONS_OF_ONE_KIND, FillPolicy, HostKind, HostSettings
 from bot.config.problems import Problem, problems_of, refuse, shown, suggestion
+from bot.config.supplies import check_supplies
 from strategies.config import StrategyConfig
 
 type Document = dict[str, Any]
@@ -66,6 +67,16 @@ class HostConfig:
         """What the hash is of; `host_from_document` reads it back."""
         return _pinned(self.settings, self.strategies)
 
+    def as_file(self) -> Document:
+        """A host file that amounts to this, its strategies in it, with all defaults in place.
+
+        Paths in it count from the folder where it is put.
+        """
+        whole = self.document()
+        foreign = {name for name, kind in SECTIONS_OF_ONE_KIND.items() if kind is not self.settings.kind}
+        host = {name: value for name, value in whole["host"].items() if name not in foreign}
+        return host | {"strategies": whole["strategies"]}
+
     def document(self) -> Document:
         """What the hash is of, plus where files lie and who is served."""
         pinned = self.pinned
@@ -90,7 +101,7 @@ def load_host(path: Path, overrides: Mapping[str, Any] | None = None) -> HostCon
     document, problems = read_document(path)
     if document is not None:
         problems += _replace(document, overrides, str(path))
-    settings, refused = validate(path, document, HostSettings)
+    settings, refused = validate(path, _named(document), HostSettings)
     problems += [_mark_override(problem, overrides) for problem in refused]
     # A bad host file still shows what is wrong with the strategies that it names.
     loaded, refused = _load_strategies(path, document)
@@ -210,10 +221,26 @@ def validate[M: BaseModel](
 
 def _load_strategy(path: Path) -> tuple[LoadedStrategy | None, list[Problem]]:
     document, problems = read_document(path)
-    config, refused = validate(path, document, StrategyConfig)
+    loaded, refused = _check_strategy(path, document)
+    return loaded, problems + refused
+
+
+def _check_strategy(path: Path, document: Document | None) -> tuple[LoadedStrategy | None, list[Problem]]:
+    config, problems = validate(path, document, StrategyConfig)
     if config is None:
-        return None, problems + refused
+        return None, problems
+    problems += check_supplies(path, config)
     return LoadedStrategy(path, config, document_sha256(config.model_dump(mode="json"))), problems
+
+
+def _named(document: Document | None) -> Document | None:
+    """The host's own part of its file: strategies that stand in it as tables go by their names."""
+    names = (document or {}).get("strategies")
+    if document is None or not isinstance(names, list):
+        return document
+    return document | {
+        "strategies": [one.get("name", "?") if isinstance(one, dict) else one for one in names]
+    }
 
 
 def _load_strategies(host: Path, document: Document | None) -> tuple[list[LoadedStrategy], list[Problem]]:
@@ -222,6 +249,10 @@ def _load_strategies(host: Path, document: Document | None) -> tuple[list[Loaded
     problems: list[Problem] = []
     seen: dict[Path, int] = {}
     for at, name in enumerate(names if isinstance(names, list) else []):
+        if isinstance(name, dict):
+            one, refused = _check_strategy(host, name)
+            problems += refused
+            loaded += [one] if one is not None else []
         if not isinstance(name, str):
             continue
         path = beside(host, name)
@@ -267,6 +298,9 @@ def _check_together(host: Path, settings: HostSettings, loaded: Sequence[LoadedS
             for at, instrument in enumerate(one.config.instruments)
             if instrument.rpartition(".")[2] != venue
         ]
+    if settings.kind is not HostKind.BACKTEST and settings.execution.fill_policy is FillPolicy.VWAP_WINDOW:
+        message = ' = "vwap_window": only a backtest works orders over time; expected "next_open"'
+        problems.append(Problem(str(host), "execution.fill_policy", message))
     asked = sum(one.config.capital_quote for one in loaded)
     balance = settings.venue.starting_balance
     if settings.kind is not HostKind.LIVE and asked > balance:

@@ -19,7 +19,7 @@ from bot.operation.drift import DriftWatch
 from bot.operation.jobs import DaemonJobs
 from bot.operation.operator_view import OperatorView, Stop
 from bot.operation.recent_errors import RecentErrors
-from bot.operation.serving import Serving
+from bot.operation.serving import Serving, token_book
 from bot.operation.telemetry import Telemetry
 from bot.paper import PaperNode
 from bot.runs.supervised import Runs
@@ -28,7 +28,6 @@ from ops.api.archive import Archive
 from ops.api.fences import fenced
 from ops.api.probes import HOSTS, make_probes
 from ops.api.stream import LiveStream
-from ops.api.tokens import TokenBook
 from ops.dashboard.files import Dashboard
 from ops.loop_lag import LoopLag
 from ops.metrics import Events, Exposition
@@ -51,15 +50,7 @@ class Interface:
     def __init__(self, host: HostConfig, state_dir: Path, environment: Mapping[str, str]) -> None:
         self._host = host
         self._state_dir = state_dir
-        credentials = environment.get("CREDENTIALS_DIRECTORY")
-        api = host.settings.api
-        self._book = (
-            TokenBook.find(
-                Path(credentials) if credentials else None, state_dir, may_be_empty=api.open_to_read
-            )
-            if api.enabled and api.tokens
-            else None
-        )
+        self._book = token_book(host.settings.api, state_dir, environment)
         self._serving = Serving()
         self._archive = Archive(state_dir, time.monotonic)
         self._errors = RecentErrors()

@@ -57,9 +57,11 @@ def jobs_of(host: HostConfig, state_dir: Path, summarise: Work) -> list[Job]:
     )
     backups = (host.backup_path or state_dir / BACKUPS).resolve()
     backup = verb("backup", "--into", backups, "--keep", config.backups_kept, limits=Limits(1 * _HOUR))
+    replay = verb("replay", limits=Limits(2 * _HOUR, memory_mib=2048))
     cleanup = verb("cleanup", "--delete", limits=Limits(10 * _MINUTE))
     jobs = [
         Job("daily-summary", parse_schedule(config.daily_summary), summarise, "Tell people about the day."),
+        Job("replay", parse_schedule(config.replay), replay, "Decide the newest session again."),
         Job("verify-data", parse_schedule(config.verify_data), verify, "Check the bars that are traded on."),
         Job("backup", parse_schedule(config.backup), backup, "Copy the state directory."),
         Job("cleanup", parse_schedule(config.cleanup), cleanup, "Delete old backtests, logs and reports."),

@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import uvicorn
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from bot.config import ApiConfig
 from ops.api.connection import Connection
+from ops.api.tokens import TokenBook
 from strategies.errors import ConfigError
 
 _POLL_SECS = 0.01
@@ -104,6 +105,22 @@ class Serving:
             ) from error
         bound.listen(_BACKLOG)
         return bound
+
+
+def token_book(config: ApiConfig, state_dir: Path, environment: Mapping[str, str]) -> TokenBook | None:
+    """Whose tokens are valid; None where none are wanted.
+
+    Args:
+        environment: Where systemd says its credentials are.
+
+    Raises:
+        ConfigError: If tokens are wanted and the file of them is not right.
+    """
+    if not (config.enabled and config.tokens):
+        return None
+    credentials = environment.get("CREDENTIALS_DIRECTORY")
+    folder = Path(credentials) if credentials else None
+    return TokenBook.find(folder, state_dir, may_be_empty=config.open_to_read)
 
 
 def check_certificate(cert: str, key: str) -> None:

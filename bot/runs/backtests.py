@@ -9,7 +9,7 @@ forked engine deadlocks.
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from adapters.ingest.verification import verify_catalog
 from adapters.playback import instrument_id_of
 from bot.backtest import EngineRun, StrategyEnd, run_engine
 from bot.config import HostConfig
-from bot.config.problems import flat, redact
+from bot.config.problems import redact
+from bot.config.toml import toml_text
 from bot.engine_costs import COST_KINDS
-from bot.market_data import bar_types_of
+from bot.market_data import bar_types_of, matching_bar_types
 from bot.pins import pins_of, read_series, run_id_of
 from bot.runs.baselines import BASELINES, baseline_host
+from bot.runs.exits import exits_in_doubt
 from ml.evaluation import Calendar, EquityCurve, evaluate_run
 from ml.evaluation.curve import equity_curve
 from ops.artifacts import write_run
@@ -40,7 +42,13 @@ ATTRIBUTION_TOLERANCE = 1e-6
 _REFUSED = frozenset({"DENIED", "REJECTED"})
 
 type Progress = Callable[[int, int], None]
-"""Called with nanoseconds of market time done and in all."""
+"""Called with steps done and in all; a step is a thousandth of the work, about."""
+
+_STEPS = 1000
+_EVALUATED, _ENDED = 100, 100
+"""Steps of the scorecard, and of what is written down after it."""
+_BASELINE = 80
+"""Steps of one baseline; the strategies' own run has the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def backtest(
         runs_dir: Where run directories go.
         baselines: Which baselines to run beside.
         workers: Processes for the baselines; 0 runs none.
-        progress: Told how far the strategies' own run is.
+        progress: Told how far all of it is.
         check_wanted: Raises what shall end the run; asked after each stretch and before anything is written.
 
     Raises:
@@ -103,12 +111,15 @@ def backtest(
     series = read_series(host, catalog)
     with _spawning_pool(workers) as pool:
         pending = {kind: pool.submit(_run_baseline, host, kind) for kind in baselines} if workers else {}
-        run = run_engine(host, catalog, progress, check_wanted)
+        tell = _Teller(progress, list(pending.values()))
+        run = run_engine(host, catalog, tell.own_run, check_wanted)
         _check_attribution(host, run)
-        curves = {kind: curve for kind, future in pending.items() if (curve := _curve(future)) is not None}
+        tell.wait_for_baselines(check_wanted)
+        curves = {kind: future.result() for kind, future in pending.items()}
     pins = pins_of(host, catalog, series, run.policies)
     capital = {end.name: end.capital for end in run.strategies}
     evaluation = evaluate_run(run.tape, capital_quote=capital, calendar=calendar_of(host), baselines=curves)
+    tell.rest(_ENDED)
     contents = RunContents(
         run_id=run_id_of(host, pins),
         title=" + ".join(loaded.config.name for loaded in host.strategies),
@@ -118,12 +129,14 @@ def backtest(
         instruments={loaded.config.name: loaded.config.instruments for loaded in host.strategies},
         bars={instrument_id_of(name): _bar_series(columns) for name, columns in series.items()},
         pins=pins,
-        config_text="\n".join(flat("", redact(host.document()))) + "\n",
+        config_text=toml_text(redact(host.as_file())),
         costs_quote=_total_costs(run),
-        data_quality=_data_quality(host, catalog, run),
+        data_quality=_data_quality(host, catalog, run)
+        | {"exits_in_doubt": exits_in_doubt(run.tape.orders, _matched(host, series))},
     )
     check_wanted()
     run_dir = write_run(runs_dir, contents, replace=True)
+    tell.rest(0)
     return FinishedRun(
         run_id=contents.run_id,
         run_dir=run_dir,
@@ -140,6 +153,39 @@ def backtest(
     )
 
 
+class _Teller:
+    """Says how far a backtest is: its own run, the baselines beside it, and what follows."""
+
+    def __init__(self, progress: Progress | None, baselines: Sequence["Future[EquityCurve]"]) -> None:
+        self._progress = progress
+        self._baselines = baselines
+        self._own = 0.0
+
+    def own_run(self, done: int, total: int) -> None:
+        self._own = done / total if total else 1.0
+        self._tell()
+
+    def wait_for_baselines(self, check_wanted: Callable[[], None]) -> None:
+        self._own = 1.0
+        missing = set(self._baselines)
+        while missing:
+            _, missing = wait(missing, timeout=1.0, return_when=FIRST_COMPLETED)
+            self._tell()
+            check_wanted()
+        self._tell()
+
+    def rest(self, missing: int) -> None:
+        if self._progress is not None:
+            self._progress(_STEPS - missing, _STEPS)
+
+    def _tell(self) -> None:
+        if self._progress is None:
+            return
+        own = _STEPS - _EVALUATED - _ENDED - _BASELINE * len(self._baselines)
+        done = sum(one.done() for one in self._baselines)
+        self._progress(int(own * self._own) + _BASELINE * done, _STEPS)
+
+
 def _spawning_pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
         max_workers=max(1, workers), mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1
@@ -153,10 +199,6 @@ def _run_baseline(host: HostConfig, kind: str) -> EquityCurve:
     if end.fault is not None:
         raise SafetyError(f"baseline {kind} failed: {end.fault}")
     return equity_curve(run.tape.equity, kind, end.capital)
-
-
-def _curve(future: "Future[EquityCurve]") -> EquityCurve | None:
-    return future.result()
 
 
 def _attribution_error(run: EngineRun) -> float:
@@ -191,6 +233,10 @@ def calendar_of(host: HostConfig) -> Calendar:
 def _bar_series(columns: BarColumns) -> BarSeries:
     arrays = columns.to_arrays()
     return BarSeries(arrays.ts_event, arrays.open, arrays.high, arrays.low, arrays.close, arrays.volume)
+
+
+def _matched(host: HostConfig, series: Mapping[str, BarColumns]) -> dict[str, BarSeries]:
+    return {instrument_id_of(name): _bar_series(series[name]) for name in matching_bar_types(host)}
 
 
 def _data_quality(host: HostConfig, catalog: Catalog, run: EngineRun) -> dict[str, Any]:

@@ -24,14 +24,14 @@ def session_pins(host: HostConfig, session: str, started_at: datetime) -> dict[s
     """The first record of a session."""
     return {
         "session": session,
-        "config": str(host.path),
+        "config": str(host.path.absolute()),
         "config_sha256": host.sha256,
         "code_sha256": code_sha256(),
         "strategies": {loaded.config.name: loaded.sha256 for loaded in host.strategies},
         "started_at": started_at.isoformat(),
         "settings": host.pinned,
-        "catalog": str(host.catalog_path),
-        "strategy_files": [str(loaded.path) for loaded in host.strategies],
+        "catalog": str(host.catalog_path.absolute()),
+        "strategy_files": [str(loaded.path.absolute()) for loaded in host.strategies],
     }
 
 
@@ -48,8 +48,9 @@ def pinned_host(pins: Mapping[str, Any]) -> HostConfig:
             f"session {pins.get('session')}: expected its configuration in the journal, found only a hash; "
             "it was recorded by an earlier version and cannot be replayed"
         )
-    files = [Path(one) for one in pins["strategy_files"]]
-    return host_from_document(pins["settings"], Path(pins["config"]), files, catalog=pins["catalog"])
+    # Earlier versions wrote them as they were named where the daemon was started: from there they are found.
+    path, *files = (Path(one).absolute() for one in (pins["config"], *pins["strategy_files"]))
+    return host_from_document(pins["settings"], path, files, catalog=str(Path(pins["catalog"]).absolute()))
 
 
 def rules_document(strategies: Iterable[PolicyStrategy]) -> dict[str, dict[str, Any]]:

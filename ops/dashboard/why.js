@@ -30,6 +30,15 @@ const REASONS = {
   sector_cap: ["too much of the equity in one sector", "quote"],
   exposure_gross: ["the sum of positions is at its limit", "quote"],
   exposure_net: ["the sum of positions on one side is at its limit", "quote"],
+  warming_up: ["sizing has seen too few returns", ""],
+  no_belief: ["sizing has no regime belief", ""],
+  no_edge: ["the policy named no expected return", ""],
+  no_stop: ["the policy named no stop on the losing side", ""],
+  no_equity: ["the strategy's equity is gone", ""],
+  no_quote: ["there is no quote on the side that it takes", ""],
+  stop_required: ["it has no protective stop, and must have one", ""],
+  stop_price: ["its stop is not on the losing side", ""],
+  target_price: ["its target is not on the winning side", ""],
 };
 
 const LIMITS = {

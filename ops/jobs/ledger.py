@@ -129,12 +129,17 @@ class JobLedger:
             [(job, schedule, int(now)) for job, schedule in jobs.items()],
         )
 
-    def newest_slot(self, job: str) -> int:
-        """The newest slot that was claimed, or when the job became known if that is later."""
+    def newest_slot(self, job: str, now: float) -> int:
+        """The newest slot up to now that was claimed, or when the job became known if that is later.
+
+        What lies ahead of now was written while the clock was wrong, and holds nothing up: a slot is claimed
+        once whatever this says, and a job that became known in the future is known since now.
+        """
         (newest,) = self._db.execute(
-            "SELECT max(since, (SELECT coalesce(max(slot), 0) FROM runs WHERE job = ?1)) "
+            "SELECT max(min(since, ?2), "
+            "(SELECT coalesce(max(slot), 0) FROM runs WHERE job = ?1 AND slot <= ?2)) "
             "FROM jobs WHERE job = ?1",
-            (job,),
+            (job, int(now)),
         ).fetchone()
         return int(newest)
 

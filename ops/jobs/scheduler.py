@@ -89,7 +89,7 @@ class JobScheduler:
         await self._off_loop(self._ledger.forget, now - _REMEMBERED_SECS)
         self.newest = await self._off_loop(self._ledger.newest, list(self._jobs))
         for job in self._jobs.values():
-            self._note_claim(job, await self._off_loop(self._ledger.newest_slot, job.name))
+            self._note_claim(job, await self._off_loop(self._ledger.newest_slot, job.name, now))
         await self.look()
         for run in cut_off:
             self._note_end(run)
@@ -118,6 +118,8 @@ class JobScheduler:
         async with self._looking:
             now = self._now()
             for job in self._jobs.values():
+                if self._claimed[job.name] > now:  # the clock was ahead
+                    self._note_claim(job, await self._off_loop(self._ledger.newest_slot, job.name, now))
                 slot = job.schedule.newest_by(int(now))
                 if slot is None or slot <= self._claimed[job.name] or self._is_running(job.name):
                     continue

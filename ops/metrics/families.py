@@ -116,7 +116,7 @@ DECISIONS = (
     _gauge("regime_entropy_nats", "Entropy of the regime belief; 0 is certain", "strategy"),
     _counter(
         "verdicts",
-        "Trades that the guardrails looked at, by reason and outcome",
+        "Trades that guardrails and sizing looked at, by reason and outcome",
         "strategy",
         "reason",
         "outcome",

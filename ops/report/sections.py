@@ -190,6 +190,13 @@ def data_quality(found: Mapping[str, Any]) -> Markup:
     issues = found.get("issues", [])
     facts = [(key, value) for key, value in sorted(found.items()) if key != "issues"]
     parts = [definitions(facts)] if facts else []
+    doubtful = sum(found.get("exits_in_doubt", {}).values())
+    if doubtful:
+        note = (
+            f"{doubtful:,} exits fell into a bar that reached both stop and target. Which came first is not "
+            "known: the high is taken to, so the target of a long position, which flatters it."
+        )
+        parts.append(element("p", note, class_="note"))
     if not issues:
         return joined([*parts, element("p", "No gaps, duplicates or violations were found.", class_="note")])
     keys = sorted({key for issue in issues for key in issue})

@@ -37,7 +37,7 @@ class AccountGuard:
         capital_quote: Sum of the strategies' capital, quote currency.
     """
 
-    __slots__ = ("_buys", "_gross", "_limits", "_net", "_sells", "book")
+    __slots__ = ("_buys", "_gross", "_limits", "_net_long", "_net_short", "_sells", "book")
 
     def __init__(self, limits: AccountLimits, capital_quote: float) -> None:
         self._limits = limits
@@ -52,7 +52,8 @@ class AccountGuard:
         self.book = RiskBook(losses, 0, capital_quote)
         """Losses and latches of the account; release them here."""
         self._gross = 0.0
-        self._net = 0.0
+        self._net_long = 0.0
+        self._net_short = 0.0
         self._buys = 0.0
         self._sells = 0.0
 
@@ -62,7 +63,14 @@ class AccountGuard:
         return (self.loss_latches, self.exposure_gross, self.exposure_net)
 
     def mark(
-        self, ts_event: int, equity: float, gross_quote: float, net_quote: float
+        self,
+        ts_event: int,
+        equity: float,
+        gross_quote: float,
+        net_quote: float,
+        *,
+        buying_quote: float = 0.0,
+        selling_quote: float = 0.0,
     ) -> GuardrailReason | None:
         """Read the sums over all strategies at a bar time, before the first of them decides.
 
@@ -71,15 +79,18 @@ class AccountGuard:
         Args:
             ts_event: Close time, UTC nanoseconds.
             equity: Sum of the strategies' equity, quote currency.
-            gross_quote: Sum of absolute positions, orders still working from earlier bars included.
-            net_quote: Sum of signed positions.
+            gross_quote: Sum of absolute positions, orders still working from earlier bars at their worst.
+            net_quote: Sum of signed positions, without those.
+            buying_quote: What working orders have still to buy: it may fill while what they sell does not.
+            selling_quote: Likewise of sales, positive.
 
         Returns:
             The loss limit that this reading latched: ``daily_loss`` or ``reducing``; None mostly.
         """
         before = self.book.clock.ts
         latched = self.book.mark(ts_event, equity, None)
-        self._gross, self._net = gross_quote, net_quote
+        self._gross = gross_quote
+        self._net_long, self._net_short = net_quote + buying_quote, net_quote - selling_quote
         if self.book.clock.ts != before:
             self._buys = self._sells = 0.0
         return latched
@@ -116,7 +127,7 @@ class AccountGuard:
         limit = self._limits.max_net_quote
         if limit is None:
             return None
-        net = self._net + self._buys if proposal.buys else self._sells - self._net
+        net = self._net_long + self._buys if proposal.buys else self._sells - self._net_short
         return _cut(proposal, GuardrailReason.EXPOSURE_NET, limit, net)
 
     def snapshot(self) -> dict[str, Any]:

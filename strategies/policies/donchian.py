@@ -14,7 +14,7 @@ class DonchianPolicy:
 
     With ``d = stop_atr · atr`` a purchase stops at ``close - d`` and aims at ``close + target_r · d``;
     a short sale mirrors it. Stop and target travel on the action and rest at the venue; the time stop
-    is asked for here, as weight 0, once the position is ``time_stop_bars`` old.
+    travels on every action, and allocation closes what is ``time_stop_bars`` old.
     Uses bars up to the close that breaks out; that bar is not part of its own channel.
 
     Args:
@@ -45,22 +45,16 @@ class DonchianPolicy:
         self._upper, self._lower, self._atr = (columns.index(name) for name in self.required_columns)
         self._config = config
         self._weight = config.weight / num_instruments
-        self._hold = Action.hold(num_instruments)
+        self._hold = Action.hold(num_instruments)._replace(time_stop_bars=config.time_stop_bars)
 
     def act(self, observation: Observation) -> Action:
         may_enter = self._regime_allows(observation)
         weights: list[float] = []
         stops: list[float] = []
         targets: list[float] = []
-        for index, (position, bars_held) in enumerate(
-            zip(observation.positions, observation.bars_held, strict=True)
-        ):
-            weight, stop, target = _NO_ENTRY
-            if position != 0.0:
-                if bars_held >= self._config.time_stop_bars:
-                    weight = 0.0
-            elif may_enter:
-                weight, stop, target = self._entry(observation, index)
+        for index, position in enumerate(observation.positions):
+            is_open_to_entry = may_enter and position == 0.0
+            weight, stop, target = self._entry(observation, index) if is_open_to_entry else _NO_ENTRY
             weights.append(weight)
             stops.append(stop)
             targets.append(target)

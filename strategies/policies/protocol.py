@@ -23,7 +23,8 @@ class Action(NamedTuple):
     targets: tuple[float, ...] | None = None
     """Price of each profit target, N, quote currency; NaN where there is none."""
     time_stop_bars: int = 0
-    """Bars after which the policy means to close what it opens; 0 is never."""
+    """Age, in bars, at which whatever is held is closed in one step, whatever ``values`` say; 0 is never. It
+    counts for this decision: a policy that means it says it every time."""
 
     @classmethod
     def hold(cls, num_instruments: int) -> "Action":

@@ -8,7 +8,16 @@ Flow: allocation → **sizing** → guardrails.
 
 from strategies.sizing.cash import fit_to_cash
 from strategies.sizing.rules import SizingContext, SizingReason
-from strategies.sizing.sizer import Sizer, Target
+from strategies.sizing.sizer import Refusal, Sizer, Target
 from strategies.sizing.trades import Trade, plan_trades
 
-__all__ = ["Sizer", "SizingContext", "SizingReason", "Target", "Trade", "fit_to_cash", "plan_trades"]
+__all__ = [
+    "Refusal",
+    "Sizer",
+    "SizingContext",
+    "SizingReason",
+    "Target",
+    "Trade",
+    "fit_to_cash",
+    "plan_trades",
+]

@@ -8,6 +8,7 @@ from collections import deque
 
 import numpy as np
 
+from strategies.features.kernel import settled_after
 from strategies.market import Floats, Vector
 
 MIN_RETURNS = 20
@@ -40,6 +41,11 @@ class ReturnMoments:
         self._moments: Floats = np.zeros(shape)
         self._change: Floats = np.zeros(shape)
         self.count = 0
+
+    @property
+    def history_bars(self) -> int:
+        """Returns after which those before weigh next to nothing."""
+        return max(MIN_RETURNS, settled_after(self._decay))
 
     @property
     def ready(self) -> bool:

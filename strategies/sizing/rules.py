@@ -48,6 +48,18 @@ class SizingReason(StrEnum):
     """Equity is gone."""
 
 
+UNABLE = frozenset(
+    {
+        SizingReason.WARMING_UP,
+        SizingReason.NO_BELIEF,
+        SizingReason.NO_EDGE,
+        SizingReason.NO_STOP,
+        SizingReason.NO_EQUITY,
+    }
+)
+"""Reasons for which a rule could say nothing, so that exposure may only shrink."""
+
+
 @dataclass(slots=True, eq=False)
 class SizingContext:
     """What sizing looks at besides the weights; one a decision."""
@@ -67,6 +79,8 @@ class PortfolioRule(Protocol):
     """Multiplies all weights by one factor."""
 
     reason: SizingReason
+    history_bars: int
+    """Closes to observe before it no longer tells where the stream began."""
 
     def observe(self, returns: list[float]) -> None:
         """Take the N returns of one bar."""
@@ -77,6 +91,9 @@ class PortfolioRule(Protocol):
 
 class NameRule(Protocol):
     """Bounds the weight of one instrument."""
+
+    history_bars: int
+    """Closes to observe before it no longer tells where the stream began."""
 
     def observe(self, returns: list[float]) -> None:
         """Take the N returns of one bar."""
@@ -96,12 +113,13 @@ class Kelly:
         Thorp (2006), The Kelly criterion, section 7, with a riskless rate of zero.
     """
 
-    __slots__ = ("_config", "_moments")
+    __slots__ = ("_config", "_moments", "history_bars")
     reason = SizingReason.KELLY
 
     def __init__(self, config: KellyConfig, num_instruments: int) -> None:
         self._config = config
         self._moments = ReturnMoments(num_instruments, config.ema_alpha)
+        self.history_bars = self._moments.history_bars + 1
 
     def observe(self, returns: list[float]) -> None:
         self._moments.update(returns)
@@ -122,13 +140,14 @@ class VolatilityTarget:
     The volatility is that of zero-mean returns, with exponential weights of the configured half-life.
     """
 
-    __slots__ = ("_bars_per_year", "_config", "_moments")
+    __slots__ = ("_bars_per_year", "_config", "_moments", "history_bars")
     reason = SizingReason.VOLATILITY_TARGET
 
     def __init__(self, config: VolatilityTargetConfig, num_instruments: int, bars_per_year: float) -> None:
         self._config = config
         self._bars_per_year = bars_per_year
         self._moments = ReturnMoments(num_instruments, 1.0 - 0.5 ** (1.0 / config.halflife_bars))
+        self.history_bars = self._moments.history_bars + 1
 
     def observe(self, returns: list[float]) -> None:
         self._moments.update(returns)
@@ -145,13 +164,14 @@ class VolatilityTarget:
 class RegimeExposure:
     """Belief-weighted multiplier of the states: Σ probs · multipliers."""
 
-    __slots__ = ("_multipliers",)
+    __slots__ = ("_multipliers", "history_bars")
     reason = SizingReason.REGIME_EXPOSURE
 
     def __init__(self, config: RegimeExposureConfig) -> None:
         if not config.multipliers:
             raise ConfigError("sizing.regime_exposure.multipliers: expected one per regime state, found none")
         self._multipliers = config.multipliers
+        self.history_bars = 0
 
     def observe(self, returns: list[float]) -> None:
         """Needs no history."""
@@ -171,11 +191,12 @@ class RegimeExposure:
 class Edge:
     """More where more is expected per unit of risk: want · min(1, k · |edge_bps| / volatility_bps)."""
 
-    __slots__ = ("_k", "_window")
+    __slots__ = ("_k", "_window", "history_bars")
 
     def __init__(self, config: EdgeSizingConfig, num_instruments: int) -> None:
         self._k = config.k
         self._window = ReturnWindow(num_instruments, config.window_bars)
+        self.history_bars = config.window_bars + 1
 
     def observe(self, returns: list[float]) -> None:
         self._window.update(returns)
@@ -204,10 +225,11 @@ class RiskFraction:
     exposure needs a stop; what takes exposure away does not.
     """
 
-    __slots__ = ("_risk_frac",)
+    __slots__ = ("_risk_frac", "history_bars")
 
     def __init__(self, config: RiskFractionConfig) -> None:
         self._risk_frac = config.risk_frac
+        self.history_bars = 0
 
     def observe(self, returns: list[float]) -> None:
         """Needs no history."""

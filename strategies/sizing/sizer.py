@@ -11,7 +11,26 @@ from strategies.config import SizingConfig
 from strategies.errors import DataError, SafetyError
 from strategies.market import Instrument, Vector
 from strategies.sizing.lots import lots_quantity, whole_lots
-from strategies.sizing.rules import SizingContext, SizingReason, name_rules, only_shrink, portfolio_rules
+from strategies.sizing.rules import (
+    UNABLE,
+    SizingContext,
+    SizingReason,
+    name_rules,
+    only_shrink,
+    portfolio_rules,
+)
+
+
+class Refusal(NamedTuple):
+    """A wanted weight that a rule could say nothing to, so that exposure may only shrink."""
+
+    index: int  # type: ignore[assignment]  # hides a method of tuples that nothing here needs
+    """Position of the instrument in the configuration."""
+    wanted: float
+    """Signed fraction of equity."""
+    allowed: float
+    """Signed fraction of equity; NaN leaves the instrument as it is."""
+    reason: SizingReason
 
 
 class Target(NamedTuple):
@@ -27,6 +46,8 @@ class Target(NamedTuple):
     """Kelly · volatility target · regime exposure, as applied to the weights."""
     reasons: tuple[SizingReason, ...]
     """Rules that changed a weight, or could not say."""
+    refusals: tuple[Refusal, ...] = ()
+    """Weights that were not allowed because a rule could not say."""
 
 
 class Sizer:
@@ -54,6 +75,7 @@ class Sizer:
         "_name_rules",
         "_portfolio_rules",
         "_reasons",
+        "_refusals",
         "_scale",
     )
 
@@ -72,7 +94,14 @@ class Sizer:
         self._closes: list[float] | None = None
         self._scale = 1.0
         self._reasons: list[SizingReason] = []
+        self._refusals: list[Refusal] = []
         self._is_scaled = False
+
+    @property
+    def history_bars(self) -> int:
+        """Bars to observe before the enabled rules no longer tell where the stream began; 0 without any."""
+        portfolio_bars = [rule.history_bars for rule in self._portfolio_rules]
+        return max([*portfolio_bars, *(rule.history_bars for rule in self._name_rules)], default=0)
 
     def observe(self, closes: Vector) -> None:
         """Take the closes of one bar into the rules' estimates; once a bar, before `scale`.
@@ -118,18 +147,18 @@ class Sizer:
         self._is_scaled = True
         self._scale = 1.0
         self._reasons = []
+        self._refusals = []
         if not self._portfolio_rules and not self._name_rules:
             return weights
         if not context.equity > 0.0:
-            self._reasons.append(SizingReason.NO_EQUITY)
-            return [0.0 if weight == 0.0 else math.nan for weight in weights]
+            left = [0.0 if weight == 0.0 else math.nan for weight in weights]
+            return self._refuse(weights, left, SizingReason.NO_EQUITY)
         current = context.weights
         whole = [current[index] if math.isnan(want) else want for index, want in enumerate(weights)]
         for rule in self._portfolio_rules:
             factor = rule.factor(whole, context)
             if isinstance(factor, SizingReason):
-                self._reasons.append(factor)
-                return list(map(only_shrink, weights, current))
+                return self._refuse(weights, list(map(only_shrink, weights, current)), factor)
             if factor != 1.0:
                 self._scale *= factor
                 self._reasons.append(rule.reason)
@@ -154,7 +183,13 @@ class Sizer:
         """
         is_scaled, self._is_scaled = self._is_scaled, False
         if all(map(math.isnan, weights)):
-            return self._hold
+            return (
+                self._hold._replace(
+                    scale=self._scale, reasons=tuple(self._reasons), refusals=tuple(self._refusals)
+                )
+                if is_scaled and self._reasons
+                else self._hold
+            )
         if not is_scaled and (self._portfolio_rules or self._name_rules):
             raise SafetyError(
                 "sizing rules are enabled but the weights have not been through them; "
@@ -162,14 +197,33 @@ class Sizer:
             )
         quantities = [self._quantity(index, weight, context) for index, weight in enumerate(weights)]
         action = context.action
-        return Target(tuple(quantities), action.stops, action.targets, self._scale, tuple(self._reasons))
+        return Target(
+            tuple(quantities),
+            action.stops,
+            action.targets,
+            self._scale,
+            tuple(self._reasons),
+            tuple(self._refusals),
+        )
+
+    def _refuse(self, wanted: Vector, allowed: list[float], reason: SizingReason) -> list[float]:
+        self._reasons.append(reason)
+        for index, (want, may) in enumerate(zip(wanted, allowed, strict=True)):
+            if not (math.isnan(want) or want == may):
+                self._refusals.append(Refusal(index, want, may, reason))
+        return allowed
 
     def _bound(self, index: int, want: float, have: float, context: SizingContext) -> float:
         for rule in self._name_rules:
             if math.isnan(want):
                 break
+            wanted = want
             want, reason = rule.bound(index, want, have, context)
-            if reason is not None and reason not in self._reasons:
+            if reason is None:
+                continue
+            if reason in UNABLE and want != wanted:
+                self._refusals.append(Refusal(index, wanted, want, reason))
+            if reason not in self._reasons:
                 self._reasons.append(reason)
         return want
 

@@ -137,6 +137,16 @@ def test_flatten_of_one_strategy_closes_it_and_leaves_the_other(daemon: DaemonPr
     assert states == {"wanderer": "ACTIVE", "holder": "HALTED"}
 
 
+def test_kill_that_the_daemon_refuses_restricts_nothing_else(daemon: DaemonProcess) -> None:
+    answers = [
+        daemon.ask("kill", "--scope", f"strategy:{name}", "--reason", "r") for name in ("no", "x" * 300)
+    ]
+
+    assert [one.code for one in answers] == [64, 64]
+    assert not (daemon.state_dir / "KILL_SWITCH").exists()
+    assert status(daemon)["trading_state"] == "ACTIVE"
+
+
 def test_kill_of_an_instrument_holds_it_back_for_every_strategy(daemon: DaemonProcess) -> None:
     state_dir = daemon.state_dir
     scope = "instrument:BETAUSDT.DEMO"

@@ -11,8 +11,10 @@ import pytest
 
 from bot.cli.app import main
 from ops.api.roles import Role
+from ops.model_store import ModelStore
 from ops.state_dir import JOURNAL
 from ops.state_lock import SOCKET
+from tests.support.bundles import write_small_bundle
 from tests.support.command import DaemonProcess, argonaut
 from tests.support.journals import recorded
 from tests.support.serving import Serving, serving
@@ -104,7 +106,7 @@ def test_tables_are_shown_for_people_and_as_json(
 
 
 def test_command_is_in_the_journal_before_what_it_did_with_who_gave_it(
-    daemon: DaemonProcess, url: str, tokens: dict[Role, str]
+    daemon: DaemonProcess, url: str, tokens: dict[Role, str], tmp_path: Path
 ) -> None:
     body = {"strategy": "breakout", "reason": "a test", "who": "ann"}
     first = ask(url, tokens[Role.OPERATOR], "POST", "/v1/pause", body, idempotency_key="k1")
@@ -113,19 +115,27 @@ def test_command_is_in_the_journal_before_what_it_did_with_who_gave_it(
     refused = ask(url, tokens[Role.VIEWER], "POST", "/v1/pause", body)
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(daemon.state_dir / SOCKET))) as client:
         client.post("http://argonaut/v1/pause", json=body | {"strategy": "nobody"})
-    daemon.until(lambda: len(recorded(daemon.state_dir, "command")) >= 5)
+    bundle = ModelStore(daemon.state_dir).add(write_small_bundle(tmp_path))
+    promoted = daemon.ask("models", "promote", bundle.name, bundle.bundle_id, "--reason", "it is better")
+    daemon.until(lambda: len(recorded(daemon.state_dir, "command")) >= 6)
 
+    assert promoted.code == 0, promoted.err
+    assert "follows it when it starts" in promoted.out
     assert (first.status_code, again.json(), refused.status_code) == (200, first.json(), 403)
     told = [(one["command"], one.get("stage"), one["who"]) for one in recorded(daemon.state_dir, "command")]
     operator = next(who for _, _, who in told)
     assert operator.startswith("ann (token operator-")
-    assert told == [
+    assert told[:5] == [
         ("pause", "asked", operator),
         ("pause", None, operator),
         ("unpause", "asked", operator),
         ("unpause", None, operator),
         ("pause", "asked", f"ann (uid {os.getuid()})"),
     ]
+    (command, stage, who), reason = told[5], recorded(daemon.state_dir, "command")[5]["reason"]
+    assert (command, stage, reason) == ("models promote", "asked", "it is better")
+    assert who.startswith("cli ")
+    assert who.endswith(f"(uid {os.getuid()})")
 
 
 def test_stream_tells_what_the_daemon_does(daemon: DaemonProcess, url: str, tokens: dict[Role, str]) -> None:

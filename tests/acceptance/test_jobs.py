@@ -103,7 +103,7 @@ def states(daemon: DaemonProcess) -> list[tuple[int, str]]:
 
 def test_every_job_of_the_default_can_be_run_on_a_daemon_that_trades(daemon: DaemonProcess) -> None:
     names = [job["name"] for job in daemon.ask("jobs", "list", "--json").document()]
-    assert names == ["daily-summary", "verify-data", "backup", "cleanup", "kill-drill"]
+    assert names == ["daily-summary", "replay", "verify-data", "backup", "cleanup", "kill-drill"]
 
     for name in names:
         start(daemon, name)
@@ -120,12 +120,12 @@ def test_every_job_of_the_default_can_be_run_on_a_daemon_that_trades(daemon: Dae
     unknown = daemon.ask("jobs", "run", "claenup", "--json")
     assert unknown.code == ExitCode.USAGE
     assert "expected one of daily-summary" in unknown.document()["error"]["message"]
-    log = daemon.ask("jobs", "log", 2).out
+    log = daemon.ask("jobs", "log", 3).out
     assert "ALPHAUSDT.DEMO-1-MINUTE" in log
-    assert log.endswith("run 2 of verify-data: SUCCEEDED\n")
+    assert log.endswith("run 3 of verify-data: SUCCEEDED\n")
     commands = daemon.ask("audit", "show", "--kind", "control", "--json").document()
     asked = [one["body"]["scope"] for one in commands if one["body"]["command"] == "run-job"]
-    assert asked[:5] == [f"job:{name}" for name in names]
+    assert asked[:6] == [f"job:{name}" for name in names]
     text = httpx.get(ask(daemon, "/v1/status")["api_url"] + "/metrics").text
     assert re.search(r'^argonaut_job_runs_total{name="backup",outcome="succeeded"} 1.0$', text, re.MULTILINE)
     assert 'argonaut_job_failed{name="backup"} 0.0' in text

@@ -76,7 +76,7 @@ def test_models_can_be_listed_shown_promoted_and_imported_elsewhere(
         return argonaut("models", *args, "--state-dir", tmp_path, "--json")
 
     assert models("list").document() == {"models": []}
-    assert models("rollback", "learner").code == ExitCode.CONFIG
+    assert models("rollback", "learner", "abcd").code == ExitCode.CONFIG
     assert models("import", bundle).document()["bundle_id"] == bundle_id
     assert models("promote", "learner", bundle_id[:5]).code == 0
     shown = models("show", "learner", "active").document()

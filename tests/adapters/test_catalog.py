@@ -76,6 +76,21 @@ def test_gap_without_a_bar_is_refused_too(tmp_path: Path) -> None:
         Catalog(tmp_path).read_bars(BTC_MINUTES, START_NS + 120 * MINUTE_NS, START_NS + 150 * MINUTE_NS)
 
 
+@pytest.mark.parametrize(
+    ("bars", "at", "expected"),
+    [(1, 210, 210), (10, 210, 201), (11, 210, 100), (60, 150, 41), (1, 1, 1), (5, 0, 1), (999, 300, 1)],
+)
+def test_close_some_bars_back_counts_bars_and_no_silence(
+    tmp_path: Path, bars: int, at: int, expected: int
+) -> None:
+    for first in (0, 200):
+        store_bars(tmp_path, BTC, BTC_MINUTES, bar_columns(100, first=first), Origin())
+
+    close = Catalog(tmp_path).close_back(BTC_MINUTES, bars, START_NS + at * MINUTE_NS)
+
+    assert (close - START_NS) / MINUTE_NS == expected
+
+
 def test_missing_catalog_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="found none; make one with `argonaut data import`"):
         Catalog(tmp_path / "none")

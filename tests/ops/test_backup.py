@@ -11,11 +11,13 @@ from ops.journal import BrokenChainError, Kind, SigningKey, load_or_create_key, 
 from ops.journal.segments import segment_numbers
 from ops.journal.verifying import verify
 from ops.latch import LATCH, TradingLatch
+from ops.model_store import MODELS, ModelStore
 from ops.state_dir import IDENTITY, JOURNAL, JOURNAL_KEY
 from strategies.errors import AuditError, ConfigError
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
 from strategies.restrictions import EVERYTHING, Origin, Restriction
+from tests.support.bundles import write_small_bundle
 from tests.support.journals import open_journal
 
 RECORDS = 40
@@ -107,6 +109,70 @@ def test_restore_halts_with_a_higher_serial_than_the_journal_knows(state_dir: Pa
     restored(tmp_path / "backup", tmp_path / "new")
 
     assert latch_of(tmp_path / "new").serial == 2
+
+
+@pytest.fixture
+def store(state_dir: Path, tmp_path: Path) -> ModelStore:
+    """Models of the state directory: one that trades, one that did before it, one to which nothing leads."""
+    models = ModelStore(state_dir)
+    old, new, _ = (models.add(write_small_bundle(tmp_path / "trained", seed=seed)) for seed in range(3))
+    models.promote("two_trained", old.bundle_id)
+    models.promote("two_trained", new.bundle_id)
+    return models
+
+
+def test_restored_state_has_the_bundle_that_trades_and_the_one_to_go_back_to(
+    state_dir: Path, store: ModelStore, tmp_path: Path
+) -> None:
+    backed_up(state_dir, tmp_path / "backup")
+    restored(tmp_path / "backup", tmp_path / "new")
+
+    found, before = ModelStore(tmp_path / "new"), store.entries()
+    assert {one.pointers for one in found.entries()} == {("active",), ("previous",)}
+    for pointer in ("active", "previous"):
+        wanted = store.find("two_trained", pointer)
+        assert found.find("two_trained", pointer).files == wanted.files
+    assert len(before) == 3
+    found.rollback("two_trained")
+
+
+@pytest.mark.parametrize("harm", ["byte", "link", "no link"])
+def test_restore_of_a_backup_whose_models_were_changed_is_refused(
+    state_dir: Path, store: ModelStore, tmp_path: Path, harm: str
+) -> None:
+    backed_up(state_dir, tmp_path / "backup")
+    active = tmp_path / "backup" / MODELS / "two_trained" / "active"
+    if harm == "byte":
+        with (active / "policy.onnx").open("r+b") as file:
+            file.write(b"\xff")
+    else:
+        active.unlink()
+    if harm == "link":
+        active.symlink_to(store.find("two_trained", "previous").path.name)
+
+    with pytest.raises(AuditError, match="policy.onnx" if harm == "byte" else "expected the links"):
+        restored(tmp_path / "backup", tmp_path / "new")
+
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("target", ["../elsewhere", "/etc", ".."])
+def test_link_of_the_model_store_that_leads_out_of_it_is_refused_on_both_ways(
+    state_dir: Path, store: ModelStore, tmp_path: Path, target: str
+) -> None:
+    backed_up(state_dir, tmp_path / "backup")
+    manifest = json.loads((tmp_path / "backup" / MANIFEST).read_text())
+    manifest["links"]["models/two_trained/active"] = target
+    (tmp_path / "backup" / MANIFEST).write_text(json.dumps(manifest))
+    link = store.directory("two_trained") / "active"
+    link.unlink()
+    link.symlink_to(target)
+
+    with pytest.raises(ConfigError, match="inside the backup"):
+        restored(tmp_path / "backup", tmp_path / "new")
+    with pytest.raises(ConfigError, match="expected a link to a bundle beside it"):
+        backed_up(state_dir, tmp_path / "second")
+    assert not (tmp_path / "second").exists()
 
 
 @pytest.mark.parametrize("place", ["taken", "file"])

@@ -326,6 +326,13 @@ def test_restrictions_of_one_kind_are_told_in_one_line(run: RunContents) -> None
     assert "3 times from 1970-01-01 00:00 to 1970-01-03 00:00 UTC" in shown
 
 
+def test_exits_in_doubt_are_counted_in_words() -> None:
+    doubt = data_quality({"exits_in_doubt": {"STOP": 1, "TARGET": 2}})
+
+    assert "3 exits fell into a bar that reached both stop and target" in str(doubt)
+    assert "reached both" not in str(data_quality({"exits_in_doubt": {"STOP": 0, "TARGET": 0}}))
+
+
 def test_times_among_data_findings_are_written_as_times() -> None:
     shown = data_quality({"issues": [{"kind": "gap", "first_open_ns": 60 * SECOND}]})
 

@@ -1,12 +1,16 @@
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bot.cli.app import main
 from bot.exit_codes import ExitCode
+from ops.model_store import POINTERS
 from ops.retention import delete_runs, delete_surplus, old_files, old_runs
 
 DAY = 86_400
@@ -159,3 +163,62 @@ def test_surplus_is_what_has_the_name_and_a_manifest_but_for_the_newest_by_name(
     ]
     with pytest.raises(ValueError, match="keep 1 or more, found 0"):
         delete_surplus(tmp_path, "*", keep=0, manifest="manifest.json")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    ages=st.lists(st.floats(0.0, 5_000.0), min_size=1, max_size=8),
+    pointers=st.dictionaries(st.sampled_from(POINTERS), st.integers(0, 7)),
+    keep=st.integers(1, 3),
+    days=st.floats(0.0, 1_000.0),
+)
+def test_cleanup_never_takes_a_model_to_which_a_link_leads_or_one_of_the_newest(
+    tmp_path: Path, ages: list[float], pointers: dict[str, int], keep: int, days: float
+) -> None:
+    with tempfile.TemporaryDirectory(dir=tmp_path) as name:
+        state_dir = Path(name)
+        folder = state_dir / "models" / "learner"
+        for number, age in enumerate(ages):
+            make_run(folder, f"{number:012x}", age, time.time())
+        linked = {f"{number % len(ages):012x}" for number in pointers.values()}
+        for pointer, number in pointers.items():
+            (folder / pointer).symlink_to(f"{number % len(ages):012x}")
+        command = ["cleanup", "--delete", "--keep", str(keep), "--reports-older-than-days", str(days)]
+
+        assert main([*command, "--state-dir", str(state_dir)]) == ExitCode.OK
+
+        left = {path.name for path in folder.iterdir() if not path.is_symlink()}
+        young = {f"{number:012x}" for number, age in enumerate(ages) if age < days - 0.01}
+        assert linked | young <= left
+        assert len(left) >= min(keep, len(ages))
+        assert all((folder / pointer / "manifest.json").exists() for pointer in pointers)
+        # What is old, beyond the newest and linked to by nothing is gone.
+        oldest_first = sorted(range(len(ages)), key=lambda number: (-ages[number], f"{number:012x}"))
+        surplus = {f"{number:012x}" for number in oldest_first[: max(0, len(ages) - keep)]}
+        old = {f"{number:012x}" for number, age in enumerate(ages) if age > days + 0.01}
+        assert not (surplus & old - linked) & left
+
+
+@pytest.mark.parametrize(
+    ("folder", "manifest", "days"),
+    [
+        ("sessions", "session.md", 365),
+        ("walk-forwards", "plan.json", 365),
+        ("training", "progress.jsonl", 30),
+    ],
+)
+def test_cleanup_takes_other_runs_by_an_age_of_their_own(
+    tmp_path: Path, capsys: Captured, folder: str, manifest: str, days: int
+) -> None:
+    for name, age in (("old", days + 1), ("young", days - 1), ("new", 0)):
+        path = make_run(tmp_path / folder, name, age, time.time())
+        (path / "manifest.json").rename(path / manifest)
+    if folder == "sessions":
+        (tmp_path / folder / "latest").symlink_to("new")
+
+    assert main(["cleanup", "--keep", "1", "--delete", "--json", "--state-dir", str(tmp_path)]) == ExitCode.OK
+
+    gone = [Path(one["path"]).name for one in json.loads(capsys.readouterr().out)["runs"]]
+    assert gone == ["old"]
+    assert not (tmp_path / folder / "old").exists()
+    assert (tmp_path / folder / "young").exists()

@@ -73,7 +73,6 @@ def test_daemon_fills_what_was_decided_on_the_last_bar_and_the_engine_does_not(
     ("execution", "strategies"),
     [
         ("latency_ms = 250.0", ("wanderer", "breakout")),
-        ('fill_policy = "vwap_window"\nvwap_minutes = 15', ("wanderer", "holder")),
     ],
 )
 def test_daemon_with_other_execution_decides_and_fills_as_the_backtest(

@@ -104,35 +104,6 @@ def test_trade_cost_of_an_impossible_fill_is_refused(quantity: float, price: flo
 
     with pytest.raises(ValueError, match="expected a finite quantity"):
         model.trade_cost(0, quantity, price, 1.0, is_maker=False)
-    with pytest.raises(ValueError, match="expected a finite quantity"):
-        model.realised_price(quantity, price, 1.0, is_maker=False)
-
-
-def test_realised_price_moves_against_the_taker_by_hand() -> None:
-    model = _model(half_spread_bps=0.5, impact_k=8.0)
-
-    prices = [
-        model.realised_price(quantity, 50_000.0, 400.0, is_maker=is_maker)
-        for quantity, is_maker in ((1.0, False), (-1.0, False), (1.0, True))
-    ]
-
-    # 0.5 bp + 8 bp · sqrt(1/400) = 0.9 bp of 50,000 is 4.5.
-    assert prices == pytest.approx([50_004.5, 49_995.5, 50_000.0])
-
-
-@given(
-    size=_SIZES, price=_PRICES, volume=st.floats(min_value=0.0, max_value=1e9), side=st.sampled_from([-1, 1])
-)
-def test_realised_price_charges_exactly_spread_and_impact(
-    size: float, price: float, volume: float, side: int
-) -> None:
-    model = _model(half_spread_bps=0.5, impact_k=8.0)
-
-    cost = model.trade_cost(0, side * size, price, volume, is_maker=False)
-    realised = model.realised_price(side * size, price, volume, is_maker=False)
-
-    slippage = cost.half_spread + cost.impact
-    assert side * (realised - price) * size == pytest.approx(slippage, rel=1e-6, abs=1e-9 * size * price)
 
 
 @given(size=_SIZES, price=_PRICES, volume=st.floats(min_value=1e-3, max_value=1e9))

@@ -14,7 +14,7 @@ from strategies.config import RegimeConfig, StrategyConfig
 from strategies.decision import Conditions, DecisionPipeline, Stages
 from strategies.errors import ConfigError, DataError
 from strategies.features import FeaturePipeline
-from strategies.guardrails import GuardrailChain, RiskBook, TradingState
+from strategies.guardrails import GuardrailChain, GuardrailReason, RiskBook, TradingState
 from strategies.market import BarRow, Instrument, Panel
 from strategies.observation import Observation, ObservationBuilder
 from strategies.orders import Bracket, Identity, OrderIntent, plan_closes
@@ -186,6 +186,95 @@ def test_decision_waits_for_the_features_and_a_full_window() -> None:
 
     assert pipeline.warmup_bars == WARM
     assert ready == [False] * (WARM - 1) + [True] * 3
+
+
+def test_decision_losses_count_while_the_features_warm_up() -> None:
+    limits = {"min_confidence": 0.0, "daily_loss_quote": 50.0, "loss_readings": 2}
+    pipeline = make_pipeline(weights(0.5, 0.5), guardrails=limits)
+    pipeline.stages.ledger.apply_fill(0, 10.0, 100.0, 0.0)
+
+    latched = []
+    for number, close in enumerate((100.0, 94.0, 94.0), start=1):
+        assert not pipeline.observe(panel(number, (close, 50.0)))
+        latched.append(pipeline.latched)
+
+    # Ten bought at 100 and worth 94 each: 60 lost, twice.
+    assert latched == [None, None, GuardrailReason.DAILY_LOSS]
+
+
+def test_decision_history_reaches_back_as_far_as_any_stage_remembers() -> None:
+    plain = make_pipeline(weights(0.0, 0.0))
+    edge = make_pipeline(weights(0.0, 0.0), sizing={"edge": {"enabled": True, "window_bars": 60}})
+    kelly = make_pipeline(weights(0.0, 0.0), sizing={"kelly": {"enabled": True, "ema_alpha": 0.5}})
+
+    assert plain.history_bars == WARM
+    # The first close of the rule's comes with the first row of features, and 60 returns take 61 closes.
+    assert edge.history_bars == PERIOD + 61
+    # Half to the power of 20 is below a millionth.
+    assert kelly.history_bars == PERIOD + 21
+
+
+def test_decision_that_sizing_cannot_say_anything_to_names_its_reason() -> None:
+    pipeline = warm(make_pipeline(weights(0.5, math.nan), sizing={"edge": {"enabled": True}}))
+
+    decision = pipeline.decide(conditions())
+
+    # 0.5 · 10,000 / 100 were wanted; the policy named no edge.
+    assert [verdict[2:6] for verdict in decision.verdicts] == [("ALPHAUSDT.DEMO", 50.0, 0.0, "no_edge")]
+    assert decision.orders == ()
+
+
+def test_decision_that_sizing_may_only_shrink_names_its_reason_and_the_trade() -> None:
+    pipeline = warm(make_pipeline(weights(-0.5, math.nan), sizing={"kelly": {"enabled": True}}))
+    pipeline.stages.ledger.apply_fill(0, 20.0, 100.0, 0.0)
+
+    decision = pipeline.decide(conditions())
+
+    # From 20 long to 50 short: what is held may be sold, and nothing more while returns are too few.
+    assert [(one.requested, one.approved, one.reason) for one in decision.verdicts] == [
+        (-70.0, -20.0, "warming_up"),
+        (-20.0, -20.0, "ok"),
+    ]
+
+
+def test_decision_change_too_small_to_trade_is_no_refusal() -> None:
+    pipeline = warm(
+        make_pipeline(
+            weights(0.21, 0.0),
+            sizing={"edge": {"enabled": True}},
+            allocation={"max_step_change": 10.0, "rebalance_eps": 0.02},
+        )
+    )
+    pipeline.stages.ledger.apply_fill(0, 20.0, 100.0, 0.0)
+
+    assert pipeline.decide(conditions()).verdicts == ()
+
+
+@pytest.mark.parametrize(
+    ("orders", "stop", "reason"),
+    [
+        ({"require_stop": True}, None, "stop_required"),
+        ({}, 101.0, "stop_price"),
+    ],
+)
+def test_decision_approved_trade_that_becomes_no_order_says_why(
+    orders: dict[str, Any], stop: float | None, reason: str
+) -> None:
+    stops = None if stop is None else (stop, math.nan)
+    pipeline = warm(make_pipeline(weights(0.25, math.nan, stops=stops), orders=orders))
+
+    decision = pipeline.decide(conditions())
+
+    assert [(one.requested, one.approved, one.reason) for one in decision.verdicts] == [(25.0, 0.0, reason)]
+    assert decision.orders == ()
+
+
+def test_decision_time_stop_closes_all_at_once_by_the_age_that_the_book_counts() -> None:
+    small_steps = {"max_step_change": 0.01, "rebalance_eps": 0.0}
+    pipeline = make_pipeline(weights(math.nan, math.nan, time_stop_bars=WARM), allocation=small_steps)
+    pipeline.stages.ledger.apply_fill(0, 20.0, 100.0, 0.0)
+
+    assert sent(warm(pipeline)) == [("ALPHA", "SELL", 20.0)]
 
 
 def test_decision_weights_become_whole_lots_at_the_close() -> None:

@@ -1,6 +1,5 @@
 """The observation by hand: what is in it, in which order, and that the window is the last rows."""
 
-import math
 from decimal import Decimal
 
 import numpy as np
@@ -13,12 +12,10 @@ from strategies.market import Instrument
 from strategies.observation import (
     PORTFOLIO_FIELDS,
     ObservationBuilder,
-    belief_summary,
     portfolio_vector,
-    single_asset_portfolio,
 )
 from strategies.portfolio import Ledger
-from strategies.regime import RegimeBelief, RegimeFilter, RegimeParams
+from strategies.regime import RegimeBelief
 
 
 def _ledger(num_instruments: int, capital: float = 1000.0) -> Ledger:
@@ -168,19 +165,6 @@ def test_portfolio_vector_of_a_ruined_book_is_finite() -> None:
     assert portfolio[3] == -2.0
 
 
-def test_single_asset_portfolio_is_reordered_as_mission_row_sb_121() -> None:
-    names = (*PORTFOLIO_FIELDS, "pos")
-    portfolio = np.arange(8, dtype=np.float32)
-
-    reordered = [names[int(value)] for value in single_asset_portfolio(portfolio)]
-
-    assert reordered == [
-        "pos", "cash_frac", "margin_used", "unrealised", "drawdown", "realised", "rolling_vol", "turnover",
-    ]  # fmt: skip
-    with pytest.raises(ValueError, match="one instrument"):
-        single_asset_portfolio(np.zeros(9, dtype=np.float32))
-
-
 def test_build_shows_the_book_and_the_belief() -> None:
     ledger = _ledger(2)
     ledger.apply_fill(1, 3.0, 10.0, 0.0)
@@ -229,44 +213,3 @@ def test_observation_of_an_earlier_bar_keeps_its_book_when_the_ledger_moves_on()
 
     assert observation.positions == (0.0, 0.0)
     assert observation.portfolio[0] == 1.0
-
-
-@pytest.mark.parametrize("full", [False, True])
-def test_belief_summary_of_two_normals_by_hand(full: bool) -> None:
-    # Next bar: 0.8 · 0.9 + 0.2 · 0.3 = 0.78 in the state with mean 0.02 and sd 0.01, 0.22 in that with -0.01
-    # and 0.02. mu = 0.0156 - 0.0022 = 0.0134; E[r²] = 0.78 · 5e-4 + 0.22 · 5e-4 = 5e-4;
-    # sigma² = 5e-4 - 0.0134² = 3.2044e-4. Phi(2) = 0.977249868, Phi(-0.5) = 0.308537539.
-    variances = np.array([[1.0, 1e-4], [1.0, 4e-4]])
-    params = RegimeParams(
-        initial_probs=np.array([0.5, 0.5]),
-        transition_matrix=np.array([[0.9, 0.1], [0.3, 0.7]]),
-        means=np.array([[5.0, 0.02], [7.0, -0.01]]),
-        covariances=np.array([np.diag(row) for row in variances]) if full else variances,
-    )
-
-    summary = belief_summary(params, RegimeBelief((0.8, 0.2), 0, 0.0), return_column=1)
-
-    sigma = math.sqrt(3.2044e-4)
-    p_up = 0.78 * 0.977249868 + 0.22 * 0.308537539
-    assert summary.tolist() == pytest.approx([0.78, 0.22, p_up, 0.0134 / sigma, sigma], rel=1e-6)
-
-
-def test_belief_summary_p_up_agrees_with_simulation() -> None:
-    params = RegimeParams(
-        initial_probs=np.array([0.3, 0.7]),
-        transition_matrix=np.array([[0.6, 0.4], [0.2, 0.8]]),
-        means=np.array([[0.5], [-0.2]]),
-        covariances=np.array([[0.5], [2.0]]),
-    )
-    belief = RegimeFilter(params).update([0.4])
-    rng = np.random.default_rng(0)
-    count = 200_000
-    now = (rng.random(count) > belief.probs[0]).astype(int)
-    after = (rng.random(count) > params.transition_matrix[now, 0]).astype(int)
-    returns = rng.normal(params.means[after, 0], np.sqrt(params.covariances[after, 0]))
-
-    summary = belief_summary(params, belief)
-
-    assert summary[2] == pytest.approx((returns > 0.0).mean(), abs=0.005)
-    assert summary[3] == pytest.approx(returns.mean() / returns.std(), abs=0.01)
-    assert summary[4] == pytest.approx(returns.std(), rel=0.01)

@@ -20,7 +20,7 @@ from tests.support.data import ROOT
 from tests.support.operators import make_tokens
 from tests.support.runs import example_run
 
-PACE = 900
+PACE = 300
 FILLS = 22
 SETTLE_MS = 12_000
 PATIENCE_MS = 120_000

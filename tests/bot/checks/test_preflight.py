@@ -116,12 +116,21 @@ def open_alerts(place: Place) -> None:
     (place.state_dir / "alerts.urls").chmod(0o644)
 
 
+def certificate_that_is_none(place: Place) -> None:
+    for name in ("cert.pem", "key.pem"):
+        (place.state_dir / name).touch(mode=0o600)
+    files = "".join(f'tls_{name} = "{place.state_dir / name}.pem"\n' for name in ("cert", "key"))
+    place.edit("[api]\n", f"[api]\n{files}")
+
+
 @pytest.mark.parametrize(
     ("subject", "code", "spoil"),
     [
         ("configuration", ExitCode.CONFIG, lambda place: place.edit("DEMO", "demo")),
         ("configuration", ExitCode.CONFIG, lambda place: place.edit('kind = "paper"', 'kind = "backtest"')),
         ("credentials", ExitCode.CREDENTIALS, open_alerts),
+        ("credentials", ExitCode.CREDENTIALS, lambda place: place.edit("[api]", "[api]\ntokens = true")),
+        ("credentials", ExitCode.CREDENTIALS, certificate_that_is_none),
         ("credentials", ExitCode.CREDENTIALS, lambda place: (place.state_dir / JOURNAL_KEY).chmod(0o640)),
         ("permissions", ExitCode.PERMISSIONS, lambda place: place.state_dir.chmod(0o777)),
         ("permissions", ExitCode.PERMISSIONS, of_another_venue),

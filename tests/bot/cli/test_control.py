@@ -1,6 +1,8 @@
 """What an operator's commands do where no daemon runs, or one that does not listen."""
 
 import json
+import os
+import socket
 import time
 from pathlib import Path
 
@@ -10,12 +12,15 @@ from bot.cli.app import main
 from bot.exit_codes import ExitCode
 from ops.disk import LocalDisk
 from ops.guardian import GuardianLimits
+from ops.journal import Kind
 from ops.kill_switch import KILL_SWITCH
 from ops.latch import LATCH, TradingLatch, decode, encode
-from ops.state_lock import try_lock
+from ops.state_dir import JOURNAL
+from ops.state_lock import SOCKET, try_lock
 from strategies.gate import TradingGate
 from strategies.guardrails import TradingState
-from strategies.restrictions import EVERYTHING, Origin, Restriction
+from strategies.restrictions import EVERYTHING, Origin, Restriction, Scope, ScopeKind
+from tests.support.journals import open_journal
 
 type Captured = pytest.CaptureFixture[str]
 SECOND = 1_000_000_000
@@ -145,6 +150,95 @@ def test_pause_and_unpause_work_without_a_daemon(tmp_path: Path) -> None:
 
     assert run(tmp_path, "unpause", "one") == ExitCode.OK
     assert next_start(tmp_path).state("one") is TradingState.ACTIVE
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Path:
+    """A state directory whose newest session had one strategy on one instrument."""
+    strategies = [{"name": "one", "instruments": ["BTCUSDT.BINANCE"]}]
+    settings = {"host": {"venue": {"name": "BINANCE"}}, "strategies": strategies}
+    (tmp_path / JOURNAL).mkdir()
+    journal, writer = open_journal(LocalDisk(), folder=tmp_path / JOURNAL)
+    journal.append(Kind.SESSION_START, {"session": "s", "settings": settings}, 1)
+    writer.step()
+    journal.close(2)
+    return tmp_path
+
+
+@pytest.mark.parametrize("scope", ["strategy:on", "instrument:BTCUSDT", "venue:BINANCE2"])
+@pytest.mark.parametrize("command", ["kill", "resume"])
+def test_scope_that_the_newest_session_did_not_have_is_a_usage_error(
+    known: Path, capsys: Captured, command: str, scope: str
+) -> None:
+    assert run(known, command, "--scope", scope) == ExitCode.USAGE
+
+    assert "expected a" in capsys.readouterr().err
+    assert next_start(known).restrictions == ()
+
+
+@pytest.mark.parametrize("scope", ["strategy:one", "instrument:BTCUSDT.BINANCE", "venue:BINANCE", "all"])
+def test_scope_that_the_newest_session_had_is_killed_without_a_daemon(known: Path, scope: str) -> None:
+    assert run(known, "kill", "--scope", scope) == ExitCode.OK
+    assert [str(one.scope) for one in next_start(known).restrictions] == [scope]
+
+
+def test_pause_of_a_strategy_that_is_none_is_a_usage_error(known: Path) -> None:
+    assert [run(known, word, "on") for word in ("pause", "unpause")] == [ExitCode.USAGE] * 2
+    assert run(known, "pause", "one") == ExitCode.OK
+
+
+def test_strategy_that_is_gone_is_resumed_while_something_holds_it(known: Path) -> None:
+    one = Restriction(Scope(ScopeKind.STRATEGY, "gone"), TradingState.HALTED, "x", "me", 1)
+    (known / LATCH).write_bytes(encode(1, [one]))
+
+    assert run(known, "resume", "--scope", "strategy:gone") == ExitCode.OK
+    assert next_start(known).restrictions == ()
+
+
+def test_kill_is_not_refused_because_the_journal_is_damaged(known: Path, capsys: Captured) -> None:
+    (segment,) = (known / JOURNAL).glob("*.jsonl")
+    segment.write_bytes(b"{damaged\n" * 3)
+
+    assert run(known, "kill", "--scope", "strategy:one") == ExitCode.OK
+    assert "could not be looked up" in capsys.readouterr().err
+    assert next_start(known).state("one") is TradingState.HALTED
+
+
+@pytest.mark.parametrize("command", [["kill"], ["resume", "--scope", "all"], ["pause", "one"], ["flatten"]])
+@pytest.mark.parametrize("reason", ["", "x" * 501])
+def test_reason_that_no_daemon_takes_is_a_usage_error_and_changes_nothing(
+    tmp_path: Path, capsys: Captured, command: list[str], reason: str
+) -> None:
+    state = ["--state-dir", str(tmp_path)]
+
+    assert main([*command, "--reason", reason, *state]) == ExitCode.USAGE
+    assert "expected 1 to 500 characters" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("command", [["status"], ["kill", "--reason", "why"], ["positions"]])
+def test_whoever_may_not_ask_is_not_told_that_no_daemon_runs(
+    tmp_path: Path, capsys: Captured, command: list[str]
+) -> None:
+    state_dir = tmp_path / "var"
+    state_dir.mkdir(mode=0o700)
+    main([*command, "--state-dir", str(tmp_path / "other")])  # imports what somebody else may not read
+    capsys.readouterr()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(state_dir / SOCKET))
+        listener.listen()
+        os.seteuid(65534)
+        try:
+            code = main([*command, "--state-dir", str(state_dir)])
+        finally:
+            os.seteuid(0)
+
+    told = capsys.readouterr()
+    assert code == ExitCode.IO
+    assert "a daemon may be running, and this user may not ask it" in told.err
+    assert "STOPPED" not in told.out
+    assert not (state_dir / KILL_SWITCH).exists()
 
 
 def test_drill_without_a_daemon_shows_and_files_the_plan(tmp_path: Path, capsys: Captured) -> None:

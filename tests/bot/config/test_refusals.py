@@ -293,3 +293,46 @@ def test_mutated_configuration_loads_or_is_refused_in_our_words(tmp_path: Path, 
         refused = str(error).splitlines()
         assert refused
         assert all(re.match(r"\S+\.toml: \S", line) for line in refused)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "lack"),
+    [
+        ("[orders]\nrequire_stop", "orders.require_stop", "gives no protective stops"),
+        ("[sizing.risk_fraction]\nenabled", "sizing.risk_fraction.enabled", "gives no protective stops"),
+        ("[sizing.edge]\nenabled", "sizing.edge.enabled", "gives no expected returns"),
+    ],
+)
+def test_rule_that_waits_for_what_the_policy_never_gives_is_refused(
+    tmp_path: Path, section: str, key: str, lack: str
+) -> None:
+    equal = STRATEGY.replace('kind = "donchian"\nlookback = 20', 'kind = "equal"')
+    path = write_configs(tmp_path, one=f"{equal}\n{section} = true\n")
+
+    assert refusal(path) == [
+        f'strategies/one.toml: {key} = true: policy.kind = "equal" {lack}, so no position would ever be '
+        "opened; switch it off, or name another policy or a regime model"
+    ]
+
+
+def test_rule_that_reads_a_regime_is_refused_without_one(tmp_path: Path) -> None:
+    exposure = "[sizing.regime_exposure]\nenabled = true\nmultipliers = [1.0]\n"
+
+    (line,) = refusal(write_configs(tmp_path, one=f"{STRATEGY}\n{exposure}"))
+
+    assert "sizing.regime_exposure.enabled = true: there is no [regime]" in line
+
+
+def test_rules_that_need_a_stop_go_with_a_policy_that_gives_one(tmp_path: Path) -> None:
+    needy = "[orders]\nrequire_stop = true\n[sizing.risk_fraction]\nenabled = true\n"
+
+    assert load_host(write_configs(tmp_path, one=f"{STRATEGY}\n{needy}")).strategies
+
+
+def test_orders_over_a_window_are_refused_outside_backtests(tmp_path: Path) -> None:
+    window = '\n[execution]\nfill_policy = "vwap_window"\n'
+
+    assert refusal(write_configs(tmp_path, host=HOST + window)) == [
+        'host.toml: execution.fill_policy = "vwap_window": only a backtest works orders over time; '
+        'expected "next_open"'
+    ]

@@ -34,6 +34,7 @@ def test_paper_host_has_the_jobs_of_the_documentation_at_its_times(tmp_path: Pat
 
     assert [(job.name, job.schedule.text) for job in found] == [
         ("daily-summary", "0 0 * * *"),
+        ("replay", "0 1 * * *"),
         ("verify-data", "15 2 * * *"),
         ("backup", "30 2 * * *"),
         ("cleanup", "45 2 * * *"),

@@ -59,12 +59,12 @@ def test_first_word_about_an_end_stands(ledger: JobLedger) -> None:
 
 def test_newest_slot_counts_from_when_the_schedule_was_given(ledger: JobLedger) -> None:
     ledger.enrol({"backup": "every 6h"}, 500.0)
-    assert ledger.newest_slot("backup") == 500
+    assert ledger.newest_slot("backup", 1e9) == 500
     claim(ledger, 900)
     ledger.enrol({"backup": "every 6h"}, 5000.0)
-    assert ledger.newest_slot("backup") == 900
+    assert ledger.newest_slot("backup", 1e9) == 900
     ledger.enrol({"backup": "every 1h"}, 6000.0)
-    assert ledger.newest_slot("backup") == 6000
+    assert ledger.newest_slot("backup", 1e9) == 6000
 
 
 def test_forgotten_are_old_runs_but_never_the_newest_or_the_newest_slot(ledger: JobLedger) -> None:

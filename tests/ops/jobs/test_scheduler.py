@@ -212,6 +212,29 @@ def test_clock_that_is_set_back_repeats_nothing(bench: Bench) -> None:
     assert bench.history == [("backup", 1, 1, "SUCCEEDED")]
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_clock_that_jumped_ahead_and_is_right_again_holds_no_job_up(bench: Bench, is_restarted: bool) -> None:
+    async def scenario() -> None:
+        scheduler = bench.scheduler()
+        await scheduler.start()
+        for days in (1, 200, 1, 2, 3):
+            bench.now = float(NOON + days * DAY)
+            await scheduler.look()
+            await bench.settled(scheduler)
+            assert scheduler.due_at["backup"] > bench.now
+            assert scheduler.due_at["backup"] <= bench.now + DAY
+            if is_restarted:
+                await scheduler.close()
+                scheduler = bench.scheduler()
+                await scheduler.start()
+                await bench.settled(scheduler)
+        await scheduler.close()
+
+    asyncio.run(scenario())
+
+    assert [slot for _, slot, _, _ in bench.history] == [1, 200, 2, 3]
+
+
 def test_schedule_that_was_changed_counts_from_the_change(bench: Bench) -> None:
     async def scenario() -> None:
         await bench.day()

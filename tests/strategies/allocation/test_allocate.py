@@ -146,3 +146,31 @@ def test_allocate_from_cash_stays_under_every_cap(
     assert np.abs(weights).max() <= name_cap
     assert np.abs(weights).sum() <= (config.invest_max if is_simplex else config.gross_leverage_cap) + 1e-12
     assert not is_simplex or weights.min() >= 0.0
+
+
+def _aged(*values: float, time_stop_bars: int = 20) -> Action:
+    return Action(values, time_stop_bars=time_stop_bars)
+
+
+def test_allocate_position_at_its_time_stop_is_left_in_one_step_whatever_else_is_throttled() -> None:
+    config = AllocationConfig(max_step_change=0.1, rebalance_eps=0.02)
+
+    weights = allocate(_aged(math.nan, 0.5), [-0.9, 0.1], config, bars_held=[20, 3])
+
+    # The second moves by its whole budget of 0.1; the first leaves all of its 0.9.
+    assert weights == pytest.approx((0.0, 0.2))
+
+
+@pytest.mark.parametrize(("bars_held", "left"), [(0, False), (19, False), (20, True), (21, True)])
+def test_allocate_time_stop_closes_from_its_age_on(bars_held: int, left: bool) -> None:
+    (weight,) = allocate(_aged(math.nan), [0.01], AllocationConfig(), bars_held=[bars_held])
+
+    # 0.01 is less than what is otherwise worth a trade.
+    assert (weight == 0.0) is left
+
+
+def test_allocate_time_stop_beats_what_the_policy_asks_for_and_zero_is_never() -> None:
+    config = AllocationConfig(max_step_change=2.0)
+
+    assert allocate(_aged(0.9), [0.5], config, bars_held=[30]) == (0.0,)
+    assert allocate(_aged(0.9, time_stop_bars=0), [0.5], config, bars_held=[30]) == (0.9,)

@@ -48,6 +48,24 @@ def test_strategies_of_one_bar_share_the_account() -> None:
     assert third.reason == "exposure_gross"
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (5.0, ("exposure_net", 1.0)),  # 100 held and 300 being bought leave 100 of 500
+        (-5.0, ("ok", -5.0)),
+    ],
+)
+def test_account_net_counts_what_is_being_bought_before_it_has_filled(
+    asked: float, expected: tuple[str, float]
+) -> None:
+    account, one, _ = _two_desks(max_net_quote=500.0)
+    account.mark(NOON, 2 * CAPITAL, 400.0, 100.0, buying_quote=300.0)
+
+    verdict = one.check(trade(asked))
+
+    assert (verdict.reason, verdict.approved) == expected
+
+
 def test_account_releases_what_it_reserved_when_the_next_bar_is_marked() -> None:
     account, one, _ = _two_desks(max_gross_quote=500.0)
     account.mark(NOON, 2 * CAPITAL, 0.0, 0.0)

@@ -84,15 +84,11 @@ def test_donchian_each_instrument_is_decided_alone_at_its_share() -> None:
     assert np.isnan(action.stops).tolist() == [True, False, True]
 
 
-@pytest.mark.parametrize(("bars_held", "expected"), [(19, math.nan), (20, 0.0), (21, 0.0)])
-def test_donchian_position_is_left_alone_until_the_time_stop_closes_it(
-    bars_held: int, expected: float
-) -> None:
-    action = _policy().act(make_observation([CALM], [150.0], positions=[-2.0], bars_held=[bars_held]))
+def test_donchian_position_is_left_alone_and_its_time_stop_named_every_time() -> None:
+    action = _policy().act(make_observation([CALM], [150.0], positions=[-2.0], bars_held=[25]))
 
-    assert _numbers(action.values) == pytest.approx([expected], nan_ok=True)
-    if expected == 0.0:
-        assert np.isnan(_numbers(action.stops)).all()
+    assert math.isnan(action.values[0])
+    assert action.time_stop_bars == 20
 
 
 def test_donchian_channel_parameters_choose_the_columns() -> None:
@@ -147,7 +143,7 @@ def test_donchian_regime_never_keeps_a_position_open_past_its_time() -> None:
 
     action = policy.act(make_observation([CALM], [111.0], positions=[1.0], bars_held=[20], belief=blocked))
 
-    assert _numbers(action.values) == [0.0]
+    assert action.time_stop_bars == 20
 
 
 def test_donchian_policy_id_changes_with_every_parameter() -> None:
