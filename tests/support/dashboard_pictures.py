@@ -20,8 +20,8 @@ from tests.support.data import ROOT
 from tests.support.operators import make_tokens
 from tests.support.runs import example_run
 
-PACE = 300
-FILLS = 22
+PACE = 450
+FILLS = 14
 SETTLE_MS = 12_000
 PATIENCE_MS = 120_000
 FIRST, SECOND = "example-1-2000", "example-2-2000"
