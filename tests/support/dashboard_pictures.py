@@ -20,9 +20,10 @@ from tests.support.data import ROOT
 from tests.support.operators import make_tokens
 from tests.support.runs import example_run
 
-PACE = 900
-FILLS = 22
+PACE = 450
+FILLS = 14
 SETTLE_MS = 12_000
+PATIENCE_MS = 120_000
 FIRST, SECOND = "example-1-2000", "example-2-2000"
 
 
@@ -75,6 +76,7 @@ def _fills(daemon: DaemonProcess) -> int:
 
 def _open(browser: Browser, url: str, width: int, height: int, scheme: Any) -> Page:
     shown = Watched(browser, url, viewport={"width": width, "height": height}, color_scheme=scheme)
+    shown.page.set_default_timeout(PATIENCE_MS)
     shown.page.wait_for_selector("#strategies article")
     shown.page.wait_for_selector("#latest article")
     shown.page.wait_for_timeout(SETTLE_MS)
