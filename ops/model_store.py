@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from strategies.bundle import LINEAGE, SCORECARD, TRAINING, Bundle, open_bundle
+from strategies.bundle import DRIFT, LINEAGE, SCORECARD, TRAINING, Bundle, open_bundle
 from strategies.errors import ConfigError
 
 MODELS = "models"
@@ -205,13 +205,15 @@ class ModelStore:
 
 
 def contents_of(bundle: Bundle) -> dict[str, Any]:
-    """A bundle's manifest, lineage, scorecard and training as one document."""
+    """A bundle's manifest, lineage, scorecard, training and reference for drift as one document."""
+    # A bundle of before has no reference for drift.
+    documents = [LINEAGE, SCORECARD, TRAINING, *([DRIFT] if DRIFT in bundle.files else [])]
     return {
         "name": bundle.name,
         "bundle_id": bundle.bundle_id,
         "path": str(bundle.path),
         "files": dict(bundle.files),
-        **{file.removesuffix(".json"): bundle.document(file) for file in (LINEAGE, SCORECARD, TRAINING)},
+        **{file.removesuffix(".json"): bundle.document(file) for file in documents},
     }
 
 

@@ -83,17 +83,32 @@ def read_run(path: Path) -> RecordedRun:
             if hashlib.sha256((path / name).read_bytes()).hexdigest() != manifest[name]:
                 raise DataError(f"{path / name}: its bytes are not those of the run; run the backtest again")
         metrics = json.loads((path / METRICS).read_bytes())
-        capital = {name: book["initial_equity_quote"] for name, book in metrics["strategies"].items()}
-        strategies = _curves(pyarrow.parquet.read_table(path / EQUITY), capital)
-        started = {name: book["initial_equity_quote"] for name, book in metrics["baselines"].items()}
-        baselines = _curves(pyarrow.parquet.read_table(path / BASELINES), started)
-        unallocated = metrics["initial_equity_quote"] - sum(capital.values())
-        account = total_curve(list(strategies.values()), unallocated)
+        account, strategies, baselines = read_curves(path, metrics)
         return RecordedRun(path.name, path, metrics, account, strategies, baselines, _fills(path / FILLS))
     except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
         raise DataError(
             f"{path}: expected a run, but it cannot be read: {error}; run the backtest again"
         ) from error
+
+
+def read_curves(
+    path: Path, metrics: Mapping[str, Any]
+) -> tuple[EquityCurve, dict[str, EquityCurve], dict[str, EquityCurve]]:
+    """The curves of a run's directory: the account's, each strategy's, each baseline's.
+
+    Args:
+        path: The directory.
+        metrics: The content of its ``metrics.json``.
+
+    Raises:
+        OSError, KeyError, ValueError, pa.ArrowInvalid: If they cannot be read.
+    """
+    capital = {name: book["initial_equity_quote"] for name, book in metrics["strategies"].items()}
+    strategies = _curves(pyarrow.parquet.read_table(path / EQUITY), capital)
+    started = {name: book["initial_equity_quote"] for name, book in metrics["baselines"].items()}
+    baselines = _curves(pyarrow.parquet.read_table(path / BASELINES), started)
+    unallocated = metrics["initial_equity_quote"] - sum(capital.values())
+    return total_curve(list(strategies.values()), unallocated), strategies, baselines
 
 
 def _curves(table: pa.Table, initial: Mapping[str, float]) -> dict[str, EquityCurve]:

@@ -13,10 +13,9 @@ import typer
 
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
 from bot.exit_codes import ExitCode
+from ops.log_reading import LEVELS, LOG, Wanted, entries, rotated
 from strategies.errors import ConfigError
 
-LEVELS = ("debug", "info", "warning", "error", "critical")
-_FILE = Path("logs") / "argonaut.jsonl"
 _SHOWN_ASIDE = frozenset({"ts", "level", "logger", "message"})
 _POLL_SECS = 0.2
 
@@ -44,21 +43,14 @@ def logs(
     """
     if level not in LEVELS:
         raise typer.BadParameter(f"expected one of {', '.join(LEVELS)}, found {level}", param_hint="--level")
-    levels, since_text = {name.upper() for name in LEVELS[LEVELS.index(level) :]}, _utc(since)
-    path = state_dir / _FILE
+    is_wanted = Wanted(level, _utc(since), grep)
+    path = state_dir / LOG
     if not path.exists():
         raise ConfigError(f"{path}: expected the log of a daemon, found none; give the daemon's --state-dir")
 
-    def is_wanted(entry: dict[str, Any]) -> bool:
-        return (
-            entry.get("level") in levels
-            and str(entry.get("ts", "")) >= since_text
-            and grep.lower() in json.dumps(entry, ensure_ascii=False).lower()
-        )
-
     with path.open("rb") as newest:
-        text = b"".join(file.read_bytes() for file in _rotated(path)) + newest.read()
-        found = [entry for entry in _entries(text) if is_wanted(entry)]
+        text = b"".join(file.read_bytes() for file in rotated(path)) + newest.read()
+        found = [entry for entry in entries(text) if is_wanted(entry)]
         shown = found[-last:] if last else []
         if as_json and not follow:
             emit_json(shown)
@@ -72,12 +64,6 @@ def logs(
     return ExitCode.OK
 
 
-def _rotated(path: Path) -> list[Path]:
-    """Older files, oldest first."""
-    found = [one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdecimal()]
-    return sorted(found, key=lambda one: -int(one.suffix[1:]))
-
-
 def _following(path: Path, file: BinaryIO) -> Iterator[dict[str, Any]]:
     """Lines as they come, over a rotation."""
     rest = b""
@@ -86,20 +72,12 @@ def _following(path: Path, file: BinaryIO) -> Iterator[dict[str, Any]]:
             content = file.read()
             if content:
                 *lines, rest = (rest + content).split(b"\n")
-                yield from _entries(b"\n".join(lines))
+                yield from entries(b"\n".join(lines))
             elif path.exists() and path.stat().st_ino != os.fstat(file.fileno()).st_ino:
                 later.close()
                 file = later.enter_context(path.open("rb"))
             else:
                 time.sleep(_POLL_SECS)
-
-
-def _entries(text: bytes) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
-        with contextlib.suppress(ValueError):  # a line on its way
-            entry = json.loads(line)
-            if isinstance(entry, dict):
-                yield entry
 
 
 def _line(entry: dict[str, Any]) -> str:

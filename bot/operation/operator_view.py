@@ -16,6 +16,7 @@ from bot.config import HostConfig
 from bot.config.problems import redact
 from bot.operation.control import Control
 from bot.operation.limits_view import limit_rows
+from bot.operation.policy_kinds import policy_kinds
 from bot.operation.recent_errors import RecentErrors
 from bot.operation.regime_view import regime_states
 from bot.paper import PaperNode
@@ -198,6 +199,10 @@ class OperatorView:
             }
             rows.append(_strategy_status(strategy, self._control.gate) | row)
         return rows
+
+    def policies(self) -> list[dict[str, Any]]:
+        """Kinds of policy that a strategy file may name."""
+        return policy_kinds()
 
     def config(self) -> dict[str, Any]:
         """The configuration in force; whatever is named like a secret is hidden."""

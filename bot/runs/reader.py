@@ -1,8 +1,8 @@
 """The process that reads what runs have left: ``python -m bot.runs.reader STATE_DIR CATALOG``.
 
 It is the daemon's child, as `ops.api.reader` is: it answers lines on its standard input, and ends when that
-does. Curves of trainings come from TensorBoard's reader, beliefs from a regime filter over the catalog;
-neither is ever loaded into a daemon.
+does. Curves of trainings come from TensorBoard's reader, beliefs from a regime filter over the catalog,
+recorded backtests from Parquet; none of that is ever loaded into a daemon.
 """
 
 import contextlib
@@ -10,7 +10,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -20,12 +21,18 @@ from pydantic_core import from_json, to_json
 
 from adapters.errors import AdapterError
 from bot.config import DataConfig
+from ops.log_reading import LOG, Wanted, newest_entries
 from ops.model_store import ModelStore, UnknownModelError
+from ops.refusals import RefusedError
 from ops.runs.folder import OUTPUTS
+from ops.session_list import newest_sessions
 from strategies.errors import ArgonautError, ConfigError
 
 if TYPE_CHECKING:
     from ml.event_files import EventFiles
+    from ops.runs.results import Results
+
+type _Answer = Callable[[Mapping[str, Any]], Any]
 
 _NICENESS = 15
 _MOST_MIB = 4096
@@ -43,6 +50,17 @@ class RunReader:
         self._state_dir = state_dir.resolve()
         self._catalog = catalog
         self._read: tuple[Path, EventFiles] | None = None
+        self._answers: Mapping[str, _Answer] = {
+            "regimes": self._regimes,
+            "results": lambda asked: self._results.newest(asked["limit"]),
+            "result": lambda asked: self._results.show(asked["key"]),
+            "result_curves": lambda asked: self._results.curves(asked["key"]),
+            "result_trades": lambda asked: self._results.trades(
+                asked["key"], asked["offset"], asked["limit"]
+            ),
+            "sessions": lambda asked: {"rows": newest_sessions(self._state_dir, asked["limit"])},
+            "logs": self._logs,
+        }
 
     def answer(self, asked: Mapping[str, Any]) -> tuple[int, bytes]:
         """Answer one question.
@@ -51,14 +69,27 @@ class RunReader:
             HTTP status, and the body: a document, or what is wrong as text.
         """
         try:
-            found = self._regimes(asked) if asked["question"] == "regimes" else self._curves(asked)
+            answer: _Answer = self._answers.get(asked["question"], self._curves)
+            found = answer(asked)
         except UnknownModelError as error:
             return 404, str(error).encode()
+        except RefusedError as error:
+            return 404 if error.is_unknown else 409, str(error).encode()
         except (ArgonautError, AdapterError) as error:
             return 409, str(error).encode()
         except MemoryError:
             return 409, b"expected a question that fits into memory; ask for less"
         return 200, to_json(found, inf_nan_mode="null")
+
+    @cached_property
+    def _results(self) -> "Results":
+        from ops.runs.results import Results
+
+        return Results(self._state_dir)
+
+    def _logs(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = Wanted(asked["level"], text=asked["text"])
+        return newest_entries(self._state_dir / LOG, wanted, asked["limit"])
 
     def _curves(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         if find_spec("tensorboard") is None:

@@ -36,6 +36,7 @@ from ops.api.jobs import JobDesk, add_jobs
 from ops.api.models import Models, add_models
 from ops.api.operator import Operator, Probe
 from ops.api.problems import MEDIA_TYPE, Problem, ProblemError, answer_with_problems
+from ops.api.records import add_records
 from ops.api.regime import add_regime
 from ops.api.roles import Caller, Role, caller_of
 from ops.api.run_files import add_run_files
@@ -163,6 +164,7 @@ def make_app(
     if runs is not None:
         add_runs(app, runs, noted, may_look=looks, may_command=commands)
         add_run_files(app, runs.desk, may_look=looks)
+        add_records(app, runs.desk, may_look=looks)
         add_regime(app, runs.desk, noted, may_look=looks, may_command=commands)
     return app
 
@@ -222,6 +224,11 @@ def _add_questions(router: APIRouter, operator: Operator) -> None:
     async def strategies() -> Response:
         """What trades: configuration, and how it stands."""
         return _json(operator.strategies())
+
+    @router.get("/v1/policies", response_model=list[answers.Document])
+    async def policies() -> Response:
+        """Which kinds of policy a strategy file may name, what each does, and its parameters."""
+        return _json(operator.policies())
 
     @router.get("/v1/config", response_model=answers.Document)
     async def config() -> Response:

@@ -25,6 +25,9 @@ class Operator(Protocol):
     def strategies(self) -> list[dict[str, Any]]:
         """What trades: configuration, and how it stands."""
 
+    def policies(self) -> list[dict[str, Any]]:
+        """Kinds of policy that a strategy file may name."""
+
     def config(self) -> dict[str, Any]:
         """The configuration in force; whatever is named like a secret is hidden."""
 

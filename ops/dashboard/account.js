@@ -2,7 +2,7 @@
 
 import { pages } from "./api.js";
 import { at, bareAxis, colour, draw, faded, feed, timeAxis, valueAxis } from "./charts.js";
-import { byId, choice, el, say, title } from "./dom.js";
+import { choice, el, say, title } from "./dom.js";
 import { gain, money, percent, signedPercent, tone } from "./format.js";
 import { every, live, on } from "./live.js";
 
@@ -11,34 +11,41 @@ const POINTS = 400;
 const DAY_SECS = 86_400;
 
 const tiles = {};
-const curves = { rows: [], range: 86_400, everySecs: 60 };
-export const curveOf = (strategy) => curves.rows.filter((row) => row.strategy === strategy).map((row) => row.equity);
+let newest = [];
+export const curveOf = (strategy) => newest.filter((row) => row.strategy === strategy).map((row) => row.equity);
 
-export function mount() {
-  const host = byId("account");
+export function mountTiles(host) {
   const tile = (name, label, big) => {
     tiles[name] = { value: el("div.value"), note: el("div.note") };
     return el(big ? "div.tile.big" : "div.tile", {}, el("div.label", {}, label), tiles[name].value, tiles[name].note);
   };
+  host.append(
+    el("div.tiles", {}, tile("equity", "Equity", true), tile("day", "Profit today"), tile("total", "Profit in all"),
+      tile("drawdown", "Drawdown"), tile("exposure", "Exposure")),
+  );
+  on("change", figures);
+}
+
+// Equity over drawdown, for a stretch of time that is chosen above them.
+export function mountCurves(host) {
+  const curves = { rows: [], range: DAY_SECS, everySecs: 60 };
   const readout = el("p.readout", { "aria-live": "off" });
   const equity = el("div.plot");
   const drawdown = el("div.plot");
   host.append(
-    el("div.tiles", {}, tile("equity", "Equity", true), tile("day", "Profit today"), tile("total", "Profit in all"),
-      tile("drawdown", "Drawdown"), tile("exposure", "Exposure")),
     el("div.heading", {}, readout, choice("Stretch of time", RANGES, String(curves.range), (secs) => { curves.range = Number(secs); reload(); })),
     equity, drawdown,
   );
-  const charts = plot(equity, drawdown, readout);
+  const charts = plot(equity, drawdown, readout, host.id);
   const reload = every(20, async () => {
-    await load();
-    show(charts);
+    await load(curves);
+    show(charts, curves);
   });
-  on("change", () => { figures(); extend(); show(charts); });
+  on("change", () => { extend(curves); show(charts, curves); });
 }
 
-function plot(equityHost, drawdownHost, readout) {
-  const sync = { key: "account", setSeries: false };
+function plot(equityHost, drawdownHost, readout, key) {
+  const sync = { key, setSeries: false };
   const say_ = (u) => {
     const place = u.cursor.idx;
     if (place == null || u.data[0][place] == null) return say(readout, "Equity and drawdown");
@@ -71,7 +78,7 @@ const padded = (low, high) => {
   return [low - room, high + room];
 };
 
-async function load() {
+async function load(curves) {
   const now = live.status?.feeds[0]?.ts_event;
   if (!now) return;
   let since = now - curves.range * 1e9;
@@ -80,6 +87,7 @@ async function load() {
   curves.everySecs = Math.max(1, Math.ceil(span / POINTS));
   const asked = { since_ns: Math.max(0, Math.round(since)), every_secs: curves.everySecs };
   curves.rows = (await pages("/v1/equity", asked)).reverse();
+  newest = curves.rows;
 }
 
 async function firstDay() {
@@ -89,7 +97,7 @@ async function firstDay() {
 }
 
 // The newest point is what the stream says, so that the line ends where the figures are.
-function extend() {
+function extend(curves) {
   for (const one of live.status?.strategies ?? []) {
     if (!one.ts_event) continue;
     const own = curves.rows.findLast((row) => row.strategy === one.name);
@@ -103,6 +111,7 @@ function extend() {
     const first = (live.status?.feeds[0]?.ts_event ?? 0) - curves.range * 1e9;
     curves.rows = curves.rows.filter((row) => row.ts_event >= first);
   }
+  newest = curves.rows;
 }
 
 // All strategies together: each counts with its newest mark.
@@ -131,7 +140,7 @@ export function drawdowns(sums, newest) {
   });
 }
 
-function show(charts) {
+function show(charts, curves) {
   const status = live.status;
   if (!status) return;
   const [times, sums] = joined(curves.rows, status.strategies.map((one) => one.name));

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { byId, el, table } from "./dom.js";
 import { gain, instant, local, market, moment, money, percent, price, quantity, tone } from "./format.js";
 import { every, live, on } from "./live.js";
-import { configs, stateName } from "./strategies.js";
+import { configs, stateName } from "./configs.js";
 import { explained, judged, meaning, numbers, side } from "./why.js";
 
 const MOST = 40;
@@ -79,7 +79,7 @@ const VIEWS = {
       { head: "Time", left: true, scope: "row", cell: (row) => ({ text: moment(row.ts_ns), title: local(row.ts_ns) }) },
       { head: "Record", cell: (row) => String(row.seq) },
       { head: "Command", left: true, cell: (row) => (row.kind === "latch" ? `latch ${row.body.action ?? ""}` : row.command) },
-      { head: "", left: true, cell: (row) => (row.body.stage === "asked" ? "asked" : row.body.answer?.refused ? { text: "refused", class: "bad" } : "done") },
+      { head: "", about: "Stage", left: true, cell: (row) => (row.body.stage === "asked" ? "asked" : row.body.answer?.refused ? { text: "refused", class: "bad" } : "done") },
       { head: "Scope", left: true, cell: (row) => row.scope ?? row.body.asked?.scope ?? row.body.asked?.strategy ?? "" },
       { head: "By", left: true, cell: (row) => row.who ?? row.body.restriction?.who ?? "" },
       { head: "Reason", left: true, class: "words", cell: (row) => row.reason ?? row.body.restriction?.reason ?? "" },

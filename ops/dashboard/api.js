@@ -20,8 +20,8 @@ export const session = {
 
 // A link may bring a token behind "#", which no browser sends; it is taken out of sight at once.
 export function takeTokenFromAddress() {
+  if (!location.hash.startsWith("#token=")) return;
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given === null) return;
   history.replaceState(null, "", location.pathname);
   session.token = given.trim();
 }
@@ -63,10 +63,11 @@ async function request(path, options, patienceMs = 15_000) {
   throw new Problem(answer.status, problem.detail ?? `the daemon answered ${answer.status}`, problem.retry_after_secs);
 }
 
-export async function get(path, parameters = {}) {
+// as: json, or text of an answer that is none.
+export async function get(path, parameters = {}, as = "json") {
   const given = Object.entries(parameters).filter(([, value]) => value != null);
   const query = given.length ? `?${new URLSearchParams(given)}` : "";
-  const ask = async () => (await request(path + query, { headers: headers() })).json();
+  const ask = async () => (await request(path + query, { headers: headers() }))[as]();
   return PAST.has(path) ? inTurn(ask) : ask();
 }
 

@@ -28,7 +28,7 @@ const ORDERS = [
   { head: "Kind", left: true, cell: (row) => ({ text: row.role.toLowerCase(), title: row.kind }) },
   { head: "Price", cell: (row) => price(row.price ?? row.trigger_price) },
   { head: "Decided", cell: (row) => ({ text: clock(row.ts_event), title: local(row.ts_event) }) },
-  { head: "", left: true, cell: (row) => (row.unknown ? { text: "outcome unknown", class: "bad" } : row.sent ? "" : "not sent yet") },
+  { head: "", about: "Remark", left: true, cell: (row) => (row.unknown ? { text: "outcome unknown", class: "bad" } : row.sent ? "" : "not sent yet") },
 ];
 
 export function mount() {

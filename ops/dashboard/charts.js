@@ -52,7 +52,17 @@ export const timeAxis = { ...axis, space: 70, size: 40, values: dates };
 export const bareAxis = { ...axis, space: 70, size: 4, values: (u, marks) => marks.map(() => "") };
 export const valueAxis = (show, more = {}) => ({ ...axis, side: 1, size: 68, gap: 6, values: (u, marks) => marks.map(show), ...more });
 
+// Charts of what is no longer on the page.
+function sweep() {
+  for (const chart of made) {
+    if (chart.root.isConnected) continue;
+    made.delete(chart);
+    chart.destroy();
+  }
+}
+
 export function draw(host, height, options, data) {
+  sweep();
   const chart = new uPlot({
     width: Math.max(200, host.clientWidth),
     height,

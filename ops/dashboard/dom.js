@@ -35,6 +35,11 @@ export function title(node, text) {
   if (node.title !== (text ?? "")) node.title = text ?? "";
 }
 
+// Replaces what is in a node; what is none is left out.
+export function refill(node, ...children) {
+  node.replaceChildren(...children.flat(2).filter((child) => child != null && child !== false));
+}
+
 // Replaces what is in a node, unless `key` says that it would be the same.
 export function fill(node, key, make) {
   const wanted = JSON.stringify(key);
@@ -44,13 +49,13 @@ export function fill(node, key, make) {
 }
 
 // A table that is told its rows again and again, and keeps the element of each.
-// column: {head, cell(row) → text | {text, class, title} | {node, key}, left, class}
+// column: {head, or about where none is seen, cell(row) → text | {text, class, title} | {node, key}, left, class}
 export function table(caption, columns, { key, empty }) {
   const body = el("tbody");
-  const head = columns.map((column) => el("th", { scope: "col", class: column.left ? "left" : null }, column.head));
+  const head = columns.map((column) => el("th", { scope: "col", class: column.left ? "left" : null }, column.head || el("span.hidden", {}, column.about)));
   const shown = el("table", {}, el("caption.hidden", {}, caption), el("thead", {}, el("tr", {}, head)), body);
-  const nothing = el("p.empty", {}, empty);
-  const root = el("div.scroll", { tabindex: "0", role: "region", "aria-label": caption }, shown, nothing);
+  const nothing = el("p.empty", {}, "Asking the daemon");
+  const root = el("div.scroll", { tabindex: "0", role: "group", "aria-label": caption }, shown, nothing);
   let held = new Map();
 
   function update(rows) {
@@ -67,9 +72,10 @@ export function table(caption, columns, { key, empty }) {
     held = now;
     shown.hidden = rows.length === 0;
     nothing.hidden = rows.length > 0;
+    say(nothing, empty);
   }
 
-  update([]);
+  shown.hidden = true;
   return { root, update };
 }
 

@@ -20,8 +20,9 @@ from starlette.responses import Response
 from ops.api.problems import ProblemError
 
 HERE = Path(__file__).parent
-UPLOT = HERE.parent / "report" / "vendor"
-"""The charts of the report draw with the same file."""
+REPORT = HERE.parent / "report"
+"""The charts of the report draw with the same files: uPlot, and regimes behind prices."""
+SHARED = (REPORT / "vendor" / "uplot.min.js", REPORT / "vendor" / "uplot.min.css", REPORT / "bands.js")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -50,9 +51,7 @@ class Dashboard:
     """
 
     def __init__(self) -> None:
-        paths = [
-            path for folder in (HERE, UPLOT) for path in sorted(folder.iterdir()) if path.suffix in _TYPES
-        ]
+        paths = [*(path for path in sorted(HERE.iterdir()) if path.suffix in _TYPES), *SHARED]
         self._files: Mapping[str, _File] = {path.name: _packed(path) for path in paths}
         self._template = Template((HERE / _PAGE).read_text(encoding="utf-8"))
         digest = hashlib.sha256()

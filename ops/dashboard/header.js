@@ -7,6 +7,7 @@ import { byId, el, fill, say, title } from "./dom.js";
 import { clock, duration, instant, local, moment } from "./format.js";
 import { complaints } from "./health.js";
 import { live, on } from "./live.js";
+import { titled } from "./router.js";
 import { heldBack, worded } from "./why.js";
 
 const WORDS = {
@@ -24,17 +25,30 @@ export function mount() {
   on("change", () => { verdict(); held(); tools(); });
 }
 
+const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+
 function theme() {
   const button = byId("theme");
-  const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  const show = () => { say(button, isDark() ? "Light" : "Dark"); button.setAttribute("aria-label", `Show in ${isDark() ? "light" : "dark"} colours`); };
-  button.addEventListener("click", () => {
-    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-    try { localStorage.setItem("argonaut.theme", document.documentElement.dataset.theme); } catch { /* kept for this page only */ }
-    show();
-    redraw();
-  });
-  show();
+  button.addEventListener("click", () => paint(isDark() ? "light" : "dark"));
+  sayTheme();
+}
+
+function sayTheme() {
+  const button = byId("theme");
+  say(button, isDark() ? "Light" : "Dark");
+  button.setAttribute("aria-label", `Show in ${isDark() ? "light" : "dark"} colours`);
+}
+
+// dark, light, or "" as the system has it.
+export function paint(wanted) {
+  if (wanted) document.documentElement.dataset.theme = wanted;
+  else delete document.documentElement.dataset.theme;
+  try {
+    if (wanted) localStorage.setItem("argonaut.theme", wanted);
+    else localStorage.removeItem("argonaut.theme");
+  } catch { /* kept for this page only */ }
+  sayTheme();
+  redraw();
 }
 
 function tools() {
@@ -65,7 +79,7 @@ function verdict() {
     strictest && el("span.since", { title: local(strictest.ts_ns) }, `since ${clock(strictest.ts_ns)} UTC`),
   ]);
   host.className = `verdict ${shown}`;
-  document.title = `${mark} ${state === "ACTIVE" ? word : state} · Argonaut`;
+  titled(`${mark} ${state === "ACTIVE" ? word : state}`);
 }
 
 function held() {

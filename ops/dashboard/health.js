@@ -1,11 +1,10 @@
 // Whether the daemon is well: each thing that could be wrong, in a line.
 
-import { byId, el, say, title } from "./dom.js";
+import { el, say, title } from "./dom.js";
 import { bytes, duration, money, short } from "./format.js";
 import { live, on } from "./live.js";
 
 const MARKS = { good: "✓", watch: "!", bad: "✕" };
-const rows = new Map();
 
 const CHECKS = {
   Feed(status) {
@@ -60,34 +59,34 @@ const FACTS = {
   Configuration: (status) => [`${status.config.split("/").at(-1)} ${short(status.config_sha256)}`, `${status.config}\n${status.config_sha256}`],
 };
 
-export function mount() {
-  const host = byId("health");
+// names: which of the checks; all of them without.
+export function mountChecks(host, names = Object.keys(CHECKS)) {
   const list = el("ul.checks");
   host.append(list);
-  for (const name of Object.keys(CHECKS)) {
-    const row = { mark: el("span.mark", { "aria-hidden": "true" }), text: el("span.check-text") };
+  const rows = names.map((name) => {
+    const row = { name, mark: el("span.mark", { "aria-hidden": "true" }), text: el("span.check-text") };
     row.root = el("li", {}, row.mark, el("span.check-name", {}, name), row.text);
-    rows.set(name, row);
     list.append(row.root);
-  }
-  const facts = el("dl.pairs.facts");
-  byId("about").prepend(byId("about-title"), facts);
-  const cells = Object.keys(FACTS).map((name) => {
-    const cell = el("dd");
-    facts.append(el("dt", {}, name), cell);
-    return [FACTS[name], cell];
+    return row;
   });
   on("change", () => {
     if (!live.status) return;
-    for (const [name, check] of Object.entries(CHECKS)) {
-      const [mark, text, more] = check(live.status);
-      const row = rows.get(name);
+    for (const row of rows) {
+      const [mark, text, more] = CHECKS[row.name](live.status);
       say(row.mark, MARKS[mark], `mark ${mark}`);
       say(row.text, text);
       title(row.text, more ?? text);
       row.root.className = mark;
     }
-    for (const [fact, cell] of cells) {
+  });
+}
+
+export function mountFacts(host) {
+  const cells = Object.entries(FACTS).map(([name, fact]) => [name, fact, el("dd")]);
+  host.append(el("dl.pairs.facts", {}, cells.map(([name, , cell]) => [el("dt", {}, name), cell])));
+  on("change", () => {
+    if (!live.status) return;
+    for (const [, fact, cell] of cells) {
       const [text, more] = fact(live.status);
       say(cell, text);
       title(cell, more);

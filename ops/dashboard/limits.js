@@ -4,24 +4,17 @@ import { get } from "./api.js";
 import { byId, el, fill, say } from "./dom.js";
 import { percent } from "./format.js";
 import { every } from "./live.js";
-import { configs, stateName } from "./strategies.js";
+import { configs, stateName } from "./configs.js";
 import { limitName, limitValue } from "./why.js";
-
-const SHOWN = 9;
-let isWhole = false;
 
 export function mount() {
   const host = byId("limits");
   const list = el("ul.limits");
-  const more = el("button.quiet", { type: "button", hidden: true, onclick: () => { isWhole = !isWhole; ask(); } });
-  host.append(list, more);
-  const ask = every(3, async () => {
+  host.append(list);
+  every(3, async () => {
     const rows = (await get("/v1/limits")).sort((a, b) => b.latched - a.latched || b.used_frac - a.used_frac);
-    const shown = isWhole ? rows : rows.slice(0, SHOWN);
-    fill(list, [configs.size, shown.map((row) => [row.scope, row.limit])], () => (shown.length ? shown.map(line) : el("li.empty", {}, "No limit is set.")));
-    shown.forEach((row, at) => update(list.children[at], row));
-    more.hidden = rows.length <= SHOWN;
-    say(more, isWhole ? "Show the fullest" : `Show all ${rows.length}`);
+    fill(list, [configs.size, rows.map((row) => [row.scope, row.limit])], () => (rows.length ? rows.map(line) : el("li.empty", {}, "No limit is set.")));
+    rows.forEach((row, at) => update(list.children[at], row));
   });
 }
 

@@ -1,7 +1,7 @@
 // What the daemon does, as it tells it; and whether it still does. A figure that nobody vouches for any more
 // must never look live.
 
-import { listen, session } from "./api.js";
+import { listen } from "./api.js";
 
 const STALE_MS = 5_000;
 const HIDDEN_MS = 60_000;
@@ -20,8 +20,30 @@ export const live = {
 };
 
 const watchers = { change: [], fill: [], order: [], decision: [], begin: [], pulse: [], denied: [] };
-export const on = (name, call) => watchers[name].push(call);
-const tell = (name, ...given) => watchers[name].forEach((call) => call(...given));
+// What a page listens to and asks for counts only while that page is shown.
+let mounting = null;
+let shown = null;
+const asks = [];
+const isSeen = (page) => page === null || page === shown;
+export const always = (name, call) => watchers[name].push({ page: null, call });
+export const on = (name, call) => watchers[name].push({ page: mounting, call });
+const tell = (name, ...given) => watchers[name].forEach(({ page, call }) => { if (isSeen(page)) call(...given); });
+
+export function within(page, call) {
+  const before = mounting;
+  mounting = page;
+  try {
+    call();
+  } finally {
+    mounting = before;
+  }
+}
+
+export function turnTo(page) {
+  shown = page;
+  tell("change");
+  for (const one of asks) if (one.page === page) one.ask();
+}
 
 let isDue = false;
 function changed() {
@@ -113,12 +135,26 @@ export function watch() {
   });
 }
 
+// How often pages ask: times as long as they would; kept by this browser.
+const PACE = "argonaut.pace";
+export const pace = {
+  get times() {
+    try { return Number(localStorage.getItem(PACE) ?? 1); } catch { return 1; }
+  },
+  set times(given) {
+    try { localStorage.setItem(PACE, String(given)); } catch { /* it stays as it was */ }
+  },
+};
+
 // Asks again and again while somebody looks; what was asked stays when an answer fails.
 export function every(secs, ask) {
+  const page = mounting;
   let isAsking = false;
+  let askedAt = 0;
   async function once() {
-    if (isAsking || document.hidden || live.needsToken || !isFresh()) return;
+    if (isAsking || document.hidden || live.needsToken || !isFresh() || !isSeen(page)) return;
     isAsking = true;
+    askedAt = performance.now();
     try {
       await ask();
     } catch (error) {
@@ -127,9 +163,18 @@ export function every(secs, ask) {
       isAsking = false;
     }
   }
-  setInterval(once, 1000 * secs);
-  on("begin", () => setTimeout(once, 0));
+  setInterval(() => { if (performance.now() - askedAt >= 1000 * secs * pace.times - 50) once(); }, Math.min(1000, 1000 * secs));
+  within(page, () => on("begin", () => setTimeout(once, 0)));
+  asks.push({ page, ask: once });
   return once;
 }
 
-export { session };
+// Once, as soon as the daemon is heard; and again when it is heard again. The newest wish counts.
+export function wish(page) {
+  let wanted = null;
+  within(page, () => on("begin", () => wanted?.()));
+  return (ask) => {
+    wanted = ask;
+    if (isFresh()) ask();
+  };
+}

@@ -1,20 +1,23 @@
 // Puts the page together.
 
-import * as account from "./account.js";
 import { askForToken } from "./actions.js";
-import * as activity from "./activity.js";
 import { takeTokenFromAddress } from "./api.js";
-import * as books from "./books.js";
+import { keepConfigs } from "./configs.js";
 import * as header from "./header.js";
-import * as health from "./health.js";
-import * as jobs from "./jobs.js";
-import * as limits from "./limits.js";
-import { connect, on, watch } from "./live.js";
-import * as market from "./market.js";
-import * as strategies from "./strategies.js";
+import { always, connect, watch } from "./live.js";
+import * as backtests from "./page_backtests.js";
+import * as live from "./page_live.js";
+import * as models from "./page_models.js";
+import * as overview from "./page_overview.js";
+import * as risk from "./page_risk.js";
+import * as settings from "./page_settings.js";
+import * as strategies from "./page_strategies.js";
+import { route } from "./router.js";
 
 takeTokenFromAddress();
-for (const part of [header, account, health, strategies, market, limits, books, activity, jobs]) part.mount();
-on("denied", (problem) => askForToken(problem.startsWith("expected a valid token") ? "" : problem));
+keepConfigs();
+header.mount();
+always("denied", (problem) => askForToken(problem.startsWith("expected a valid token") ? "" : problem));
+route({ overview, live, backtests, models, strategies, risk, settings });
 watch();
 connect();

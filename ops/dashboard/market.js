@@ -1,11 +1,13 @@
 // One instrument: candles, what was traded, and behind them what a strategy believed.
 
 import { get, pages } from "./api.js";
-import { at, colour, draw, faded, feed, style, timeAxis, valueAxis } from "./charts.js";
+import { at, draw, feed, style, timeAxis, valueAxis } from "./charts.js";
 import { byId, choice, el, fill, say, select } from "./dom.js";
 import { price, quantity } from "./format.js";
 import { every, live, on } from "./live.js";
-import { configs, stateName } from "./strategies.js";
+import { configs, stateName } from "./configs.js";
+
+/* global Bands */
 
 const FRAMES = [[60, "1 m"], [300, "5 m"], [900, "15 m"], [3600, "1 h"], [14_400, "4 h"], [86_400, "1 d"]];
 const CANDLES = 240;
@@ -16,6 +18,7 @@ let bars = [];
 let fills = [];
 let regimes = [];
 let chart = null;
+let isAsked = false;
 
 export function mount() {
   const host = byId("market");
@@ -23,14 +26,14 @@ export function mount() {
   const readout = el("p.readout");
   const controls = el("div.controls");
   const key = el("p.key");
-  host.append(el("div.heading", {}, el("div", {}, el("h2.shown", { "aria-hidden": "true" }, "Market"), readout), controls), plot, key);
+  host.append(el("div.heading", {}, el("div", {}, el("h3.shown", { "aria-hidden": "true" }, "Market"), readout), controls), plot, key);
   chart = draw(plot, 340, {
     scales: { y: { range: (u, low, high) => reach(low, high) }, x: { range: (u, low, high) => [low, (high ?? 0) + chosen.secs * 2] } },
     axes: [timeAxis, valueAxis(price)],
     series: [{}, ...["open", "high", "low", "close"].map(() => ({ paths: () => null, points: { show: false } }))],
     hooks: {
-      drawClear: [bands],
-      draw: [(u) => clipped(u, () => { candles(u); marks(u); last(u); })],
+      drawClear: [(u) => Bands.draw(u, stays())],
+      draw: [(u) => Bands.clipped(u, () => { candles(u); marks(u); last(u); })],
       setCursor: [(u) => say(readout, told(u))],
     },
   }, [[], [], [], [], []]);
@@ -82,6 +85,7 @@ async function whole() {
   bars = oneSeries(rows).reverse();
   fills = own.rows;
   regimes = stays.rows;
+  isAsked = true;
   show();
 }
 
@@ -126,30 +130,10 @@ function reach(low, high) {
   return [low - room, high + room];
 }
 
-function clipped(u, paint) {
-  const { ctx, bbox } = u;
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-  ctx.clip();
-  paint(ctx, bbox);
-  ctx.restore();
-}
-
-function bands(u) {
-  clipped(u, (ctx, box) => {
-    for (const stay of regimes) {
-      const from = stay.first_ts / 1e9 - interval(configs.get(chosen.strategy)?.config.interval), to = stay.last_ts / 1e9;
-      if (to < u.scales.x.min || from > u.scales.x.max) continue;
-      const left = Math.round(u.valToPos(from, "x", true));
-      const width = Math.max(1, Math.round(u.valToPos(to, "x", true)) - left);
-      ctx.fillStyle = faded(`--state${stay.state % 6}`, 0.12);
-      ctx.fillRect(left, box.top, width, box.height);
-      ctx.fillStyle = style(`--state${stay.state % 6}`);
-      ctx.fillRect(left, box.top + box.height - 4 * devicePixelRatio, width, 4 * devicePixelRatio);
-    }
-  });
-}
+const stays = () => {
+  const secs = interval(configs.get(chosen.strategy)?.config.interval);
+  return regimes.map((stay) => [stay.first_ts / 1e9 - secs, stay.last_ts / 1e9, stay.state]);
+};
 
 function candles(u) {
   const { ctx } = u;
@@ -214,7 +198,7 @@ function last(u) {
 function told(u) {
   const place = u.cursor.idx;
   const bar = bars[place ?? bars.length - 1];
-  if (!bar) return "No bars yet";
+  if (!bar) return isAsked ? "No bars yet" : "Asking the daemon";
   const text = `${at(start(bar))}  O ${price(bar.open)}  H ${price(bar.high)}  L ${price(bar.low)}  C ${price(bar.close)}`;
   const own = fills.filter((row) => row.ts_event / 1e9 >= start(bar) && row.ts_event / 1e9 < start(bar) + chosen.secs);
   const stay = regimes.find((one) => one.first_ts <= bar.ts_event && bar.ts_event <= one.last_ts);

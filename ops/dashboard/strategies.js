@@ -4,32 +4,26 @@ import { act } from "./actions.js";
 import { get } from "./api.js";
 import { curveOf } from "./account.js";
 import { spark } from "./charts.js";
+import { configs, stateName } from "./configs.js";
 import { byId, el, fill, say, title } from "./dom.js";
 import { clock, gain, local, market, money, percent, quantity, signedPercent, tone } from "./format.js";
 import { every, live, on } from "./live.js";
 import { explained, heldBack } from "./why.js";
 
-export const configs = new Map();
 const cards = new Map();
 const recent = new Map();
 
-export const stateName = (strategy, state) => configs.get(strategy)?.regime_states[state]?.name ?? String(state);
-
 export function mount() {
   const host = byId("strategies");
-  const load = every(60, async () => {
-    for (const row of await get("/v1/strategies")) configs.set(row.name, row);
-  });
-  on("begin", (isAnother) => {
-    if (isAnother) recent.clear();
-    catchUp();
-    load();
-  });
+  every(600, catchUp);
   on("change", () => render(host));
 }
 
 // What was decided before this page was there.
+let of = "";
 async function catchUp() {
+  if (of !== live.status.session) recent.clear();
+  of = live.status.session;
   for (const { name } of live.status.strategies) {
     try {
       const [decisions, verdicts] = await Promise.all([
@@ -61,7 +55,7 @@ function make(name) {
     when: el("time.muted"), said: el("span"), pause: el("button.quiet", { type: "button", onclick: () => press(name) }, "Pause"), why: el("p.why", { hidden: true }),
   };
   part.root = el("article.card", { "aria-label": `Strategy ${name}` },
-    el("div.card-head", {}, el("h3", {}, name), part.state, el("span.push"), part.pause),
+    el("div.card-head", {}, el("h4", {}, name), part.state, el("span.push"), part.pause),
     part.why, part.about,
     el("div.card-top", {}, el("div", {}, part.equity, el("div", {}, part.profit, " ", part.note)), part.spark),
     el("dl.pairs", {}, el("dt", {}, "Holds"), el("dd", {}, part.held), el("dt", {}, "Regime"), el("dd", {}, part.regime),

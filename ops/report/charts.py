@@ -50,12 +50,30 @@ def chart_data(run: RunContents) -> dict[str, Any]:
 
 def _equity(run: RunContents) -> dict[str, Any]:
     evaluation = run.evaluation
-    account = evaluation.account_curve
+    return equity_lines(
+        evaluation.account_curve, evaluation.curves, evaluation.baseline_curves, MAX_EQUITY_POINTS
+    )
+
+
+def equity_lines(
+    account: EquityCurve,
+    strategies: Mapping[str, EquityCurve],
+    baselines: Mapping[str, EquityCurve],
+    most: int,
+) -> dict[str, Any]:
+    """Returns, drawdowns and exposure of a run as lines over common times.
+
+    Args:
+        account: All strategies together.
+        strategies: By name; a single one is the account itself, and no line of its own.
+        baselines: By name.
+        most: Bound on the number of times; the account's extremes are among them.
+    """
     lines = [("Account", "account", account)]
-    if len(evaluation.curves) > 1:
-        lines += [(name, "strategy", curve) for name, curve in evaluation.curves.items()]
-    lines += [(name, "baseline", curve) for name, curve in evaluation.baseline_curves.items()]
-    at = extreme_indices([account.equity, account.drawdowns], MAX_EQUITY_POINTS)
+    if len(strategies) > 1:
+        lines += [(name, "strategy", curve) for name, curve in strategies.items()]
+    lines += [(name, "baseline", curve) for name, curve in baselines.items()]
+    at = extreme_indices([account.equity, account.drawdowns], most)
     ts = account.ts_event[at]
     exposure = np.divide(
         account.gross_exposure, account.equity, out=np.zeros_like(account.equity), where=account.equity > 0

@@ -16,7 +16,7 @@ const Market = (() => {
         ...["Open", "High", "Low", "Close"].map((label) => ({ label, ...hidden, value: (u, v) => significant(v) })),
       ],
       hooks: {
-        drawClear: [(u) => bands(u, book.regimes)],
+        drawClear: [(u) => Bands.draw(u, book.regimes)],
         draw: [(u) => { candles(u, report.candleSeconds); lines(u, trades); marks(u, own.fills); }],
         setCursor: [(u) => { live.textContent = near(u, own.fills, book.regimes, report.candleSeconds); }],
       },
@@ -36,35 +36,12 @@ const Market = (() => {
     }, [[extent[0], ...t, extent[1]], [0, ...quantity, quantity.at(-1) ?? 0]]);
   }
 
-  function clipped(u, paint) {
-    const { ctx, bbox } = u;
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    paint(ctx, bbox);
-    ctx.restore();
-  }
-
-  function bands(u, regimes) {
-    clipped(u, (ctx, box) => {
-      for (const [start, end, state] of regimes) {
-        if (end < u.scales.x.min || start > u.scales.x.max) continue;
-        const left = Math.round(u.valToPos(start, "x", true)), width = Math.round(u.valToPos(end, "x", true)) - left;
-        ctx.fillStyle = faded(`--state${state % 6}`, 13);
-        ctx.fillRect(left, box.top, width, box.height);
-        ctx.fillStyle = style(`--state${state % 6}`);
-        ctx.fillRect(left, box.top + box.height - 5 * devicePixelRatio, width, 5 * devicePixelRatio);
-      }
-    });
-  }
-
   function candles(u, seconds) {
     const [t, open, high, low, close] = u.data;
     const { min, max } = u.scales.x;
     const pixel = u.bbox.width / (max - min);
     const width = Math.max(1, 0.7 * seconds * pixel);
-    clipped(u, (ctx) => {
+    Bands.clipped(u, (ctx) => {
       const colours = [style("--down"), style("--up")];
       for (let i = 0; i < t.length; i++) {
         if (t[i] + seconds < min || t[i] > max) continue;
@@ -84,7 +61,7 @@ const Market = (() => {
     const { min, max } = u.scales.x;
     const seen = trades.filter((trade) => trade.exit >= min && trade.entry <= max);
     if (seen.length > 400) return;
-    clipped(u, (ctx) => {
+    Bands.clipped(u, (ctx) => {
       ctx.lineWidth = 1.5 * devicePixelRatio;
       ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
       for (const trade of seen) {
@@ -101,7 +78,7 @@ const Market = (() => {
     const { min, max } = u.scales.x;
     const seen = fills.filter(([t]) => t >= min && t <= max);
     const size = (seen.length > 600 ? 3 : seen.length > 150 ? 4.5 : 6.5) * devicePixelRatio;
-    clipped(u, (ctx) => {
+    Bands.clipped(u, (ctx) => {
       ctx.lineWidth = 1.4 * devicePixelRatio;
       for (const [t, sign, , price, , role] of seen) {
         const x = u.valToPos(t, "x", true), y = u.valToPos(price, "y", true) + sign * size * 0.4;

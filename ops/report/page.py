@@ -15,7 +15,7 @@ from ops.report.markup import Markup, element, escaped, joined
 from ops.report.wording import instant
 
 HERE = Path(__file__).parent
-SCRIPTS = ("vendor/uplot.min.js", "charts.js", "trades.js", "market.js", "page.js")
+SCRIPTS = ("vendor/uplot.min.js", "charts.js", "trades.js", "bands.js", "market.js", "page.js")
 STYLES = ("vendor/uplot.min.css", "page.css")
 
 

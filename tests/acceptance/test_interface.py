@@ -14,11 +14,10 @@ from ops.api.roles import Role
 from ops.model_store import ModelStore
 from ops.state_dir import JOURNAL
 from ops.state_lock import SOCKET
-from tests.support.bots import write_bot
 from tests.support.bundles import write_small_bundle
 from tests.support.command import DaemonProcess, argonaut
 from tests.support.journals import recorded
-from tests.support.operators import make_tokens
+from tests.support.serving import Serving, serving
 
 CANARY = "canary-hunter2"
 BRISK = 1_800
@@ -30,33 +29,32 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tokens(place: Path) -> dict[Role, str]:
-    (place / "var").mkdir(mode=0o700)
-    made, _ = make_tokens(place / "var", *Role)
-    return dict(zip(Role, made, strict=True))
-
-
-@pytest.fixture(scope="module")
-def daemon(long_market: Path, place: Path, tokens: dict[Role, str]) -> Iterator[DaemonProcess]:
+def served(long_market: Path, place: Path) -> Iterator[Serving]:
     """A daemon with tokens, and with secrets where a venue's and an alert channel's would be."""
-    host = write_bot(place, long_market, ("wanderer", "breakout"), kind="paper")
-    host.write_text(host.read_text().replace("[api]\n", "[api]\ntokens = true\n"))
+    (place / "var").mkdir(mode=0o700)
     (place / "var" / "alerts.urls").write_text(f"json://user:{CANARY}@127.0.0.1:9/{CANARY}\n")
     (place / "var" / "alerts.urls").chmod(0o600)
     os.environ["BINANCE_API_SECRET"] = CANARY
     try:
-        with DaemonProcess(host, place / "var", "--speed", BRISK) as process:
-            process.ready()
-            process.until(lambda: "wanderer: BUY" in process.said and "wanderer: SELL" in process.said)
-            yield process
+        with serving(place, long_market, speed=BRISK, until=("wanderer: BUY", "wanderer: SELL")) as found:
+            yield found
     finally:
         del os.environ["BINANCE_API_SECRET"]
 
 
 @pytest.fixture(scope="module")
-def url(daemon: DaemonProcess) -> str:
-    found: str = daemon.ask("status", "--json").document()["api_url"]
-    return found
+def tokens(served: Serving) -> dict[Role, str]:
+    return served.tokens
+
+
+@pytest.fixture(scope="module")
+def daemon(served: Serving) -> DaemonProcess:
+    return served.daemon
+
+
+@pytest.fixture(scope="module")
+def url(served: Serving) -> str:
+    return served.url
 
 
 def ask(url: str, token: str, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:

@@ -4,12 +4,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -66,6 +68,24 @@ class Watched:
     def _hear(self, message: Any) -> None:
         if message.type in {"error", "warning"}:
             self.complaints.append(message.text)
+
+
+def unusable(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds on a page as it is shown: rule, and where.
+
+    Args:
+        page: Its policy has to be bypassed.
+        rules: Only of these; all without any.
+    """
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    asked = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    found = page.evaluate("(asked) => axe.run(document, asked)", asked)
+    return [
+        f"{rule['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
 
 
 def _origin(url: str) -> tuple[str, str]:

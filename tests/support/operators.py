@@ -59,7 +59,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
 """Routes of commands, and what their bodies have to say beside a reason."""
 
 
-NAMED = {"run_id": 7, "name": "one", "bundle_id": "latest"}
+NAMED = {"run_id": 7, "name": "one", "bundle_id": "latest", "key": "one"}
 QUERIES = {
     "/v1/runs/{run_id}/tensorboard/scalars": "?tag=loss",
     "/v1/runs/{run_id}/tensorboard/histograms": "?tag=loss",
@@ -121,6 +121,9 @@ class FakeOperator:
 
     def strategies(self) -> list[dict[str, Any]]:
         return [{"name": "one"}]
+
+    def policies(self) -> list[dict[str, Any]]:
+        return [{"kind": "flat"}]
 
     def config(self) -> dict[str, Any]:
         return {"sha256": "0" * 64}

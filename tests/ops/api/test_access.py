@@ -36,7 +36,8 @@ OF_VIEWERS = {
     "GET /v1/runs", "GET /v1/runs/{run_id}", "/v1/runs/{run_id}/stream", "/v1/runs/{run_id}/artifacts",
     "/v1/runs/{run_id}/files/{name}", "/v1/runs/{run_id}/bundle", "/v1/runs/{run_id}/tensorboard/tags",
     "/v1/runs/{run_id}/tensorboard/scalars", "/v1/runs/{run_id}/tensorboard/histograms",
-    "/v1/runs/{run_id}/tensorboard/gradients", "/v1/regime/infer",
+    "/v1/runs/{run_id}/tensorboard/gradients", "/v1/regime/infer", "/v1/policies", "/v1/sessions", "/v1/logs",
+    "/v1/results", "/v1/results/{key}", "/v1/results/{key}/curves", "/v1/results/{key}/trades",
 }  # fmt: skip
 OF_OPERATORS = {
     "/v1/kill", "/v1/flatten", "/v1/resume", "/v1/pause", "/v1/unpause", "/v1/disarm", "/v1/jobs/run",

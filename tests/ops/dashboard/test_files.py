@@ -1,6 +1,7 @@
 """The dashboard as it is served: whole, under a strict policy, kept by browsers, and nothing beside it."""
 
 import gzip
+import hashlib
 import re
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import httpx
 import pytest
 
 import ops.dashboard.files as served_files
-from ops.dashboard.files import HERE, Dashboard
+from ops.dashboard.files import HERE, REPORT, Dashboard
+from ops.report.vendor import SHA256
 from tests.support.operators import FakeOperator, asked, on_port
 
 
@@ -49,6 +51,11 @@ def test_page_names_only_files_that_are_served_and_modules_only_each_other() -> 
     assert imported <= set(dashboard.names)
     reached = imported | {path.rsplit("/", 1)[1] for path in named}
     assert set(modules) <= reached, "a module that nobody imports"
+
+
+def test_chart_library_is_byte_for_byte_the_one_that_is_named() -> None:
+    for name, digest in SHA256.items():
+        assert hashlib.sha256((REPORT / "vendor" / name).read_bytes()).hexdigest() == digest
 
 
 def test_nothing_in_the_files_makes_html_of_text_or_asks_another_origin() -> None:
