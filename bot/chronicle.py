@@ -239,7 +239,9 @@ class Chronicle:
             TransientError: If the venue does not answer.
         """
         self._wired, self._account = wired, account
-        self._put(Kind.INPUT, {"resume_ns": resume_ns, "rules": rules_document(wired.strategies)})
+        policies = {one.name: one.pipeline.identity.policy_id for one in wired.strategies}
+        rules = rules_document(wired.strategies)
+        self._put(Kind.INPUT, {"resume_ns": resume_ns, "rules": rules, "policies": policies})
         configured = [strategy.pipeline.stages.ledger.capital for strategy in wired.strategies]
         restore_strategies(wired, self.recall, resume_ns)
         complete_adoptions(strategy.door for strategy in wired.strategies)
