@@ -20,7 +20,7 @@ run: setup ## Start the paper daemon on embedded data (Ctrl-C stops it in order)
 	@exec $(BIN)/argonaut run configs/paper.toml
 
 test: lint ## Run the linters and all tests.
-	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 check: lint ## Run the linters and the architecture tests: what must stay true of the tree.
 	@$(BIN)/python -m pytest -q tests/architecture

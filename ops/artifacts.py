@@ -43,6 +43,7 @@ METRICS = "metrics.json"
 EQUITY = "equity.parquet"
 BASELINES = "baselines.parquet"
 FILLS = "fills.csv"
+DECISIONS = "decisions.parquet"
 DAY_NS = 86_400_000_000_000
 
 
@@ -99,7 +100,7 @@ def _write_files(draft: Path, run: RunContents) -> None:
     _json(draft / "pins.json", run.pins)
     _json(draft / METRICS, run.evaluation.as_json())
     _json(draft / "data_quality.json", run.data_quality)
-    _parquet(draft / "decisions.parquet", DecisionRecord, tape.decisions)
+    _parquet(draft / DECISIONS, DecisionRecord, tape.decisions)
     _parquet(draft / "verdicts.parquet", VerdictRecord, tape.verdicts)
     _parquet(draft / EQUITY, EquityRecord, tape.equity)
     _write_table(draft / BASELINES, _curve_table(run.evaluation.baseline_curves))

@@ -101,6 +101,8 @@ def main() -> None:
         seed=0,
         device="cpu",
     )
+    environment.reset()
+    environment.step(np.zeros((ENVIRONMENTS, *environment.action_space.shape)))  # compiles it
     begun = time.process_time()
     model.learn(UPDATES * config.num_steps)
     spent = time.process_time() - begun

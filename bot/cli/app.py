@@ -46,6 +46,7 @@ COMMANDS = {
     "decisions": Command("bot.cli.records:decisions", "Show what was decided."),
     "doctor": Command("bot.cli.doctor:doctor", "What is the matter, and what to do?"),
     "drill": Command("bot.cli.drill:app", "Rehearse what must work when it is needed."),
+    "evaluate": Command("bot.cli.evaluate:evaluate", "Backtest a model on bars that it did not learn from."),
     "fills": Command("bot.cli.records:fills", "Show executions."),
     "flatten": Command("bot.cli.control:flatten", "Close all positions, and halt."),
     "install-service": Command("bot.cli.service:install_service", "Write the systemd unit."),
@@ -97,7 +98,7 @@ GROUPS = {
     ),
     "Stop and let go on": ("kill", "pause", "unpause", "flatten", "resume", "reconcile"),
     "Data and research": ("data", "backtest", "report", "compare", "replay", "leak-check", "config"),
-    "Learn": ("train", "walk-forward", "models", "runs"),
+    "Learn": ("train", "evaluate", "walk-forward", "models", "runs"),
     "Keep it well": ("jobs", "backup", "restore", "cleanup", "drill", "notify", "audit"),
     "Install": ("install-service", "token", "quickcheck", "version"),
 }

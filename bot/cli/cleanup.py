@@ -16,7 +16,7 @@ from strategies.bundle import MANIFEST as BUNDLE
 
 _KEPT_FILES = 20
 _REPORTS = (("incidents", "*.md"), ("drills", "*.json"))
-_MADE_AGAIN = (("training", "progress.jsonl"),)
+_MADE_AGAIN = (("training", "progress.jsonl"), ("evaluations", "report.json"))
 """Folders of runs that can be made again, by the file that makes one a run."""
 _KEPT_LONG = ((SESSIONS, "session.md"), ("walk-forwards", "plan.json"))
 """Such folders that people come back to."""

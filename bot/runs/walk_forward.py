@@ -9,45 +9,32 @@ Flow: training file + catalog → ml.walk_forward ⇄ (`bot.learning.training`, 
       fold-001/model/<bundle>/    trained on the fold's training span alone
       fold-001/runs/<run>/        the backtest of that bundle over the test span, with its own report
 
-In each fold the bars before the test span only warm up features and window: the first decision is at the
-first close of the span. A fold begins flat, and what it holds at its end is valued at the last close.
+A fold begins flat, and what it holds at its end is valued at the last close; see `bot.runs.spans`.
 """
 
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from adapters.catalog import Catalog
-from bot.config import DataConfig, HostConfig, load_host
+from bot.config import DataConfig, HostConfig
 from bot.config.loading import document_sha256
 from bot.embedded_data import store_generated
-from bot.market_data import bar_type
 from bot.pins import code_sha256, pins_of, read_series
-from bot.runs.backtests import backtest, calendar_of
-from ml.datasets import Ints
-from ml.evaluation import EquityCurve
-from ml.evaluation.curve import marks_at
+from bot.runs.backtests import calendar_of
+from bot.runs.spans import SECOND_NS, backtest_span, bar_times, iso
 from ml.walk_forward import Fold, FoldOutcome, WalkForwardSummary, Window, plan_folds, summarise, walk_forward
-from ml.walk_forward.folds import regimes_of
 from ops.model_store import copy_bundle
 from ops.report.walk_forward import render_walk_forward
-from ops.run_records import read_run
 from strategies.bundle import MANIFEST, STRATEGY
-from strategies.config import StrategyConfig
-from strategies.errors import DataError
-from strategies.features import FeaturePipeline
 
 if TYPE_CHECKING:
     from bot.learning.training import LoadedTraining
 
 REPORT, PAGE = "report.json", "report.html"
-_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +71,10 @@ class EngineEvaluation:
 
     def __call__(self, fold: Fold, directory: Path) -> FoldOutcome:
         (manifest,) = directory.glob(f"*/{MANIFEST}")
-        given: dict[str, Any] = {
-            "strategies": [str((manifest.parent / STRATEGY).resolve())],
-            "data.catalog": str(self.catalog),
-        }
-        host = load_host(self.host, given)
-        strategy = host.strategies[0].config
-        begin = _warm_up_start(strategy, bar_times(strategy, Catalog(self.catalog)), fold.test_start_ns)
-        host = load_host(self.host, given | {"data.start": begin, "data.end": _iso(fold.test_end_ns)})
-        finished = backtest(host, directory.parent / "runs", workers=1 if self.baselines else 0)
-        if finished.faults:
-            raise DataError(f"{fold.name}: a strategy halted on a fault: {finished.faults}")
-        recorded = read_run(finished.run_dir)
-        return FoldOutcome(
-            curve=_since(recorded.account, fold.test_start_ns),
-            baselines={name: _since(curve, fold.test_start_ns) for name, curve in recorded.baselines.items()},
-            fills=recorded.fills,
-            regimes=regimes_of(recorded.metrics["strategies"][strategy.name].get("regimes")),
-        )
+        span = (fold.test_start_ns, fold.test_end_ns)
+        strategy = manifest.parent / STRATEGY
+        runs = directory.parent / "runs"
+        return backtest_span(self.host, strategy, self.catalog, span, runs, baselines=self.baselines).outcome
 
 
 def run_walk_forward(
@@ -171,37 +144,13 @@ def run_walk_forward(
     return FinishedWalkForward(directory, folds, summary)
 
 
-def bar_times(config: StrategyConfig, catalog: Catalog, data: DataConfig | None = None) -> Ints:
-    """Close times at which any instrument of a strategy has a bar, UTC nanoseconds, ascending."""
-    start, end = (None, None) if data is None else (data.start_ns, data.end_ns)
-    series = [
-        catalog.read_arrays(bar_type(name, config.interval), start, end).ts_event
-        for name in config.instruments
-    ]
-    return np.unique(np.concatenate(series))
-
-
-def _warm_up_start(config: StrategyConfig, times: Ints, test_start_ns: int) -> str:
-    """Bars that close after this make the first decision fall on the first close of the test."""
-    warm_up = (
-        FeaturePipeline(config.features, len(config.instruments)).warmup_bars + config.features.lookback - 1
-    )
-    first = int(np.searchsorted(times, test_start_ns)) - (warm_up - 1)
-    if first < 0:
-        raise DataError(
-            f"{config.name}: expected {warm_up - 1} bars before the test to warm up, found "
-            f"{warm_up - 1 + first}; train on more"
-        )
-    return _iso(int(times[first]) - _SECOND_NS)
-
-
 def _of_fold(loaded: "LoadedTraining", fold: Fold, catalog: Path) -> "LoadedTraining":
     """The training of one fold: its own spans instead of those of the file."""
-    start, end = _iso(fold.train_start_ns - _SECOND_NS), _iso(fold.test_end_ns)
+    start, end = iso(fold.train_start_ns - SECOND_NS), iso(fold.test_end_ns)
     dates = {
         "kind": "dates",
-        "test_start": _iso(fold.test_start_ns),
-        "test_end": _iso(fold.test_end_ns + _SECOND_NS),
+        "test_start": iso(fold.test_start_ns),
+        "test_end": iso(fold.test_end_ns + SECOND_NS),
     }
     document = loaded.config.model_dump(mode="json")
     document |= {"start": start, "end": end, "generate": None, "split": document["split"] | dates}
@@ -228,20 +177,6 @@ def _catalog(loaded: "LoadedTraining", directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         store_generated(catalog, loaded.host, seed=generate.seed, days=generate.days)
     return catalog.resolve()
-
-
-def _since(curve: EquityCurve, start_ns: int) -> EquityCurve:
-    rows = curve.ts_event >= start_ns
-    before = np.array([start_ns - 1])
-    initial = float(marks_at(before, curve.ts_event, curve.equity, curve.initial)[0])
-    paid = float(marks_at(before, curve.ts_event, curve.fees, 0.0)[0])
-    return EquityCurve(
-        initial, curve.ts_event[rows], curve.equity[rows], curve.fees[rows] - paid, curve.gross_exposure[rows]
-    )
-
-
-def _iso(ts_ns: int) -> str:
-    return datetime.fromtimestamp(ts_ns // _SECOND_NS, UTC).isoformat()
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 """What the regime model believed and what the policy answered, drawn without a script."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ NUM_STATE_COLOURS = 6
 NUM_BINS = 31
 _STRIP_HEIGHT = 28.0
 _BAR_HEIGHT = 70.0
+
+type Answers = Mapping[str, Mapping[str, Any]]
+"""How each answer of a policy is spread; see `answers_of`."""
 
 
 def regime_timelines(decisions: Sequence[DecisionRecord]) -> Markup:
@@ -86,15 +90,37 @@ def action_histograms(
     parts: list[Markup] = []
     for strategy, names in instruments.items():
         own = [decision for decision in decisions if decision.strategy == strategy]
-        if not own:
-            continue
-        actions = np.array([decision.action for decision in own], dtype=np.float64)
-        drawn = [
-            _histogram(label, actions[:, at]) for at, label in enumerate(_labels(names, actions.shape[1]))
-        ]
-        drawn.append(_histogram("confidence", np.array([decision.confidence for decision in own])))
-        parts += [element("h4", strategy), element("div", *drawn, class_="histograms")]
+        if own:
+            found = answers_of([one.action for one in own], [one.confidence for one in own], names)
+            parts += [element("h4", strategy), answer_drawings(found)]
     return joined(parts) if parts else element("p", "No decision was made.", class_="note")
+
+
+def answers_of(
+    actions: Sequence[Sequence[float]], confidences: Sequence[float], names: Sequence[str]
+) -> Answers:
+    """How answers are spread, before the action map, and how sure they were.
+
+    Args:
+        actions: One row a decision.
+        confidences: Likewise.
+        names: Instruments, in configuration order.
+
+    Returns:
+        For each instrument, for whatever else was answered, and for the confidence: lowest, median and
+        highest, and the counts of equal bins between the bounds. Nulls where no value is finite.
+    """
+    columns = np.array(actions, dtype=np.float64).reshape(len(actions), -1)
+    answers = {label: columns[:, at] for at, label in enumerate(_labels(names, columns.shape[1]))}
+    answers["confidence"] = np.array(confidences, dtype=np.float64)
+    return {label: _spread(values) for label, values in answers.items()}
+
+
+def answer_drawings(answers: Answers) -> Markup:
+    """A histogram of each answer."""
+    return element(
+        "div", *(_histogram(label, found) for label, found in answers.items()), class_="histograms"
+    )
 
 
 def _labels(names: Sequence[str], width: int) -> list[str]:
@@ -102,25 +128,33 @@ def _labels(names: Sequence[str], width: int) -> list[str]:
     return [*names[:width], *(f"answer {at + 1}" for at in range(len(names), width))]
 
 
-def _histogram(label: str, values: Floats) -> Markup:
+def _spread(values: Floats) -> dict[str, Any]:
     finite = values[np.isfinite(values)]
     if not len(finite):
-        return element("div", element("div", label, class_="label"), element("p", "none", class_="note"))
+        return {"low": None, "median": None, "high": None, "bounds": None, "counts": []}
     low, high = float(finite.min()), float(finite.max())
     # One value is a spike in the middle.
     bounds = (low - 0.5, high + 0.5) if low == high else (low, high)
     counts, _ = np.histogram(finite, bins=NUM_BINS, range=bounds)
+    middle = float(np.median(finite))
+    return {"low": low, "median": middle, "high": high, "bounds": list(bounds), "counts": counts.tolist()}
+
+
+def _histogram(label: str, found: Mapping[str, Any]) -> Markup:
+    counts = found["counts"]
+    if not counts:
+        return element("div", element("div", label, class_="label"), element("p", "none", class_="note"))
     width = 300.0 / NUM_BINS
     bars = [
         element(
             "rect",
             x=f"{at * width:.2f}",
             width=f"{width - 1.0:.2f}",
-            y=f"{_BAR_HEIGHT * (1.0 - count / counts.max()):.2f}",
-            height=f"{_BAR_HEIGHT * count / counts.max():.2f}",
+            y=f"{_BAR_HEIGHT * (1.0 - count / max(counts)):.2f}",
+            height=f"{_BAR_HEIGHT * count / max(counts):.2f}",
             style="fill:var(--accent)",
         )
-        for at, count in enumerate(counts.tolist())
+        for at, count in enumerate(counts)
         if count
     ]
     picture = element(
@@ -132,5 +166,6 @@ def _histogram(label: str, values: Floats) -> Markup:
         role="img",
         aria_label=f"Histogram of {label}",
     )
-    note = f"{number(low, 3)} to {number(high, 3)}, median {number(float(np.median(finite)), 3)}"
+    low, high, middle = (number(found[name], 3) for name in ("low", "high", "median"))
+    note = f"{low} to {high}, median {middle}"
     return element("div", element("div", label, class_="label"), picture, element("p", note, class_="note"))

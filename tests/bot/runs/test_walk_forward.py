@@ -12,7 +12,7 @@ from adapters.catalog import Catalog
 from bot.cli.app import main
 from bot.config import load_strategy
 from bot.exit_codes import ExitCode
-from bot.runs.walk_forward import _since, _warm_up_start, bar_times
+from bot.runs.spans import bar_times, since, warm_up_start
 from ml.evaluation import EquityCurve
 from strategies.errors import DataError
 from tests.support.data import ROOT
@@ -66,7 +66,7 @@ def test_bars_before_the_test_warm_up_so_that_it_begins_with_a_decision(market: 
     config = load_strategy(STRATEGY).config
     times = bar_times(config, Catalog(market))
 
-    start = _warm_up_start(config, times, DAY_START_NS + 1_000 * MINUTE_NS)
+    start = warm_up_start(config, times, DAY_START_NS + 1_000 * MINUTE_NS)
 
     # The z-score of 120 volumes is warm at bar 120, and the window of 32 rows is full 31 bars later: bars
     # 850 to 1000 are played, and what closes at 849 is not.
@@ -78,7 +78,7 @@ def test_test_span_that_begins_before_the_warm_up_is_refused(market: Path) -> No
     times = bar_times(config, Catalog(market))
 
     with pytest.raises(DataError, match="expected 150 bars before the test to warm up, found 99"):
-        _warm_up_start(config, times, DAY_START_NS + 100 * MINUTE_NS)
+        warm_up_start(config, times, DAY_START_NS + 100 * MINUTE_NS)
 
 
 def test_curve_of_a_test_span_begins_with_what_was_there_before_it() -> None:
@@ -86,7 +86,7 @@ def test_curve_of_a_test_span_begins_with_what_was_there_before_it() -> None:
         100.0, np.array([1, 2, 3]), np.array([101.0, 102.0, 103.0]), np.array([1.0, 2.0, 4.0]), np.zeros(3)
     )
 
-    found = _since(curve, 3)
+    found = since(curve, 3)
 
     assert (found.initial, found.equity.tolist(), found.fees.tolist()) == (102.0, [103.0], [2.0])
 
