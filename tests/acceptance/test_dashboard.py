@@ -181,6 +181,8 @@ def test_pages_are_reached_by_keyboard_kept_in_the_address_and_begin_at_their_he
 
 def test_page_that_is_not_shown_asks_nothing(watched: Watched) -> None:
     page = watched.page
+    turn(page, "live")  # which asks most often
+    expect(page.locator("#log li time").first).to_be_visible()
     turn(page, "settings")
     expect(page.locator("#page-settings td").first).to_be_visible()
     page.wait_for_timeout(1_000)  # for what was asked before
