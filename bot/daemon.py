@@ -125,6 +125,7 @@ class Daemon:
             lambda _: self._end_unrecorded(),
             anchors=[LogAnchor(), self._alerting.anchor],
         )
+        self._chronicle.outbox.missed = self._alerting.say_missed
         self._chronicle.begin(session_pins(self.host, self._session, self._started_at))
         try:
             await self._bring_up(loop)

@@ -48,6 +48,8 @@ class Outbox:
         """Orders dropped because their intents were not durable in time."""
         self.late = 0
         """Reducing orders that left before their intents were durable."""
+        self.missed: Callable[[Written, str], None] = lambda _written, _strategy: None
+        """Told of each decision of which that became true, EXPIRED or LATE, and whose it was."""
         self._journal = journal
         self._now_ns = now_ns
         self._call_later = call_later
@@ -83,6 +85,8 @@ class Outbox:
                 self.late += 1
                 _LOG.warning("reducing order left before its intent was durable", extra=_names(intents))
             then(written)
+            if written is not Written.DURABLE:
+                self.missed(written, intents[0].strategy)
             self._tell_empty()
 
         missed = Written.LATE if reduces else Written.EXPIRED

@@ -18,6 +18,7 @@ from bot.exit_codes import ExitCode
 from bot.operation.day_summary import DaySummary
 from ops.alerts import Alert, AlertAnchor, AlertDesk, Channel, Severity, deliver, read_channels
 from ops.disk import LocalDisk
+from strategies.delivery import Written
 
 INCIDENTS = "incidents"
 _LAST_WORDS_SECS = 5.0
@@ -91,6 +92,15 @@ class Alerting:
         severity = Severity.INFO if code is ExitCode.OK else Severity.PAGE
         text = f"{reason}; exit code {code.value} ({code.name}), {f'holds {held}' if held else 'flat'}"
         self.say(severity, "stopped", text, f"stop:{session}")
+
+    def say_missed(self, written: Written, strategy: str) -> None:
+        """Tell a person that the disk was too slow for an order; once in a while, however many there are."""
+        what = {
+            Written.EXPIRED: "an order was dropped: its intent was not on the disk in time",
+            Written.LATE: "an order that takes risk away left before its intent was on the disk",
+        }[written]
+        text = f"{strategy}: {what}; look for what else writes to that disk, and at its health"
+        self.say(Severity.PAGE, "disk too slow", text, f"missed:{written.value}:{strategy}")
 
     def note(self, kind: str, fields: Mapping[str, Any]) -> None:
         """A change of the latch (``latch``) is worth a message and a report; a flatten that failed, one."""

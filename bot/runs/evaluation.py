@@ -136,7 +136,12 @@ def evaluate(
     overlap = overlap_of(times[rows], learned)
     _check(bundle, times[rows], learned, overlap, allow_overlap=allow_overlap)
     span = (int(times[rows][0]), int(times[rows][-1]))
-    pins = {"bundle_id": bundle.bundle_id, "host": host.sha256, "code": code_sha256(), "span": span}
+    pins: dict[str, Any] = {
+        "bundle_id": bundle.bundle_id,
+        "host": host.sha256,
+        "code": code_sha256(),
+        "span": span,
+    }
     pins |= {"baselines": baselines}
     name = f"{bundle.name}-{document_sha256(pins | {'catalog': str(where)})[:12]}"
     directory = evaluations_dir / name

@@ -12,12 +12,19 @@ from ops.api.archive import Archive
 from ops.api.following import Followers
 from ops.api.runs import RunRoutes
 from ops.jobs.job import Command, Limits
+from ops.runs.confinement import may_make_code
 from ops.runs.desk import RunDesk
 from ops.runs.queue import RunQueue
 from ops.runs.sources import Sources
 
 _PATIENCE_SECS = 60.0
 """For a question that has to read bars or curves."""
+_NEED_CODE = ("train", "walk-forward")
+"""Runs that make code while they run: PyTorch compiles."""
+_WHY_NOT = (
+    "the daemon's sandbox (MemoryDenyWriteExecute) forbids the code that a training makes while it runs; "
+    "train on the command line, or in a service of its own: argonaut install-service --train FILE"
+)
 
 
 class Runs:
@@ -40,7 +47,10 @@ class Runs:
         def command(folder: Path) -> Command:
             return Command((*program, "bot.runs.process", str(folder.resolve()), root), limits)
 
-        self._queue = RunQueue(state_dir, command, now=time.time, at_a_time=config.at_a_time)
+        impossible = {} if may_make_code() else dict.fromkeys(_NEED_CODE, _WHY_NOT)
+        self._queue = RunQueue(
+            state_dir, command, now=time.time, at_a_time=config.at_a_time, impossible=impossible
+        )
         self._reader = Archive(
             state_dir,
             time.monotonic,

@@ -44,7 +44,9 @@ function days(host) {
     say(readout, value == null ? (isAsked ? "No day has been marked yet." : "Asking the daemon") : `${new Date(1000 * u.data[0][at]).toISOString().slice(0, 10)}  ${gain(value)}`);
   };
   const chart = draw(plot, 170, {
-    scales: { x: { range: (u, low, high) => week(low ?? Date.now() / 1000, high ?? 0) } },
+    // Of a single point uPlot would show a thousand days, so the days themselves say how far it goes.
+    scales: { x: { range: (u) => week(u.data[0][0] ?? Date.now() / 1000, u.data[0].at(-1) ?? 0) } },
+    cursor: { drag: { x: false, y: false } },
     axes: [{ ...timeAxis, incrs: [1, 2, 7, 14, 28, 91, 365].map((count) => count * DAY_SECS) }, valueAxis((value) => money(value, 0))],
     series: [{}, side("--up"), side("--down")],
     hooks: { setCursor: [told] },

@@ -13,8 +13,9 @@ import asyncio
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ops.jobs.job import Command
@@ -51,6 +52,7 @@ class RunQueue:
         command: What carries the request in a folder out.
         at_a_time: Runs at a time.
         now: Wall clock, seconds since 1970.
+        impossible: Kinds of runs that could only fail where this process runs, and why.
         launch: Runs a command to its end.
     """
 
@@ -61,8 +63,10 @@ class RunQueue:
         *,
         now: Callable[[], float],
         at_a_time: int = 1,
+        impossible: Mapping[str, str] = MappingProxyType({}),
         launch: Launch = launch,
     ) -> None:
+        self._impossible = impossible
         self._state_dir = state_dir
         self._command = command
         self._now = now
@@ -112,8 +116,10 @@ class RunQueue:
             who: For the ledger.
 
         Raises:
-            RefusedError: If too many wait, or the disk refuses.
+            RefusedError: If too many wait, the disk refuses, or such a run could only fail here.
         """
+        if kind in self._impossible:
+            raise RefusedError(self._impossible[kind])
         async with self._taking:
             await self._up()
             if len(self._tasks) > MOST_WAITING:

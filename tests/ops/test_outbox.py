@@ -38,6 +38,8 @@ class Desk:
         self.writer: StepWriter
         self.journal, self.writer = open_journal(self.disk, ts_ns=NOW)
         self.outbox = Outbox(self.journal, lambda: NOW, self.loop.call_later)
+        self.missed: list[tuple[Written, str]] = []
+        self.outbox.missed = lambda *told: self.missed.append(told)
         self.answers: list[Written] = []
 
     def send(self, *intents: OrderIntent) -> None:
@@ -90,6 +92,7 @@ def test_opening_order_that_is_not_durable_within_a_quarter_of_a_second_is_dropp
     assert [secs for secs, _ in desk.loop.later] == [0.25]
     assert desk.answers == [Written.EXPIRED]
     assert (desk.outbox.expired, desk.outbox.late) == (1, 0)
+    assert desk.missed == [(Written.EXPIRED, order().strategy)]
 
 
 @pytest.mark.parametrize("role", [role for role in OrderRole if role is not OrderRole.OPEN])
@@ -102,6 +105,7 @@ def test_reducing_order_leaves_after_fifty_milliseconds_whether_or_not_it_is_dur
     assert [secs for secs, _ in desk.loop.later] == [0.05]
     assert desk.answers == [Written.LATE]
     assert (desk.outbox.expired, desk.outbox.late) == (0, 1)
+    assert desk.missed == [(Written.LATE, order().strategy)]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +132,7 @@ def test_deadline_after_the_disk_has_answered_changes_nothing(role: OrderRole) -
 
     assert desk.answers == [Written.DURABLE]
     assert (desk.outbox.expired, desk.outbox.late) == (0, 0)
+    assert desk.missed == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from bot.exit_codes import ExitCode
 from bot.operation.alerting import INCIDENTS, Alerting
 from ops.alerts import Channel, Outcome
 from ops.alerts.desk import Alert
+from strategies.delivery import Written
 from tests.support.bots import write_bot
 
 
@@ -205,3 +206,27 @@ def test_summary_that_cannot_be_made_is_not_sent(bench: Bench) -> None:
     with pytest.raises(RuntimeError, match="it broke"):
         asyncio.run(broken())
     assert bench.said == []
+
+
+def test_orders_that_the_disk_was_too_slow_for_page_once_for_each_strategy(bench: Bench) -> None:
+    del bench.alerting.desk.take  # back to the desk's own, which lets each cause in once
+    sent: list[str] = []
+
+    async def deliver(title: str, _body: str) -> Sequence[Outcome]:
+        sent.append(title)
+        return []
+
+    async def run() -> None:
+        bench.alerting.desk._deliver = deliver
+        for written, strategy in (
+            ("EXPIRED", "one"),
+            ("EXPIRED", "one"),
+            ("EXPIRED", "two"),
+            ("LATE", "one"),
+        ):
+            bench.alerting.say_missed(Written[written], strategy)
+        await bench.alerting.desk.flush()
+
+    asyncio.run(run())
+
+    assert sent == ["[PAGE] argonaut paper DEMO: disk too slow and 2 more"]

@@ -375,3 +375,16 @@ def test_runs_of_long_ago_are_forgotten_at_the_start(tmp_path: Path) -> None:
 
     using(tmp_path, use)
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["000002"]
+
+
+def test_run_that_could_only_fail_here_is_refused_with_the_reason_and_others_are_not(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench = Machine(tmp_path)
+        queue = bench.new(impossible={"train": "no code may be made here"})
+        await queue.start()
+        with pytest.raises(RefusedError, match="no code may be made here"):
+            await bench.ask("train")
+        assert await bench.ask("backtest") == [1]
+        await queue.close()
+
+    asyncio.run(scenario())
