@@ -169,11 +169,7 @@ def evaluate(
         answers=_answers(ran.run.run_dir, strategy.instruments, span[0]),
         pins=pins | {"run": ran.run.pins},
     )
-    document = finished.as_json()
-    text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    _write(directory / REPORT, text)
-    page = render_evaluation(bundle.name, finished.currency, finished.summary, document)
-    _write(directory / PAGE, page)
+    _write_report(finished)
     return finished
 
 
@@ -249,6 +245,16 @@ def _answers(run_dir: Path, instruments: tuple[str, ...], start_ns: int) -> Answ
     table = pyarrow.parquet.read_table(run_dir / DECISIONS, columns=["ts_event", "action", "confidence"])
     kept = table.filter(pyarrow.compute.greater_equal(table["ts_event"], start_ns))
     return answers_of(kept["action"].to_pylist(), kept["confidence"].to_pylist(), instruments)
+
+
+def _write_report(finished: FinishedEvaluation) -> None:
+    document = finished.as_json()
+    _write(
+        finished.directory / REPORT,
+        json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n",
+    )
+    page = render_evaluation(finished.bundle.name, finished.currency, finished.summary, document)
+    _write(finished.directory / PAGE, page)
 
 
 def _write(path: Path, text: str) -> None:
