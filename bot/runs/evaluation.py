@@ -136,13 +136,8 @@ def evaluate(
     overlap = overlap_of(times[rows], learned)
     _check(bundle, times[rows], learned, overlap, allow_overlap=allow_overlap)
     span = (int(times[rows][0]), int(times[rows][-1]))
-    pins: dict[str, Any] = {
-        "bundle_id": bundle.bundle_id,
-        "host": host.sha256,
-        "code": code_sha256(),
-        "span": span,
-    }
-    pins |= {"baselines": baselines}
+    pins: dict[str, Any] = {"bundle_id": bundle.bundle_id, "host": host.sha256, "code": code_sha256()}
+    pins |= {"span": span, "baselines": baselines}
     name = f"{bundle.name}-{document_sha256(pins | {'catalog': str(where)})[:12]}"
     directory = evaluations_dir / name
     ran = backtest_span(
