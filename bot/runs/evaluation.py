@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow.parquet
 
 from adapters.catalog import Catalog
-from bot.config import HostConfig, load_host
+from bot.config import load_host
 from bot.config.loading import document_sha256
 from bot.pins import code_sha256
 from bot.runs.backtests import Progress, calendar_of
@@ -122,7 +122,10 @@ def evaluate(
         ConfigError: If a setting does not fit, or the span overlaps what it learned from.
         DataError: If there are too few bars, or the strategy halted on a fault.
     """
-    host = _host_of(host_path, bundle, catalog, start, end)
+    given: dict[str, Any] = {"strategies": [str(bundle.path / STRATEGY)]}
+    given |= {} if catalog is None else {"data.catalog": str(catalog.resolve())}
+    asked = {"data.start": start, "data.end": end}
+    host = load_host(host_path, given | {key: value for key, value in asked.items() if value is not None})
     # A span in the host file is that of its own backtests.
     start_ns = None if start is None else host.settings.data.start_ns
     end_ns = None if end is None else host.settings.data.end_ns
@@ -133,13 +136,8 @@ def evaluate(
     overlap = overlap_of(times[rows], learned)
     _check(bundle, times[rows], learned, overlap, allow_overlap=allow_overlap)
     span = (int(times[rows][0]), int(times[rows][-1]))
-    pins: dict[str, Any] = {
-        "bundle_id": bundle.bundle_id,
-        "host": host.sha256,
-        "code": code_sha256(),
-        "span": span,
-        "baselines": baselines,
-    }
+    pins: dict[str, Any] = {"bundle_id": bundle.bundle_id, "host": host.sha256, "code": code_sha256()}
+    pins |= {"span": span, "baselines": baselines}
     name = f"{bundle.name}-{document_sha256(pins | {'catalog': str(where)})[:12]}"
     directory = evaluations_dir / name
     ran = backtest_span(
@@ -168,16 +166,6 @@ def evaluate(
     )
     _write_report(finished)
     return finished
-
-
-def _host_of(
-    host_path: Path, bundle: Bundle, catalog: Path | None, start: str | None, end: str | None
-) -> HostConfig:
-    """The host file with the bundle as its only strategy, over the span that was asked for."""
-    given: dict[str, Any] = {"strategies": [str(bundle.path / STRATEGY)]}
-    given |= {} if catalog is None else {"data.catalog": str(catalog.resolve())}
-    asked = {"data.start": start, "data.end": end}
-    return load_host(host_path, given | {key: value for key, value in asked.items() if value is not None})
 
 
 def learned_of(bundle: Bundle) -> Learned | None:
