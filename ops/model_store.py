@@ -75,7 +75,7 @@ class ModelStore:
         """All bundles, by strategy and id; a damaged one is listed with what is wrong with it."""
         found = []
         for folder in sorted(self._root.glob("*/")):
-            targets = {pointer: _target(folder / pointer) for pointer in POINTERS}
+            targets = {pointer: _led_to(folder / pointer) for pointer in POINTERS}
             for path in sorted(folder.iterdir()):
                 if path.is_symlink() or not path.is_dir() or path.name.startswith("."):
                     continue
@@ -241,4 +241,18 @@ def copy_bundle(bundle: Bundle, place: Path) -> Bundle:
 
 
 def _target(link: Path) -> str | None:
+    """Name of the bundle that a link leads to; None where there is no link.
+
+    Raises:
+        ConfigError: If something else lies in its place: it does not say which model is to trade.
+    """
+    if link.exists() and not link.is_symlink():
+        raise ConfigError(
+            f"{link}: expected a link to a bundle beside it, found something else; remove it, then promote "
+            "the model that is to trade"
+        )
+    return _led_to(link)
+
+
+def _led_to(link: Path) -> str | None:
     return link.readlink().name if link.is_symlink() else None

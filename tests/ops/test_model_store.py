@@ -123,3 +123,27 @@ def test_bundle_from_elsewhere_cannot_be_pointed_at(store: ModelStore, tmp_path:
 
     with pytest.raises(ConfigError, match="import it first"):
         store.point(NAME, "active", bundle)
+
+
+@pytest.mark.parametrize("pointer", ["active", "previous"])
+@pytest.mark.parametrize("damage", ["file", "flipped"])
+def test_damaged_link_is_refused_and_moves_nothing(
+    store: ModelStore, tmp_path: Path, pointer: str, damage: str
+) -> None:
+    first, second = add(store, tmp_path, 0), add(store, tmp_path, 1)
+    store.promote(NAME, first.bundle_id)
+    store.promote(NAME, second.bundle_id)
+    folder = store.directory(NAME)
+    target = (folder / pointer).readlink().name
+    (folder / pointer).unlink()
+    if damage == "file":
+        (folder / pointer).write_text(target)
+    else:
+        (folder / pointer).symlink_to(f"{target[:-1]}~")
+    before = sorted((one.name, one.is_symlink() and one.readlink()) for one in folder.iterdir())
+
+    with pytest.raises(ConfigError, match=r"expected a link|cannot be read"):
+        store.find(NAME, pointer)
+    with pytest.raises(ConfigError, match=r"expected a link|cannot be read"):
+        store.rollback(NAME)
+    assert sorted((one.name, one.is_symlink() and one.readlink()) for one in folder.iterdir()) == before

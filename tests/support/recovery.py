@@ -100,6 +100,7 @@ def make_strategy(
     instruments: Sequence[str] = NAMES,
     config_sha256: str = "c" * 64,
     guardrails: Mapping[str, Any] | None = None,
+    gate: TradingGate | None = None,
 ) -> tuple[PolicyStrategy, Told, Notebook]:
     """A strategy as the daemon makes it, but for its policy and its courier."""
     count = len(instruments)
@@ -132,7 +133,7 @@ def make_strategy(
     pipeline = DecisionPipeline(config, markets, stages, Identity(name, Told.policy_id, config_sha256))
     strategy = PolicyStrategy(
         PolicyStrategyConfig(
-            pipeline=pipeline, bar_types=(), gate=TradingGate(armed=True), tape=tape, log=outbox
+            pipeline=pipeline, bar_types=(), gate=gate or TradingGate(armed=True), tape=tape, log=outbox
         )
     )
     strategy.door._courier = notebook

@@ -173,6 +173,15 @@ def _no_records_since(patch: pytest.MonkeyPatch) -> type[Process]:
     return Process
 
 
+def _unordered_replay(patch: pytest.MonkeyPatch) -> type[Process]:
+    def restore_newest_first(trader: Trader, memory: StrategyMemory) -> None:
+        memory.since.reverse()
+        restore(trader, memory)
+
+    patch.setattr(process, "restore", restore_newest_first)
+    return Process
+
+
 def _torn_tail_kept(patch: pytest.MonkeyPatch) -> type[Process]:
     patch.setattr(SimDisk, "truncate", lambda self, inode, size: self._moment("truncate"))
     return Process
@@ -209,6 +218,7 @@ PLANTED = (
     Planted("a kill command that toggles", _is(_Toggling)),
     Planted("a halt confirmed before it is durable", _is(_Hasty)),
     Planted("the state restored without the records since", _no_records_since),
+    Planted("the records since taken in another order", _unordered_replay),
     Planted("a torn tail that is not cut", _torn_tail_kept),
     Planted("an opening that does not wait for the disk", _opening_without_record),
     Planted("trading before the books were compared", _is(_Eager)),
