@@ -4,6 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+import pytest
+
 from tests.support.data import ROOT
 from tests.support.source import PACKAGES, modules, parse
 
@@ -85,6 +87,13 @@ def test_folders_of_modules_are_packages() -> None:
 def test_tests_are_no_package() -> None:
     # A tests/strategies/__init__.py would shadow the real package, and the tests would still pass.
     assert sorted((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_every_folder_of_tests_is_run(pytestconfig: pytest.Config) -> None:
+    folders = {f"tests/{path.parent.name}" for path in (ROOT / "tests").glob("*/test_*.py")}
+    folders |= {f"tests/{path.parts[-3]}" for path in (ROOT / "tests").glob("*/*/test_*.py")}
+
+    assert folders == set(pytestconfig.getini("testpaths"))
 
 
 def test_test_folders_mirror_the_packages() -> None:
