@@ -7,6 +7,7 @@ import typer
 
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
+    HostCatalogOption,
     JsonOption,
     StateDirOption,
     emit_json,
@@ -30,9 +31,7 @@ def backtest(
         list[Path] | None,
         typer.Option("--strategy", help="Strategy file; replaces those of CONFIG. Repeatable."),
     ] = None,
-    catalog: Annotated[
-        Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")
-    ] = None,
+    catalog: HostCatalogOption = None,
     start: Annotated[str | None, typer.Option("--start", help="ISO date or time, UTC.")] = None,
     end: Annotated[str | None, typer.Option("--end", help="ISO date or time, UTC.")] = None,
     baselines: Annotated[bool, typer.Option(help="Run the baselines beside.")] = True,

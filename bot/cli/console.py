@@ -32,6 +32,10 @@ StateDirOption = Annotated[
 
 DEFAULT_STATE_DIR = Path("var")
 
+HostCatalogOption = Annotated[
+    Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")
+]
+
 _LONGEST_REASON = 500
 """As long as the daemon takes one."""
 

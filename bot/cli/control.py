@@ -166,6 +166,9 @@ def _kill(
     try:
         answer = post(state_dir, "/v1/kill", body)
     except RefusedError as error:
+        if scope == EVERYTHING and error.is_unknown:
+            # Everything is always there: a daemon that does not know what that means is of another version.
+            return _leave_file(mode, f"the daemon did not understand a kill: {error}", as_json, state_dir)
         return refuse(error, as_json=as_json)
     except TransientError as error:
         return _leave_file(mode, str(error), as_json, state_dir)
@@ -294,16 +297,20 @@ def _names_of(state_dir: Path, kind: ScopeKind) -> set[str]:
     """What the newest session had of a kind; nothing where that cannot be read: no kill may fail of it."""
     try:
         record = newest_record(state_dir, Kind.SESSION_START)
-    except (ArgonautError, OSError) as error:
-        note(f"whether there is such a {kind.value} could not be looked up: {error}")
+        settings = None if record is None else record.body.get("settings")
+        if not settings:
+            return set()
+        strategies = settings["strategies"]
+        names = {
+            ScopeKind.ALL: set[str](),
+            ScopeKind.VENUE: {settings["host"]["venue"]["name"]},
+            ScopeKind.STRATEGY: {one["name"] for one in strategies},
+            ScopeKind.INSTRUMENT: {name for one in strategies for name in one["instruments"]},
+        }
+    except (ArgonautError, OSError, KeyError, TypeError) as error:
+        note(f"whether there is such a {kind.value} could not be looked up: {error!r}")
         return set()
-    settings = {} if record is None else record.body.get("settings", {})
-    strategies = settings.get("strategies", [])
-    if kind is ScopeKind.STRATEGY:
-        return {one["name"] for one in strategies}
-    if kind is ScopeKind.INSTRUMENT:
-        return {name for one in strategies for name in one["instruments"]}
-    return {settings["host"]["venue"]["name"]} if kind is ScopeKind.VENUE and settings else set()
+    return names[kind]
 
 
 def _scope(text: str) -> Scope:

@@ -19,6 +19,7 @@ import typer
 from bot.cli.ask import get, post
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
+    HostCatalogOption,
     JsonOption,
     ReasonOption,
     StateDirOption,
@@ -53,9 +54,7 @@ def run(
     config: Annotated[
         Path, typer.Argument(metavar="CONFIG", help="Host file, for example configs/paper.toml.")
     ],
-    catalog: Annotated[
-        Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")
-    ] = None,
+    catalog: HostCatalogOption = None,
     start: Annotated[str | None, typer.Option("--start", help="ISO date or time, UTC.")] = None,
     end: Annotated[str | None, typer.Option("--end", help="ISO date or time, UTC.")] = None,
     speed: Annotated[str | None, typer.Option("--speed", help='Replay speed, a number or "max".')] = None,

@@ -7,6 +7,7 @@ import typer
 
 from bot.cli.console import (
     DEFAULT_STATE_DIR,
+    HostCatalogOption,
     JsonOption,
     StateDirOption,
     emit_json,
@@ -30,9 +31,7 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Directory of a bundle, or the id of a training.")
     ],
-    catalog: Annotated[
-        Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")
-    ] = None,
+    catalog: HostCatalogOption = None,
     start: Annotated[
         str | None,
         typer.Option("--start", help="ISO date or time, UTC; default: after all that it learned from."),

@@ -8,7 +8,7 @@ import typer
 
 from bot.checks.findings import exit_code
 from bot.cli.ask import get
-from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json
+from bot.cli.console import DEFAULT_STATE_DIR, HostCatalogOption, JsonOption, StateDirOption, emit_json
 from bot.cli.tables import print_findings
 from bot.exit_codes import ExitCode
 
@@ -19,9 +19,7 @@ def preflight(
     config: Annotated[
         Path, typer.Argument(metavar="CONFIG", help="Host file, for example configs/paper.toml.")
     ],
-    catalog: Annotated[
-        Path | None, typer.Option("--catalog", help="Catalog; replaces that of CONFIG.")
-    ] = None,
+    catalog: HostCatalogOption = None,
     pin: Annotated[
         str,
         typer.Option("--pin", metavar="SHA256", help="Hash that the configuration must have; 8 digits do."),

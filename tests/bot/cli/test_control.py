@@ -3,7 +3,10 @@
 import json
 import os
 import socket
+import socketserver
+import threading
 import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -214,6 +217,49 @@ def test_reason_that_no_daemon_takes_is_a_usage_error_and_changes_nothing(
     assert main([*command, "--reason", reason, *state]) == ExitCode.USAGE
     assert "expected 1 to 500 characters" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_kill_that_the_newest_session_is_too_strange_for_is_not_refused(
+    known: Path, capsys: Captured
+) -> None:
+    journal, writer = open_journal(LocalDisk(), folder=known / JOURNAL, ts_ns=3)
+    journal.append(Kind.SESSION_START, {"session": "s", "settings": {"strategies": [{}]}}, 4)
+    writer.step()
+    journal.close(5)
+
+    assert run(known, "kill", "--scope", "strategy:one") == ExitCode.OK
+    assert "could not be looked up" in capsys.readouterr().err
+
+
+class Uncomprehending(BaseHTTPRequestHandler):
+    """A daemon of another version: it takes no kill of ours for one."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        content = b'{"type": "urn:argonaut:invalid", "detail": "mode: not known here"}'
+        self.send_response(422)
+        self.send_header("content-type", "application/problem+json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize(("scope", "code"), [("all", ExitCode.TEMPORARY), ("strategy:x", ExitCode.USAGE)])
+def test_kill_of_everything_that_the_daemon_does_not_understand_leaves_the_file(
+    tmp_path: Path, capsys: Captured, scope: str, code: ExitCode
+) -> None:
+    with socketserver.UnixStreamServer(str(tmp_path / SOCKET), Uncomprehending) as daemon:
+        answering = threading.Thread(target=daemon.handle_request)
+        answering.start()
+        found = run(tmp_path, "kill", "--scope", scope)
+        answering.join()
+
+    assert found == code
+    assert "mode: not known here" in capsys.readouterr().err
+    assert (tmp_path / KILL_SWITCH).exists() == (scope == "all")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
