@@ -161,7 +161,7 @@ def evaluate(
         learned=learned,
         overlap=overlap,
         summary=summarise([fold], [ran.outcome], calendar_of(host)),
-        answers=_answers(ran.run.run_dir, strategy.instruments, span[0]),
+        answers=_answers(ran.run.run_dir, strategy.instruments),
         pins=pins | {"run": ran.run.pins},
     )
     _write_report(finished)
@@ -236,10 +236,10 @@ def _check(
         )
 
 
-def _answers(run_dir: Path, instruments: tuple[str, ...], start_ns: int) -> Answers:
-    table = pyarrow.parquet.read_table(run_dir / DECISIONS, columns=["ts_event", "action", "confidence"])
-    kept = table.filter(pyarrow.compute.greater_equal(table["ts_event"], start_ns))
-    return answers_of(kept["action"].to_pylist(), kept["confidence"].to_pylist(), instruments)
+def _answers(run_dir: Path, instruments: tuple[str, ...]) -> Answers:
+    # The first decision of a span is at its first close, so all of them count.
+    table = pyarrow.parquet.read_table(run_dir / DECISIONS, columns=["action", "confidence"])
+    return answers_of(table["action"].to_pylist(), table["confidence"].to_pylist(), instruments)
 
 
 def _write_report(finished: FinishedEvaluation) -> None:

@@ -72,7 +72,7 @@ function list(host) {
 }
 
 function empty() {
-  return el("div.card.empty", {}, el("p", {}, "No model is kept here yet. This trains one; the daemon trades it once it is promoted and the daemon starts anew:"),
+  return el("div.empty", {}, el("p", {}, "No model is kept here yet. This trains one; the daemon trades it once it is promoted and the daemon starts anew:"),
     el("pre.command", {}, "argonaut train configs/training.toml\nargonaut models list\nargonaut models promote NAME latest"));
 }
 
