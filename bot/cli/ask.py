@@ -3,6 +3,7 @@
 import errno
 import getpass
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -58,22 +59,16 @@ def operator_name() -> str:
 
 
 def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
-    socket = state_dir / SOCKET
-    try:
-        socket.stat()
-    except PermissionError as error:
-        raise _hidden(socket) from error
-    except OSError:
+    path_of_socket = state_dir / SOCKET
+    if not _is_listening(path_of_socket):
         return None
     import httpx  # a daemon, which asks nobody, goes without
 
-    transport = httpx.HTTPTransport(uds=str(socket))
+    transport = httpx.HTTPTransport(uds=str(path_of_socket))
     try:
         with httpx.Client(transport=transport, timeout=_TIMEOUT_SECS, base_url="http://argonaut") as client:
             answer = client.request(method, path, json=body)
     except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
-        if not os.access(socket, os.R_OK | os.W_OK):
-            raise _hidden(socket) from None
         return None
     except httpx.TimeoutException:
         raise TransientError(
@@ -94,8 +89,26 @@ def _request(state_dir: Path, method: str, path: str, body: Any) -> Any:
     return answer.json()
 
 
-def _hidden(socket: Path) -> PermissionError:
-    what = (
-        "a daemon may be running, and this user may not ask it; ask as its user, or as a member of its group"
-    )
-    return PermissionError(errno.EACCES, what, str(socket))
+def _is_listening(path: Path) -> bool:
+    """Whether somebody listens at a socket; what a killed daemon left behind has nobody.
+
+    One attempt says it all: a second look may find what the next daemon has done with the file meanwhile.
+
+    Raises:
+        PermissionError: If this user may not ask.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_TIMEOUT_SECS)
+        try:
+            probe.connect(str(path))
+        except PermissionError as error:
+            what = (
+                "a daemon may be running, and this user may not ask it; ask as its user, or as a member of "
+                "its group"
+            )
+            raise PermissionError(errno.EACCES, what, str(path)) from error
+        except (TimeoutError, BlockingIOError):
+            pass  # its queue is full: whoever asks is told that nobody answers in time
+        except OSError:
+            return False
+    return True

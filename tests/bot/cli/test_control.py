@@ -8,6 +8,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -252,9 +253,10 @@ def test_kill_of_everything_that_the_daemon_does_not_understand_leaves_the_file(
     tmp_path: Path, capsys: Captured, scope: str, code: ExitCode
 ) -> None:
     with socketserver.UnixStreamServer(str(tmp_path / SOCKET), Uncomprehending) as daemon:
-        answering = threading.Thread(target=daemon.handle_request)
+        answering = threading.Thread(target=daemon.serve_forever, args=(0.01,))
         answering.start()
         found = run(tmp_path, "kill", "--scope", scope)
+        daemon.shutdown()
         answering.join()
 
     assert found == code
@@ -285,6 +287,30 @@ def test_whoever_may_not_ask_is_not_told_that_no_daemon_runs(
     assert "a daemon may be running, and this user may not ask it" in told.err
     assert "STOPPED" not in told.out
     assert not (state_dir / KILL_SWITCH).exists()
+
+
+def test_socket_that_a_killed_daemon_left_and_the_next_one_takes_away_is_nobodys(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / SOCKET
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(left))
+
+    class Vanishing(socket.socket):
+        def connect(self, address: Any) -> None:
+            try:
+                super().connect(address)
+            finally:
+                left.unlink()
+
+    monkeypatch.setattr(socket, "socket", Vanishing)
+
+    code = main(["status", "--state-dir", str(tmp_path)])
+
+    told = capsys.readouterr()
+    assert not left.exists()
+    assert "STOPPED" in told.out
+    assert (code, told.err) == (ExitCode.UNAVAILABLE, "")
 
 
 def test_drill_without_a_daemon_shows_and_files_the_plan(tmp_path: Path, capsys: Captured) -> None:
