@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bot.assembly import Wired
 from bot.config import JournalConfig
@@ -34,6 +34,7 @@ from ops.reconciliation import (
     beside,
     compare_holdings,
     require_others,
+    settle_for_good,
     settle_orders,
 )
 from ops.state_dir import JOURNAL, JOURNAL_KEY
@@ -56,6 +57,8 @@ class Account:
     """What the account holds."""
     is_cash: bool
     """Whether a purchase takes its whole value from the balance."""
+    in_flight_secs: float
+    """Longest time that an order travels to the venue, and may still arrive; 0 if it arrives at once."""
     entry_price: Callable[[str], float | None] = lambda _: None
     """At which price what is beside ours was entered, by instrument; None where the venue does not say."""
 
@@ -223,14 +226,14 @@ class Chronicle:
 
     # -- the way back ------------------------------------------------------------------------------
 
-    def bring_back(
+    async def bring_back(
         self, wired: Wired, account: Account, resume_ns: int, adopts: Mapping[str, str] | None = None
     ) -> Report:
         """Make the strategies what they were, and compare our books with the venue's.
 
         Args:
             wired: Fresh strategies, before the first bar.
-            account: The venue's side; nothing of ours can still be on its way to it.
+            account: The venue's side.
             resume_ns: Market time at the venue, UTC nanoseconds; nothing is decided on bars up to it.
             adopts: Strategies that take over what the account holds beside ours, by instrument.
 
@@ -253,11 +256,23 @@ class Chronicle:
                     f"capital_quote = {capital:,.2f} would count for a strategy of another name"
                 )
         self._move_budgets(wired)
-        report = self._compare(account, self.recall.fills_since_ns, is_final=True, accept=False)
+        report = self._compare(account, await self._settle(wired, account), accept=False)
         if report.is_clean and adopts and self._adopt(wired, account, resume_ns, adopts):
-            report = self._compare(account, self.recall.fills_since_ns, is_final=True, accept=False)
+            report = self._compare(account, await self._settle(wired, account), accept=False)
         self.write_states(resume_ns)
         return report
+
+    async def _settle(self, wired: Wired, account: Account) -> Report:
+        """Ask the venue until every order has an end or a place there."""
+        doors, since_ns = [strategy.door for strategy in wired.strategies], self.recall.fills_since_ns
+        settling = settle_for_good(doors, since_ns=since_ns, in_flight_secs=account.in_flight_secs)
+        secs = next(settling)
+        while True:
+            await asyncio.sleep(secs)
+            try:
+                secs = settling.send(account.view)
+            except StopIteration as settled:
+                return cast(Report, settled.value)
 
     def _adopt(self, wired: Wired, account: Account, resume_ns: int, adopts: Mapping[str, str]) -> bool:
         """Take over what is beside ours and configured; say whether there was any."""
@@ -319,12 +334,11 @@ class Chronicle:
             min((order.intent.ts_event for door in doors for order in door.working()), default=2**63 - 1),
             *(door.booked_since_ns for door in doors),
         )
-        return self._compare(self._account, since_ns, is_final=False, accept=accept)
+        report = settle_orders(doors, self._account.view, since_ns=since_ns, is_final=False)
+        return self._compare(self._account, report, accept=accept)
 
-    def _compare(self, account: Account, since_ns: int, *, is_final: bool, accept: bool) -> Report:
-        assert self._wired is not None
-        doors = [strategy.door for strategy in self._wired.strategies]
-        report = settle_orders(doors, account.view, since_ns=since_ns, is_final=is_final)
+    def _compare(self, account: Account, report: Report, *, accept: bool) -> Report:
+        """Compare what is held, and write down all that was found."""
         self._name_leavers(report)
         ours, venue = self._our_holdings(), account.holdings()
         baseline = beside(ours, venue) if accept else self._baseline

@@ -226,7 +226,7 @@ class Daemon:
     async def _bring_back(self) -> None:
         paper = self._paper
         adopts = self.host.settings.reconciliation.adopt
-        report = self._chronicle.bring_back(paper.wired, paper.account, paper.resume_ns, adopts)
+        report = await self._chronicle.bring_back(paper.wired, paper.account, paper.resume_ns, adopts)
         await self._chronicle.written()  # what the comparison found must not be found a second time
         if report.is_clean:
             paper.entrust(self._chronicle.adopted)

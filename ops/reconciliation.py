@@ -4,7 +4,7 @@ Flow: recall, venue → **reconciliation** → READY, or HALTED with a report.
 
     1 executions   the venue's that we have not booked are booked, once, to the strategy that sent the order
     2 orders       of each order without an end the venue is asked: it works, it ended, or it never arrived.
-                   What never arrived is given up, not sent again: the price has moved since the decision.
+                   What never arrived, and no longer can, is given up, not sent again: the price has moved.
                    What the venue had taken and does not know any more halts, and so does
                    what works though our books say that it ended, or though nobody remembers it
     3 holdings     what the account holds must be what was there beside ours, plus what our books say
@@ -13,7 +13,7 @@ Flow: recall, venue → **reconciliation** → READY, or HALTED with a report.
 Orders and executions of others are shown and never touched.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
@@ -183,6 +183,33 @@ def settle_orders(doors: Iterable[OrderDoor], venue: VenueView, *, since_ns: int
                 _settle_order(door, order, venue, report, is_final=is_final)
     for found in venue.open_orders():
         _place_open_order(doors, found, report)
+    return report
+
+
+def settle_for_good(
+    doors: Sequence[OrderDoor], *, since_ns: int, in_flight_secs: float
+) -> Generator[float, VenueView, Report]:
+    """Leave no order without an end or a place at the venue; what a start does, whoever drives it.
+
+    What the venue does not know may still be on its way: a crash stops no message. Only what it still does
+    not know when nothing can arrive any more is given up. Errors are those of `settle_orders`.
+
+    Args:
+        doors, since_ns: As in `settle_orders`.
+        in_flight_secs: Longest time that an order travels; 0 if none can be on its way.
+
+    Yields:
+        Seconds to wait; then send the venue's answers as they are.
+
+    Returns:
+        The last report, with what the first one booked and ended.
+    """
+    report = settle_orders(doors, (yield 0.0), since_ns=since_ns, is_final=not in_flight_secs)
+    if report.waiting:
+        early = report
+        report = settle_orders(doors, (yield in_flight_secs), since_ns=since_ns, is_final=True)
+        report.booked[:0] = early.booked
+        report.ended = early.ended | report.ended
     return report
 
 

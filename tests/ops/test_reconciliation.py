@@ -17,6 +17,7 @@ from ops.reconciliation import (
     beside,
     compare_holdings,
     require_others,
+    settle_for_good,
     settle_orders,
 )
 from ops.refusals import RefusedError
@@ -160,6 +161,48 @@ def test_order_that_never_arrived_is_given_up_and_never_sent_again(case: Case) -
     assert case.door.knows(case.alpha)
     assert case.door.unknown == {}
     assert len(case.bench.courier.sent) == 2
+
+
+def test_start_waits_for_what_may_be_on_its_way_and_asks_again_before_it_gives_up(case: Case) -> None:
+    case.says(None)
+    settling = settle_for_good([case.door], since_ns=0, in_flight_secs=3.0)
+
+    assert next(settling) == 0.0
+    assert settling.send(case.venue) == 3.0
+    assert case.door.is_working(case.alpha)
+    with pytest.raises(StopIteration) as settled:
+        settling.send(case.venue)
+
+    assert settled.value.value.abandoned == [case.alpha]
+
+
+def test_order_that_arrives_and_fills_in_that_time_is_booked_once(case: Case) -> None:
+    case.says(None)
+    case.venue.orders[case.beta] = Order(case.beta, "CANCELED", Decimal(80), Decimal(10), instrument_id=BETA)
+    case.venue.executions.append(Execution(case.beta, "b1", Decimal(10), instrument_id=BETA))
+    settling = settle_for_good([case.door], since_ns=0, in_flight_secs=3.0)
+    next(settling)
+    settling.send(case.venue)
+    case.says(
+        Order(case.alpha, status="FILLED", filled=case.size), Execution(case.alpha, "a1", quantity=case.size)
+    )
+    with pytest.raises(StopIteration) as settled:
+        settling.send(case.venue)
+
+    report: Report = settled.value.value
+    assert (report.booked, report.abandoned, report.unexplained) == (["b1", "a1"], [], [])
+    assert report.ended == {case.beta: "CANCELED"}
+
+
+@pytest.mark.parametrize(("is_known", "in_flight_secs"), [(True, 3.0), (False, 0.0)])
+def test_start_that_need_not_wait_does_not(case: Case, is_known: bool, in_flight_secs: float) -> None:
+    case.says(Order(case.alpha) if is_known else None)
+    settling = settle_for_good([case.door], since_ns=0, in_flight_secs=in_flight_secs)
+    next(settling)
+    with pytest.raises(StopIteration) as settled:
+        settling.send(case.venue)
+
+    assert settled.value.value.abandoned == ([] if is_known else [case.alpha])
 
 
 def test_order_that_the_venue_had_taken_and_has_forgotten_is_a_difference_without_a_name(case: Case) -> None:

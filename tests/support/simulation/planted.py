@@ -109,6 +109,12 @@ class _Eager(Process):
         self.gate.reconciled = self.is_ready = True
 
 
+class _Curt(Process):
+    """Takes what the venue does not know yet for lost."""
+
+    in_flight_secs = 0.0
+
+
 def _record_after_submit(patch: pytest.MonkeyPatch) -> type[Process]:
     def record(self: Outbox, intents: Sequence[OrderIntent], then: Callable[[Written], None], /) -> None:
         then(Written.DURABLE)
@@ -215,6 +221,7 @@ PLANTED = (
     Planted("only the newest session replayed", _partial_replay),
     Planted("executions booked twice", _fills_booked_twice),
     Planted("abandoned intents sent after a restart", _is(_Stubborn)),
+    Planted("orders given up that are still on their way", _is(_Curt)),
     Planted("a kill command that toggles", _is(_Toggling)),
     Planted("a halt confirmed before it is durable", _is(_Hasty)),
     Planted("the state restored without the records since", _no_records_since),

@@ -3,7 +3,7 @@
 Everything that decides about money here is the real code; this only wires it, as the daemon does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,15 @@ from ops.journal_tape import JournalTape
 from ops.latch import LATCH, TradingLatch
 from ops.outbox import Outbox
 from ops.recall import Recall, StrategyMemory, restore
-from ops.reconciliation import Holdings, Report, baseline_from, compare_holdings, settle_orders
+from ops.reconciliation import (
+    Holdings,
+    Report,
+    VenueView,
+    baseline_from,
+    compare_holdings,
+    settle_for_good,
+    settle_orders,
+)
 from strategies.delivery import Fill
 from strategies.door import OrderDoor
 from strategies.errors import SafetyError
@@ -66,6 +74,8 @@ _FLATTEN_TRIES = 40
 
 class Process:
     """The bot between one start and its death."""
+
+    in_flight_secs = IN_FLIGHT_SECS
 
     def __init__(self, world: "World") -> None:
         self.is_alive = True
@@ -124,7 +134,9 @@ class Process:
             except SafetyError as error:
                 world.violate(f"{trader.name} cannot be restored: {error}")
                 return
-        self._ask(self._settle_first)
+        settling = settle_for_good(self.doors, since_ns=0, in_flight_secs=self.in_flight_secs)
+        next(settling)
+        self._ask(partial(self._settle, settling))
 
     def _check_survival(self) -> None:
         promised = self._world.durable_seq
@@ -135,12 +147,15 @@ class Process:
         self._replayed = record.seq
         self._recall.take(record)
 
-    def _settle_first(self, view: View) -> None:
-        settle_orders(self.doors, view, since_ns=0, is_final=False)
-        self.later(IN_FLIGHT_SECS, "in flight", lambda: self._ask(self._settle_last))
+    def _settle(self, settling: Generator[float, VenueView, Report], view: View) -> None:
+        try:
+            secs = settling.send(view)
+        except StopIteration as settled:
+            self._compare(settled.value, view)
+        else:
+            self.later(secs, "in flight", lambda: self._ask(partial(self._settle, settling)))
 
-    def _settle_last(self, view: View) -> None:
-        report = settle_orders(self.doors, view, since_ns=0, is_final=True)
+    def _compare(self, report: Report, view: View) -> None:
         baseline = baseline_from(self._recall.baseline)
         compare_holdings(self._ours(), Holdings(view.positions, view.cash), baseline, report)
         self.on_settled(report)
