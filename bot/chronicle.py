@@ -5,8 +5,7 @@ Start-up and crash recovery are one path:
     open        check the journal, cut what a crash tore, remember what it says
     bring_back  strategies as they were → our books beside the venue's → a report, READY or HALTED
 
-From then on every decision, order, answer, execution and command goes into the journal, and after each bar
-time the state of every strategy.
+From then on decisions, orders, answers, executions and commands go into it, and states after each bar time.
 """
 
 import asyncio
@@ -60,7 +59,7 @@ class Account:
     in_flight_secs: float
     """Longest time that an order travels to the venue, and may still arrive; 0 if it arrives at once."""
     entry_price: Callable[[str], float | None] = lambda _: None
-    """At which price what is beside ours was entered, by instrument; None where the venue does not say."""
+    """Price at which what is beside ours was entered, by instrument; None where the venue does not say."""
 
 
 class Chronicle:
@@ -112,13 +111,21 @@ class Chronicle:
 
         Raises:
             BrokenChainError: If the journal is damaged; nothing was changed and nothing may start.
-            ConfigError: If the clock stands before the newest record.
+            ConfigError: If the clock stands before the newest record; nothing was changed.
             SafetyError: If another version wrote it.
             OSError: If the disk refuses.
         """
-        disk, recall = LocalDisk(), Recall()
+        disk, recall, now = LocalDisk(), Recall(), time.time_ns()
         key = load_or_create_key(disk, state_dir / JOURNAL_KEY)
-        now = time.time_ns()
+
+        def admit() -> None:
+            behind_ns = recall.last_ts_ns - now
+            if behind_ns > _CLOCK_TOLERANCE_NS:
+                raise ConfigError(
+                    f"{state_dir / JOURNAL}: expected a clock after the newest record, found one that stands "
+                    f"{behind_ns / 1e9:.0f} s before it; set it (timedatectl), then start again"
+                )
+
         journal = Journal.open(
             disk,
             state_dir / JOURNAL,
@@ -128,15 +135,9 @@ class Chronicle:
             on_fault=on_fault,
             anchors=anchors,
             replay=recall.take,
+            admit=admit,
             segment_bytes=config.segment_mib * 2**20,
         )
-        if now < recall.last_ts_ns - _CLOCK_TOLERANCE_NS:
-            journal.close(now)
-            behind = (recall.last_ts_ns - now) / 1e9
-            raise ConfigError(
-                f"{state_dir / JOURNAL}: expected a clock that has moved on since the newest record, found "
-                f"one that stands {behind:.0f} s before it; set the clock (timedatectl), then start again"
-            )
         return cls(journal, recall, loop, config)
 
     # -- writing -----------------------------------------------------------------------------------
@@ -267,12 +268,12 @@ class Chronicle:
         doors, since_ns = [strategy.door for strategy in wired.strategies], self.recall.fills_since_ns
         settling = settle_for_good(doors, since_ns=since_ns, in_flight_secs=account.in_flight_secs)
         secs = next(settling)
-        while True:
-            await asyncio.sleep(secs)
-            try:
+        try:
+            while True:
+                await asyncio.sleep(secs)
                 secs = settling.send(account.view)
-            except StopIteration as settled:
-                return cast(Report, settled.value)
+        except StopIteration as settled:
+            return cast(Report, settled.value)
 
     def _adopt(self, wired: Wired, account: Account, resume_ns: int, adopts: Mapping[str, str]) -> bool:
         """Take over what is beside ours and configured; say whether there was any."""
@@ -298,14 +299,8 @@ class Chronicle:
     def adopted(self) -> list[tuple[str, str]]:
         """Every strategy that runs and instrument of which the journal knows an adoption."""
         assert self._wired is not None, "strategies are brought back first"
-        return sorted(
-            {
-                (strategy.name, intent.instrument_id)
-                for strategy in self._wired.strategies
-                for intent in strategy.door.known()
-                if intent.role is OrderRole.ADOPT
-            }
-        )
+        known = ((one.name, intent) for one in self._wired.strategies for intent in one.door.known())
+        return sorted({(name, one.instrument_id) for name, one in known if one.role is OrderRole.ADOPT})
 
     def reconcile(self, *, accept: bool, who: str, reason: str) -> Report:
         """Compare our books with the venue's again, while the daemon runs.

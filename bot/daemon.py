@@ -36,7 +36,7 @@ from bot.sessions.pins import session_pins
 from ml.drift import DriftAlarm
 from ops.alerts import Severity
 from ops.disk import LocalDisk, Room, room
-from ops.journal import LogAnchor
+from ops.journal import FileAnchor, LogAnchor, ThreadedAnchor
 from ops.metrics import Events, Exposition
 from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
 from ops.state_lock import SOCKET
@@ -118,12 +118,14 @@ class Daemon:
         self._held_dir = self._take_state_dir()
         self._supervision.starting(self._state_dir)
         loop = asyncio.get_running_loop()
+        file = self.host.anchor_path
+        beside = [] if file is None else [ThreadedAnchor(FileAnchor(file))]
         self._chronicle = Chronicle.open(
             self._state_dir,
             self.host.settings.journal,
             loop,
             lambda _: self._end_unrecorded(),
-            anchors=[LogAnchor(), self._alerting.anchor],
+            anchors=[LogAnchor(), self._alerting.anchor, *beside],
         )
         self._chronicle.outbox.missed = self._alerting.say_missed
         self._chronicle.begin(session_pins(self.host, self._session, self._started_at))

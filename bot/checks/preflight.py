@@ -184,6 +184,11 @@ class Preflight:
         if not os.access(place, os.W_OK | os.X_OK):
             found = f"{place}: expected a folder that user {os.geteuid()} may write to"
             return Finding("permissions", Level.BAD, found, "give another --state-dir", ExitCode.PERMISSIONS)
+        anchors = self._host.anchor_path
+        if anchors is not None and not os.access(anchors if anchors.exists() else anchors.parent, os.W_OK):
+            found = f"[journal] anchor_file = {anchors}: user {os.geteuid()} may not write there"
+            advice = "make the folder, or give the file to that user; until then nothing is anchored in it"
+            return Finding("permissions", Level.NOTE, found, advice)
         use = "in use by a daemon" if self._is_running else "free"
         return Finding("permissions", Level.OK, f"{self._state_dir} is ours, {use}")
 

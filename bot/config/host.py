@@ -179,7 +179,7 @@ class DaemonConfig(Section):
 
 
 class JournalConfig(Section):
-    """How long an order waits until what it is for is on the disk."""
+    """The record of everything, and how long an order waits until what it is for is on the disk."""
 
     opening_deadline_ms: Positive = 250.0
     """An order that adds risk is dropped when its intent is not durable in this time."""
@@ -187,6 +187,10 @@ class JournalConfig(Section):
     """An order that takes risk away leaves after this time, durable or not, and its record says so."""
     segment_mib: Annotated[int, Field(ge=1, le=1024)] = 64
     """Size of a segment; its space is reserved when it begins."""
+    anchor_file: str | None = None
+    """File for the hashes of checkpoints, relative to this file, where who holds the journal's key cannot
+    rewrite it: a mount that only allows appending, another machine's. It is what ``argonaut audit verify
+    --anchor FILE`` wants. Not part of the hash that pins the run."""
 
 
 class ReconciliationConfig(Section):

@@ -63,6 +63,12 @@ class HostConfig:
         return None if folder is None else beside(self.path, folder)
 
     @property
+    def anchor_path(self) -> Path | None:
+        """File for the hashes of the journal's checkpoints; None where none is wanted."""
+        file = self.settings.journal.anchor_file
+        return None if file is None else beside(self.path, file)
+
+    @property
     def pinned(self) -> Document:
         """What the hash is of; `host_from_document` reads it back."""
         return _pinned(self.settings, self.strategies)
@@ -81,6 +87,7 @@ class HostConfig:
         """What the hash is of, plus where files lie and who is served."""
         pinned = self.pinned
         pinned["host"]["data"]["catalog"] = self.settings.data.catalog
+        pinned["host"]["journal"]["anchor_file"] = self.settings.journal.anchor_file
         for unpinned in sorted(_UNPINNED):
             pinned["host"][unpinned] = getattr(self.settings, unpinned).model_dump(mode="json")
         return pinned
@@ -169,8 +176,9 @@ def canonical_json(document: object) -> bytes:
 
 
 def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Document:
+    places = {"data": {"catalog"}, "journal": {"anchor_file"}}
     host = settings.model_dump(
-        mode="json", exclude={"strategies": True, "data": {"catalog"}, **dict.fromkeys(_UNPINNED, True)}
+        mode="json", exclude={"strategies": True, **places, **dict.fromkeys(_UNPINNED, True)}
     )
     return {"host": host, "strategies": [one.config.model_dump(mode="json") for one in strategies]}
 

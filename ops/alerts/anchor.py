@@ -30,3 +30,6 @@ class AlertAnchor:
         self._said_ns = ts_ns
         text = f"argonaut audit verify --anchor {head}"
         self._take(Alert(Severity.INFO, f"journal, record {seq}", text, f"anchor:{seq}", ts_ns))
+
+    def close(self) -> None:
+        """Nothing waits here; the desk delivers."""

@@ -6,7 +6,7 @@
 The chain is the truth; whatever else shows its contents is an index that can be rebuilt.
 """
 
-from ops.journal.anchors import Anchor, FileAnchor, LogAnchor
+from ops.journal.anchors import Anchor, FileAnchor, LogAnchor, ThreadedAnchor
 from ops.journal.journal import Journal
 from ops.journal.keys import SigningKey, VerifyKey, load_or_create_key, load_verify_key, public_path
 from ops.journal.reading import BrokenChainError, read_chain
@@ -26,6 +26,7 @@ __all__ = [
     "Recovered",
     "SigningKey",
     "StepWriter",
+    "ThreadedAnchor",
     "Ticket",
     "VerifyKey",
     "Writer",

@@ -6,12 +6,16 @@ another history after it.
 
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
+from queue import Full, Queue
+from threading import Thread
 from typing import NamedTuple, Protocol
 
 from strategies.errors import ConfigError
 
 _LOG = logging.getLogger("argonaut.journal.anchor")
+_PATIENCE_SECS = 1.0
 
 
 class AnchoredHead(NamedTuple):
@@ -35,8 +39,11 @@ class Anchor(Protocol):
             ts_ns: Time of the record, UTC nanoseconds.
 
         Raises:
-            OSError: If it could not be said; the journal goes on.
+            OSError: If it, or one before it, could not be said; the journal goes on.
         """
+
+    def close(self) -> None:
+        """Say what still waits, in a second at most; called last."""
 
 
 class LogAnchor:
@@ -44,6 +51,9 @@ class LogAnchor:
 
     def publish(self, seq: int, head: str, ts_ns: int) -> None:
         _LOG.info("journal anchor: record %d has hash %s", seq, head, extra={"ts_ns": ts_ns})
+
+    def close(self) -> None:
+        """Nothing waits."""
 
 
 class FileAnchor:
@@ -55,6 +65,52 @@ class FileAnchor:
     def publish(self, seq: int, head: str, ts_ns: int) -> None:
         with self._path.open("a", encoding="ascii") as file:
             file.write(json.dumps({"seq": seq, "head": head, "ts_ns": ts_ns}) + "\n")
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+
+class ThreadedAnchor:
+    """Another anchor, asked from a thread: a place that hangs, such as a network mount, holds up nobody.
+
+    Args:
+        anchor: Where heads are said.
+        most_waiting: Heads that may wait for it; one more is refused.
+    """
+
+    def __init__(self, anchor: Anchor, most_waiting: int = 1_000) -> None:
+        self._anchor = anchor
+        self._waiting: Queue[tuple[int, str, int] | None] = Queue(most_waiting)
+        self._fault: OSError | None = None
+        # Of the kind that a process does not wait for when it ends.
+        self._thread = Thread(target=self._work, name="journal-anchor", daemon=True)
+        self._thread.start()
+
+    def publish(self, seq: int, head: str, ts_ns: int) -> None:
+        fault, self._fault = self._fault, None
+        try:
+            self._waiting.put_nowait((seq, head, ts_ns))
+        except Full:
+            raise TimeoutError(f"{self._waiting.maxsize} heads wait already, the place takes none") from fault
+        if fault is not None:
+            raise fault
+
+    def close(self) -> None:
+        """Say what still waits, in a second at most."""
+        with suppress(Full):
+            self._waiting.put_nowait(None)
+        self._thread.join(_PATIENCE_SECS)
+        if self._thread.is_alive() or self._fault is not None:
+            _LOG.error(
+                "journal anchor: the newest heads could not be anchored: %s", self._fault or "no answer"
+            )
+
+    def _work(self) -> None:
+        while (one := self._waiting.get()) is not None:
+            try:
+                self._anchor.publish(*one)
+            except OSError as error:
+                self._fault = error
 
 
 def read_anchors(path: Path) -> list[AnchoredHead]:

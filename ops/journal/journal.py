@@ -76,6 +76,7 @@ class Journal:
         on_fault: Callable[[OSError], None],
         anchors: Sequence[Anchor] = (),
         replay: Callable[[Record], None] | None = None,
+        admit: Callable[[], None] = lambda: None,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> "Journal":
         """Check what is there, mend what a crash tore, and begin a segment; slow, for start-up only.
@@ -86,13 +87,14 @@ class Journal:
             ts_ns: Now, UTC nanoseconds.
             on_fault: Called on the loop, once, when the disk refuses for the first time.
             replay: Gets every record that is there, oldest first.
+            admit: Called after that; what it raises leaves the journal as it is.
             segment_bytes: Room to reserve for a segment; a full one is followed by the next.
 
         Raises:
             BrokenChainError: If the journal is damaged, or another key signed it; nothing was changed.
             OSError: If the disk refuses, for example for want of room for a segment.
         """
-        recovered = recover(disk, folder, key.verify_key, replay)
+        recovered = recover(disk, folder, key.verify_key, replay, admit)
         segments = SegmentWriter(disk, folder, segment_bytes)
         journal = cls(recovered, key, segments, writer, on_fault=on_fault, anchors=anchors)
         journal._begin(ts_ns)
@@ -156,6 +158,8 @@ class Journal:
         if not self._writer.close(timeout_secs):
             error = OSError(errno.ETIMEDOUT, f"the disk did not finish within {timeout_secs:g} s of closing")
             self._settle(self._chain.seq, error)
+        for anchor in self._anchors:
+            anchor.close()
         return self.fault is None
 
     def _begin(self, ts_ns: int) -> None:

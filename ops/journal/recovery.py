@@ -26,7 +26,11 @@ class Recovered(NamedTuple):
 
 
 def recover(
-    disk: Disk, folder: Path, key: VerifyKey, replay: Callable[[Record], None] | None = None
+    disk: Disk,
+    folder: Path,
+    key: VerifyKey,
+    replay: Callable[[Record], None] | None = None,
+    admit: Callable[[], None] = lambda: None,
 ) -> Recovered:
     """Check a journal whole and make it ready to go on; a folder that is not there is an empty journal.
 
@@ -35,6 +39,7 @@ def recover(
     Args:
         key: Who must have signed its checkpoints.
         replay: Gets each record, oldest first, so that a state can be built from it.
+        admit: Called when all is read and nothing is changed yet; what it raises leaves the journal as it is.
 
     Raises:
         BrokenChainError: If anything else is damaged; nothing was changed.
@@ -47,6 +52,7 @@ def recover(
             replay(decode(line.content))
 
     end = read_chain(disk, folder, key, visit if replay is not None else None)
+    admit()
     if not end.segments:
         return Recovered(end.chain, 1, None, "")
     last = end.segments[-1]

@@ -90,9 +90,10 @@ def test_daemon_that_cannot_start_tells_people_why(host: Path, tmp_path: Path, r
     assert f"[api] port = {port}: expected a port" in text
 
 
-def test_head_of_the_journal_that_people_were_sent_is_looked_for_in_it(
+def test_heads_that_people_were_sent_and_that_a_file_has_are_looked_for_in_the_journal(
     host: Path, tmp_path: Path, receiver: Receiver
 ) -> None:
+    host.write_text(host.read_text().replace("[journal]\n", '[journal]\nanchor_file = "anchors.jsonl"\n'))
     with DaemonProcess(host, tmp_path / "var", "--speed", BRISK) as daemon:
         daemon.ready()
         until(lambda: any("--anchor" in text for _, text in messages(receiver)))
@@ -101,6 +102,11 @@ def test_head_of_the_journal_that_people_were_sent_is_looked_for_in_it(
 
     assert found is not None
     assert daemon.ask("audit", "verify", "--anchor", found[1]).code == ExitCode.OK
+    file = host.parent / "anchors.jsonl"
+    lines = file.read_text().splitlines()
+    in_the_file = daemon.ask("audit", "verify", "--anchor", file, "--json").document()
+    assert in_the_file["anchors"] == len(lines) >= 2
+    assert in_the_file["records"] == json.loads(lines[-1])["seq"]
     assert daemon.ask("audit", "verify", "--anchor", "0" * 63 + "1").code == ExitCode.AUDIT_CHAIN
 
 

@@ -101,6 +101,14 @@ def test_place_where_no_daemon_ever_ran_is_well_too_and_nothing_is_made(place: P
     assert not place.state_dir.exists()
 
 
+def test_file_of_anchors_that_cannot_be_written_is_said(place: Place) -> None:
+    place.edit("[journal]", '[journal]\nanchor_file = "absent/anchors.jsonl"')
+
+    found = place.of("permissions")
+
+    assert (found.level, "may not write there" in found.found) == (Level.NOTE, True)
+
+
 def flip_a_byte(place: Place) -> None:
     path = segment_path(place.state_dir / JOURNAL, 1)
     path.write_bytes(path.read_bytes().replace(b'"AR1"', b'"AR7"'))

@@ -2,13 +2,15 @@
 
 import errno
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
-from ops.journal import BrokenChainError, FileAnchor, Kind, LogAnchor
+from ops.journal import BrokenChainError, FileAnchor, Kind, LogAnchor, ThreadedAnchor
 from ops.journal.anchors import AnchoredHead, read_anchors
 from ops.journal.chain import Chain
 from ops.journal.checkpoints import signed_message
@@ -177,3 +179,59 @@ def test_a_proof_under_another_key_does_not_hold() -> None:
 def test_a_record_that_no_checkpoint_stands_for_cannot_be_proven(seq: int) -> None:
     with pytest.raises(LookupError):
         prove(_DISK, FOLDER, KEY.verify_key, seq)
+
+
+class HungPlace:
+    """Takes nothing until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = Event()
+        self.said: list[int] = []
+
+    def publish(self, seq: int, head: str, ts_ns: int) -> None:
+        self.let_go.wait(10.0)
+        self.said.append(seq)
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+
+def test_anchor_that_hangs_holds_nobody_up_and_is_counted_once_too_much_waits() -> None:
+    place = HungPlace()
+    journal, writer = open_journal(MemoryDisk(), anchors=[ThreadedAnchor(place, most_waiting=2)])
+    for number in range(1, 6):
+        journal.tick(number * 61 * 10**9)
+        journal.append(Kind.NOTE, {}, number)
+        writer.step()
+
+    assert journal.anchor_faults > 0
+    assert journal.fault is None
+    place.let_go.set()
+    journal.close(10**12)
+    assert place.said == sorted(place.said)
+    assert len(place.said) >= 2
+
+
+def test_threaded_anchor_says_all_that_waits_before_the_journal_is_closed(tmp_path: Path) -> None:
+    file = tmp_path / "anchors"
+    disk = MemoryDisk()
+    journal, writer = open_journal(disk, anchors=[ThreadedAnchor(FileAnchor(file))])
+    journal.append(Kind.NOTE, {}, 1)
+    journal.tick(61 * 10**9)
+    writer.step()
+    journal.close(62 * 10**9)
+
+    assert verify(disk, FOLDER, KEY.verify_key, read_anchors(file)).anchors == 3
+
+
+def test_what_a_threaded_anchor_could_not_say_is_counted_at_the_next_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    anchor = ThreadedAnchor(FileAnchor(tmp_path / "absent" / "anchors"))
+    anchor.publish(1, "00" * 32, 1)
+    time.sleep(0.2)  # it is a thread of its own that finds out
+    with pytest.raises(FileNotFoundError):
+        anchor.publish(2, "11" * 32, 2)
+    anchor.close()
+
+    assert "the newest heads could not be anchored" in caplog.text
