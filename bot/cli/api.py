@@ -20,6 +20,9 @@ def _group() -> None:
 def schema(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
     """Print the OpenAPI description (docs/openapi.json), JSON either way.
 
+    Examples:
+      argonaut api schema > docs/openapi.json
+
     Exit codes: 0 done.
     """
     emit_text(schema_text())

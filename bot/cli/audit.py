@@ -88,6 +88,9 @@ def prove_record(
 ) -> ExitCode:
     """Prove to somebody who has the public key, and nothing else, that a record is in the journal.
 
+    Examples:
+      argonaut audit prove 1204 > proof.json
+
     Exit codes: 0 proven; 64 no such record, or not signed yet; 70 the journal is broken; 78 there is none.
     """
     verify_key = _key(state_dir, key)
@@ -117,6 +120,9 @@ def show_records(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Show the newest records of the journal, oldest first.
+
+    Examples:
+      argonaut audit show --kind control --limit 20
 
     Exit codes: 0 done; 70 the journal is broken; 78 there is none.
     """

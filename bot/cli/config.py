@@ -26,6 +26,9 @@ def check(
 ) -> ExitCode:
     """Say all that is wrong with the files.
 
+    Examples:
+      argonaut config check configs/paper.toml
+
     Exit codes: 0 they are good; 78 one is not.
     """
     reports = [_report(path) for path in files]
@@ -44,6 +47,9 @@ def check(
 def show(file: File, as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
     """Show every value in force, defaults included, and the hash that pins the run.
 
+    Examples:
+      argonaut config show configs/paper.toml --json
+
     Exit codes: 0 done; 78 the file is not good.
     """
     document, sha256 = _load(file)
@@ -58,6 +64,11 @@ def show(file: File, as_json: JsonOption = False, state_dir: StateDirOption = DE
 @app.command()
 def schema(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
     """Print every setting with its meaning and default (configs/reference.toml), or as JSON Schema.
+
+    Examples:
+      argonaut config schema
+
+      argonaut config schema --json
 
     Exit codes: 0 done.
     """

@@ -77,6 +77,11 @@ def flatten(
 ) -> ExitCode:
     """Close all positions, or one strategy's, and halt: short for `argonaut kill --mode flatten`.
 
+    Examples:
+      argonaut flatten --reason "going away"
+
+      argonaut flatten --strategy donchian --reason "retired"
+
     Exit codes: as for `argonaut kill`.
     """
     scope = EVERYTHING if strategy is None else Scope(ScopeKind.STRATEGY, strategy)
@@ -90,6 +95,9 @@ def resume(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Lift what was imposed on exactly this scope, by a kill or by a limit; works without a daemon, too.
+
+    Examples:
+      argonaut resume --scope all --reason "looked at it"
 
     Exit codes: 0 it is lifted, though something else may hold; 1 refused; 64 there is no such scope; 75
     refused for now: it has to cool down.
@@ -124,6 +132,9 @@ def pause(
 ) -> ExitCode:
     """Let a strategy add no risk while it goes on watching the market.
 
+    Examples:
+      argonaut pause donchian --reason "news at two"
+
     Exit codes: 0 it is paused; 64 there is no such strategy.
     """
     scope, who = Scope(ScopeKind.STRATEGY, strategy), operator_name()
@@ -143,6 +154,9 @@ def unpause(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """End a pause; whatever else restricts the strategy stays.
+
+    Examples:
+      argonaut unpause donchian --reason "news is over"
 
     Exit codes: 0 it is not paused; 64 there is no such strategy.
     """

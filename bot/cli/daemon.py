@@ -144,6 +144,11 @@ def _load(config: Path, overrides: dict[str, Any]) -> HostConfig:
 def status(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
     """Say what the daemon is doing and whether it is well.
 
+    Examples:
+      argonaut status
+
+      argonaut status --json
+
     Exit codes: 0 it runs; 69 no daemon answers.
     """
     document = get(state_dir, "/v1/status")
@@ -156,6 +161,9 @@ def status(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STAT
 
 def positions(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
     """Show what each strategy holds.
+
+    Examples:
+      argonaut positions --json
 
     Exit codes: 0 done; 69 no daemon answers.
     """
@@ -173,6 +181,11 @@ def stop(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Stop the daemon in order and wait until it is gone.
+
+    Examples:
+      argonaut stop
+
+      argonaut stop --flatten --reason "moving to another machine"
 
     Exit codes: 0 it is stopped (or none ran); 75 it has not ended in time; else the daemon's own, for
     example 1 where positions were to be closed and are not.

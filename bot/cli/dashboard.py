@@ -25,6 +25,9 @@ def dashboard(
 ) -> ExitCode:
     """Say where the dashboard of the running daemon is.
 
+    Examples:
+      argonaut dashboard
+
     Exit codes: 0 done; 1 the daemon serves none, and why; 69 no daemon answers.
     """
     status = get(state_dir, "/v1/status")

@@ -120,6 +120,9 @@ def list_(
 ) -> ExitCode:
     """List the series of a catalog.
 
+    Examples:
+      argonaut data list --catalog catalog/demo
+
     Exit codes: 0 done; 65 there is no catalog, or it is damaged.
     """
     opened = Catalog(catalog)
@@ -157,6 +160,9 @@ def verify(
 ) -> ExitCode:
     """Look for gaps, duplicates, disorder, impossible prices, runs without a trade, and damage.
 
+    Examples:
+      argonaut data verify --catalog catalog/demo --json
+
     Exit codes: 0 nothing was found; 1 something was; 65 there is no catalog or no such series.
     """
     if files:
@@ -188,6 +194,9 @@ def manifest(
     """Say which bars there are, and pin them by a hash of their content.
 
     The hash covers bars, interval and adjustment: the same data has the same hash in every catalog.
+
+    Examples:
+      argonaut data manifest --catalog catalog/demo
 
     Exit codes: 0 done; 65 there are no bars, or they are damaged.
     """
@@ -223,6 +232,9 @@ def generate(
     """Make a market: regimes of volatility and drift, correlated symbols, a daily course.
 
     The same options make the same bars, to the byte. Needs no network and no files.
+
+    Examples:
+      argonaut data generate --catalog catalog/demo --days 30 --seed 7
 
     Exit codes: 0 made or already there; 65 the catalog holds other bars, or an option is out of range.
     """

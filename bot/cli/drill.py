@@ -45,6 +45,9 @@ def kill(
 
     The evidence, with timings, is filed under the state directory. A drill that fails leaves trading halted.
 
+    Examples:
+      argonaut drill kill
+
     Exit codes: 0 every step passed, or no daemon runs; 1 a step failed.
     """
     started_at = datetime.now(UTC)

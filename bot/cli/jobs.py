@@ -107,6 +107,9 @@ def cancel_run(
 ) -> ExitCode:
     """End a run that is under way, with all that it has started.
 
+    Examples:
+      argonaut jobs cancel 17 --reason "wrong file"
+
     Exit codes: 0 it has ended; 69 no daemon answers; 64 it is not under way.
     """
     body = {"run_id": run_id, "who": operator_name(), "reason": reason}
@@ -127,6 +130,9 @@ def show_log(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Show what a run has said so far; works while the daemon is stopped, too.
+
+    Examples:
+      argonaut jobs log 17
 
     Exit codes: 0 done; 64 there is no such run.
     """

@@ -37,6 +37,9 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="First digits of its id, o
 def list_models(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
     """List all models.
 
+    Examples:
+      argonaut models list
+
     Exit codes: 0 done; 1 one is damaged.
     """
     entries = ModelStore(state_dir).entries()
@@ -58,7 +61,7 @@ def show(
 ) -> ExitCode:
     """Show how a model was trained, on what, and how well it did.
 
-    Example:
+    Examples:
       argonaut models show ppo_hmm_demo latest
 
     Exit codes: 0 done; 78 there is no such model, or it is damaged.
@@ -80,6 +83,9 @@ def import_model(
 ) -> ExitCode:
     """Copy a bundle into the store, once every byte of it was checked.
 
+    Examples:
+      argonaut models import var/trainings/RUN/bundle
+
     Exit codes: 0 done; 74 the disk refused; 78 it is no bundle, or damaged.
     """
     return _answer("imported", ModelStore(state_dir).add(open_bundle(source)), as_json=as_json)
@@ -97,7 +103,7 @@ def promote(
 
     A daemon that runs records who did it and why, before it is done.
 
-    Example:
+    Examples:
       argonaut models promote ppo_hmm_demo latest --reason "won the walk-forward"
 
     Exit codes: 0 done; 1 the daemon refuses; 78 there is no such model, or it is damaged. Nothing has changed
@@ -121,7 +127,7 @@ def rollback(
 
     A daemon that runs records who did it and why, before it is done.
 
-    Example:
+    Examples:
       argonaut models rollback ppo_hmm_demo d5ed0eb0 --reason "loses on every spike"
 
     Exit codes: 0 done; 1 the daemon refuses; 78 there is none to go back to, another is active, or it is

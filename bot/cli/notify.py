@@ -19,6 +19,9 @@ def notify(
 ) -> ExitCode:
     """Send a message to every channel, once, and say what came of it.
 
+    Examples:
+      argonaut notify configs/paper.toml --message "is anybody there?"
+
     Exit codes: 0 every channel took it; 1 one did not; 78 the file of addresses cannot be used.
     """
     from bot.config import load_host

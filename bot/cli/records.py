@@ -55,6 +55,11 @@ def orders(
 ) -> ExitCode:
     """Show orders as they stand, oldest first; works while the daemon is stopped.
 
+    Examples:
+      argonaut orders
+
+      argonaut orders --all --json
+
     Exit codes: 0 done; 70 the journal is broken; 74 a file cannot be read or written.
     """
     return _show(Question.ORDERS, Filter(open_only=not show_all, limit=_ALL), as_json, state_dir)
@@ -68,6 +73,9 @@ def fills(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Show executions, oldest first; works while the daemon is stopped.
+
+    Examples:
+      argonaut fills --since 2026-01-31
 
     Exit codes: as for `argonaut orders`.
     """
@@ -83,6 +91,9 @@ def trades(
 ) -> ExitCode:
     """Show round trips with what they earned, oldest first; works while the daemon is stopped.
 
+    Examples:
+      argonaut trades --strategy donchian --json
+
     Exit codes: as for `argonaut orders`.
     """
     return _show(Question.TRADES, _filter(strategy, since, limit), as_json, state_dir)
@@ -96,6 +107,9 @@ def decisions(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Show decisions, oldest first; works while the daemon is stopped.
+
+    Examples:
+      argonaut decisions --strategy donchian --limit 5
 
     Exit codes: as for `argonaut orders`.
     """
@@ -111,6 +125,9 @@ def regimes(
 ) -> ExitCode:
     """Show stays in regime states, oldest first; works while the daemon is stopped.
 
+    Examples:
+      argonaut regimes --since 2026-01-31
+
     Exit codes: as for `argonaut orders`.
     """
     return _show(Question.REGIMES, _filter(strategy, since, limit), as_json, state_dir)
@@ -124,6 +141,9 @@ def pnl(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Show each strategy's profit by UTC day, oldest first; works while the daemon is stopped.
+
+    Examples:
+      argonaut pnl --strategy donchian
 
     Exit codes: as for `argonaut orders`.
     """

@@ -44,6 +44,9 @@ def list_runs(
 
     Works while the daemon is stopped, too. Times are UTC.
 
+    Examples:
+      argonaut runs list --last 5
+
     Exit codes: 0 done.
     """
     rows = get(state_dir, f"/v1/runs?limit={last}")
@@ -63,6 +66,9 @@ def show(
     """Show what was asked for, how far it is, where its output lies, and what came out.
 
     Works while the daemon is stopped, too.
+
+    Examples:
+      argonaut runs show 17 --json
 
     Exit codes: 0 done; 64 there is no such run.
     """
@@ -88,6 +94,9 @@ def logs(
     run_id: RunId, as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR
 ) -> ExitCode:
     """Show what a run has said so far; works while the daemon is stopped, too.
+
+    Examples:
+      argonaut runs logs 17
 
     Exit codes: 0 done; 64 there is no such run.
     """
@@ -117,6 +126,9 @@ def cancel(
 ) -> ExitCode:
     """End a run with all that it has started, or let it never begin.
 
+    Examples:
+      argonaut runs cancel 17
+
     Exit codes: 0 it has ended; 1 it had ended before; 64 there is no such run; 69 no daemon answers.
     """
     body = {"reason": reason, "who": operator_name()}
@@ -131,6 +143,9 @@ def delete_run(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Take a run that has ended away, with its output; never a model.
+
+    Examples:
+      argonaut runs delete 17
 
     Exit codes: 0 it is gone; 1 it has not ended, or something uses its output; 64 there is no such run; 69 no
     daemon answers.

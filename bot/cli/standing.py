@@ -24,6 +24,9 @@ _LIMIT_COLUMNS = ("scope", "limit", "used", "allowed", "used_frac", "latched")
 def strategies(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
     """Show what trades and how it stands; with --json its configuration, too.
 
+    Examples:
+      argonaut strategies --json
+
     Exit codes: 0 done; 69 no daemon answers.
     """
     return show_live("/v1/strategies", _STRATEGY_COLUMNS, "no strategies", as_json, state_dir)
@@ -31,6 +34,9 @@ def strategies(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_
 
 def limits(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
     """Show every limit that is set, of each strategy and of the account, beside what is used of it.
+
+    Examples:
+      argonaut limits
 
     Exit codes: 0 done; 69 no daemon answers.
     """

@@ -41,6 +41,9 @@ def new(
     A viewer looks, an operator also restricts and resumes trading, an admin may do everything. A running
     daemon takes it at once; it needs `tokens = true` under [api] in its host file.
 
+    Examples:
+      argonaut token new operator
+
     Exit codes: 0 done; 64 there is no such role; 74 the file cannot be written; 78 two of the role are valid
     already, or the file is damaged or can be read by others.
     """
@@ -67,6 +70,9 @@ def list_(
 ) -> ExitCode:
     """List the tokens that are valid, by the names under which their requests are recorded.
 
+    Examples:
+      argonaut token list
+
     Exit codes: 0 done; 78 the file is damaged or can be read by others.
     """
     rows = [
@@ -85,6 +91,9 @@ def revoke(
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
     """Make a token invalid; a running daemon refuses it from its next request on.
+
+    Examples:
+      argonaut token revoke ID
 
     Exit codes: 0 done; 74 the file cannot be written; 78 there is no such token, or the file is damaged.
     """

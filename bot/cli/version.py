@@ -14,6 +14,9 @@ def version(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STA
 
     The hash of the code is the one that pins runs and sessions.
 
+    Examples:
+      argonaut version --json
+
     Exit codes: 0 done.
     """
     from bot.pins import code_sha256  # loads the catalog
