@@ -24,6 +24,7 @@ from ops.disk import LocalDisk
 from ops.journal import Anchor, Journal, Kind, WriterThread, load_or_create_key
 from ops.journal_tape import JournalTape
 from ops.outbox import Outbox
+from ops.quick_recall import QuickRecall
 from ops.recall import Recall
 from ops.reconciliation import (
     Holdings,
@@ -118,7 +119,10 @@ class Chronicle:
         disk, recall, now = LocalDisk(), Recall(), time.time_ns()
         key = load_or_create_key(disk, state_dir / JOURNAL_KEY)
 
+        lines = QuickRecall(recall)
+
         def admit() -> None:
+            lines.settle()
             behind_ns = recall.last_ts_ns - now
             if behind_ns > _CLOCK_TOLERANCE_NS:
                 raise ConfigError(
@@ -134,7 +138,7 @@ class Chronicle:
             ts_ns=now,
             on_fault=on_fault,
             anchors=anchors,
-            replay=recall.take,
+            replay=lines.take,
             admit=admit,
             segment_bytes=config.segment_mib * 2**20,
         )

@@ -194,6 +194,10 @@ class Recall:
                 f"{error!r}; it was written by another version, nothing was started"
             ) from error
 
+    def remembers(self, kind: Kind) -> bool:
+        """Whether records of a kind leave anything but their time."""
+        return kind in self._takers
+
     @property
     def fills_since_ns(self) -> int:
         """Time from which the venue must be asked for executions, UTC nanoseconds.

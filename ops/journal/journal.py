@@ -15,7 +15,8 @@ from ops.disk import Disk
 from ops.journal.anchors import Anchor
 from ops.journal.checkpoints import EVERY_NS, EVERY_RECORDS, checkpoint_body
 from ops.journal.keys import SigningKey
-from ops.journal.records import LINE_OVERHEAD_BYTES, Kind, Record, encode_body
+from ops.journal.reading import StoredLine
+from ops.journal.records import LINE_OVERHEAD_BYTES, Kind, encode_body
 from ops.journal.recovery import Recovered, recover
 from ops.journal.segments import SEGMENT_BYTES, QueuedLine, SegmentWriter
 from ops.journal.tickets import Ticket
@@ -75,7 +76,7 @@ class Journal:
         ts_ns: int,
         on_fault: Callable[[OSError], None],
         anchors: Sequence[Anchor] = (),
-        replay: Callable[[Record], None] | None = None,
+        replay: Callable[[StoredLine], None] | None = None,
         admit: Callable[[], None] = lambda: None,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> "Journal":
@@ -86,7 +87,7 @@ class Journal:
             writer: `WriterThread` in a daemon.
             ts_ns: Now, UTC nanoseconds.
             on_fault: Called on the loop, once, when the disk refuses for the first time.
-            replay: Gets every record that is there, oldest first.
+            replay: Gets every line that is there, oldest first.
             admit: Called after that; what it raises leaves the journal as it is.
             segment_bytes: Room to reserve for a segment; a full one is followed by the next.
 

@@ -10,7 +10,6 @@ from ops.disk import Disk, DiskFile
 from ops.journal.chain import Chain
 from ops.journal.keys import VerifyKey
 from ops.journal.reading import StoredLine, Tail, read_chain
-from ops.journal.records import Record, decode
 from ops.journal.segments import MAX_BATCH_BYTES, segment_path
 
 
@@ -29,7 +28,7 @@ def recover(
     disk: Disk,
     folder: Path,
     key: VerifyKey,
-    replay: Callable[[Record], None] | None = None,
+    replay: Callable[[StoredLine], None] | None = None,
     admit: Callable[[], None] = lambda: None,
 ) -> Recovered:
     """Check a journal whole and make it ready to go on; a folder that is not there is an empty journal.
@@ -38,7 +37,7 @@ def recover(
 
     Args:
         key: Who must have signed its checkpoints.
-        replay: Gets each record, oldest first, so that a state can be built from it.
+        replay: Gets each line, oldest first, so that a state can be built from it.
         admit: Called when all is read and nothing is changed yet; what it raises leaves the journal as it is.
 
     Raises:
@@ -46,12 +45,7 @@ def recover(
         OSError: If the disk refuses.
     """
     disk.make_folder(folder)
-
-    def visit(line: StoredLine) -> None:
-        if replay is not None:
-            replay(decode(line.content))
-
-    end = read_chain(disk, folder, key, visit if replay is not None else None)
+    end = read_chain(disk, folder, key, replay)
     admit()
     if not end.segments:
         return Recovered(end.chain, 1, None, "")

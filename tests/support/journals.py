@@ -10,6 +10,8 @@ from ops.journal import Journal, Kind, Record, SigningKey, StepWriter
 from ops.journal.reading import Position, StoredLine, read_on
 from ops.journal.records import GENESIS, decode
 from ops.journal.segments import segment_numbers, segment_path
+from ops.quick_recall import QuickRecall
+from ops.recall import Recall
 from ops.state_dir import JOURNAL
 from tests.support.memory_disk import MemoryDisk
 
@@ -56,9 +58,23 @@ def open_journal(
     on_fault: Callable[[OSError], None] = lambda fault: None,
     segment_bytes: int = 1 << 20,
     replay: Callable[[Record], None] | None = None,
+    recall: Recall | None = None,
     **options: Any,
 ) -> tuple[Journal, StepWriter]:
-    """A journal whose writer goes step by step."""
+    """A journal whose writer goes step by step.
+
+    Args:
+        replay: Gets every record.
+        recall: Is made of them, as a daemon does it.
+    """
+    quick = QuickRecall(recall or Recall())
+
+    def take(line: StoredLine) -> None:
+        if replay is not None:
+            replay(decode(line.content))
+        if recall is not None:
+            quick.take(line)
+
     writer = StepWriter()
     journal = Journal.open(
         disk,
@@ -68,7 +84,8 @@ def open_journal(
         ts_ns=ts_ns,
         on_fault=on_fault,
         segment_bytes=segment_bytes,
-        replay=replay,
+        replay=take,
+        admit=quick.settle,
         **options,
     )
     return journal, writer

@@ -174,7 +174,7 @@ class Bench:
         recall, self.options = Recall(), self.options | options
         self.deadlines: list[Callable[[], None]] = []
         self.journal, self.writer = open_journal(
-            self.disk, replay=recall.take, ts_ns=self.now_ns, **self._journal_options
+            self.disk, recall=recall, ts_ns=self.now_ns, **self._journal_options
         )
         outbox = Outbox(self.journal, lambda: self.now_ns, lambda _, call: self.deadlines.append(call))
         tape = JournalTape(self.journal, lambda: self.now_ns)

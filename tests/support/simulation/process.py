@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from ops.journal import BrokenChainError, Journal, Kind, Record, SigningKey, VerifyKey
+from ops.journal import BrokenChainError, Journal, Kind, SigningKey, VerifyKey
+from ops.journal.reading import StoredLine
 from ops.journal_tape import JournalTape
 from ops.latch import LATCH, TradingLatch
 from ops.outbox import Outbox
+from ops.quick_recall import QuickRecall
 from ops.recall import Recall, StrategyMemory, restore
 from ops.reconciliation import (
     Holdings,
@@ -86,6 +88,7 @@ class Process:
         self._asked = 0
         self._held_back: list[Answer] = []
         self._recall = Recall()
+        self._lines = QuickRecall(self._recall)
         self._replayed = 0
         self.gate = TradingGate(armed=True, now=self._now)
         self.latch = TradingLatch(
@@ -114,6 +117,7 @@ class Process:
                 ts_ns=self._now(),
                 on_fault=self._on_fault,
                 replay=self._replay,
+                admit=self._lines.settle,
                 segment_bytes=world.weather.segment_bytes,
             )
         except BrokenChainError as error:
@@ -143,9 +147,9 @@ class Process:
         if self._replayed < promised:
             self._world.violate(f"record {promised} was durable, the crash left {self._replayed}")
 
-    def _replay(self, record: Record) -> None:
-        self._replayed = record.seq
-        self._recall.take(record)
+    def _replay(self, line: StoredLine) -> None:
+        self._replayed = line.seq
+        self._lines.take(line)
 
     def _settle(self, settling: Generator[float, VenueView, Report], view: View) -> None:
         try:
