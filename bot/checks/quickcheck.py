@@ -1,6 +1,8 @@
 """The whole stack once through, as its user meets it, in a folder of its own.
 
-    data → backtest → paper daemon → kill → resume → crash → recovery → stop → journal
+    data → backtest → paper daemon → page → kill → resume → crash → recovery → stop → journal → replay → backup
+
+What trades is a network with a hidden Markov regime, and a rule beside it.
 
 Every step is a command of the console script in a process of its own, so that what is proven is what is run.
 """
@@ -10,13 +12,15 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from strategies.errors import ArgonautError
 
-STRATEGY = Path(__file__).resolve().parents[2] / "configs" / "strategies" / "donchian_regime_demo.toml"
+_STRATEGIES = Path(__file__).resolve().parents[2] / "configs" / "strategies"
+STRATEGIES = tuple(_STRATEGIES / f"{name}.toml" for name in ("ppo_hmm_demo", "donchian_regime_demo"))
 _DAYS = 10
 _BACKTEST_DAYS = 3
 _BACKTEST_END = "2024-01-04"
@@ -28,18 +32,19 @@ _POLL_SECS = 0.1
 
 _HOST = """\
 kind = "{kind}"
-strategies = ["{strategy}"]
+strategies = {strategies}
 
 [venue]
 name = "DEMO"
 currency = "USDT"
-starting_balance = 100_000.0
+starting_balance = 200_000.0
 
 [data]
 catalog = "{catalog}"
 
 [api]
 port = 0
+open_to_read = true
 
 [jobs]
 daily_summary = "off"
@@ -85,12 +90,15 @@ class Quickcheck:
             ("data", self._make_data),
             ("backtest", self._backtest),
             ("paper", self._start),
+            ("page", self._look),
             ("kill", self._kill),
             ("resume", self._resume),
             ("crash", self._crash),
             ("recovery", self._recover),
             ("stop", self._stop),
             ("journal", self._verify),
+            ("replay", self._replay),
+            ("backup", self._back_up),
         )
         try:
             for name, take in steps:
@@ -109,8 +117,9 @@ class Quickcheck:
 
     def _make_data(self) -> str:
         self._folder.mkdir(parents=True, exist_ok=True)
+        strategies = json.dumps([str(one) for one in STRATEGIES])
         for kind in ("backtest", "paper"):
-            text = _HOST.format(kind=kind, strategy=STRATEGY, catalog=self._catalog)
+            text = _HOST.format(kind=kind, strategies=strategies, catalog=self._catalog)
             (self._folder / f"{kind}.toml").write_text(text)
         self._ask("data", "generate", "--catalog", self._catalog, "--days", _DAYS)
         found = self._ask("data", "verify", "--catalog", self._catalog)
@@ -129,8 +138,16 @@ class Quickcheck:
     def _start(self) -> str:
         with (self._folder / "daemon.log").open("ab") as out:
             self._daemon = self._launch(out)
-        status = self._until(lambda found: found["state"] == "READY" and _decisions(found) > 0)
+        status = self._until(lambda found: found["state"] == "READY" and _all_decide(found))
         return f"{status['state']}, trading {status['trading_state']}, {_decisions(status)} decisions"
+
+    def _look(self) -> str:
+        status = self._ask_status(self._state_dir)
+        url = status["dashboard_url"]
+        page, metrics = _fetch(url), _fetch(f"{status['api_url']}/metrics")
+        if b"<title>" not in page or b"argonaut_decisions_total" not in metrics:
+            raise _FailedError(f"expected the dashboard and metrics at {url}, found {page[:80]!r}")
+        return f"dashboard and metrics at {url}"
 
     def _kill(self) -> str:
         answer = self._ask("kill", "--reason", "quickcheck")
@@ -172,13 +189,25 @@ class Quickcheck:
         found = self._ask("audit", "verify")
         return f"whole: {found['records']} records, {found['checkpoints']} signed checkpoints"
 
+    def _replay(self) -> str:
+        found = self._ask("replay")
+        compared = ", ".join(f"{count} {kind}s" for kind, count in sorted(found["compared"].items()))
+        return f"decided again, and the same: {compared}"
+
+    def _back_up(self) -> str:
+        folder, place = self._folder / "backup", self._folder / "restored"
+        self._ask("backup", folder)
+        self._ask("restore", folder, state_dir=place)
+        found = self._ask("audit", "verify", state_dir=place)
+        return f"comes back whole: {found['records']} records"
+
     def _launch(self, out: IO[bytes]) -> "subprocess.Popen[bytes]":
         command = [*_PROGRAM, "run", str(self._folder / "paper.toml"), "--speed", str(_SPEED)]
         command += ["--state-dir", str(self._state_dir)]
         return subprocess.Popen(command, stdout=out, stderr=out, env=_environment())  # noqa: S603 - our own
 
-    def _ask(self, *args: object) -> Any:
-        command = [*_PROGRAM, *map(str, args), "--json", "--state-dir", str(self._state_dir)]
+    def _ask(self, *args: object, state_dir: Path | None = None) -> Any:
+        command = [*_PROGRAM, *map(str, args), "--json", "--state-dir", str(state_dir or self._state_dir)]
         done = subprocess.run(  # noqa: S603 - our own
             command, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECS, env=_environment()
         )
@@ -206,6 +235,17 @@ class Quickcheck:
 def _environment() -> dict[str, str]:
     """None of the settings of whoever asks: what is checked is what is installed."""
     return {key: value for key, value in os.environ.items() if not key.startswith("ARGONAUT_")}
+
+
+def _fetch(url: str) -> bytes:
+    """What a browser on this machine gets."""
+    with urllib.request.urlopen(url, timeout=_PATIENCE_SECS) as answer:  # noqa: S310 - our own
+        content: bytes = answer.read()
+        return content
+
+
+def _all_decide(status: Any) -> bool:
+    return all(one["decisions"] > 0 for one in status["strategies"])
 
 
 def _decisions(status: Any) -> int:

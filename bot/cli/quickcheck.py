@@ -25,9 +25,10 @@ def quickcheck(
 ) -> ExitCode:
     """Go through the whole stack once, in a folder of its own, within two minutes.
 
-    Makes a market, runs a backtest and a paper daemon on it, halts it, resumes, kills it with -9, starts it
-    again, stops it and checks its journal. Your own state is not touched, --state-dir is not read. What a
-    failed pass has left is kept.
+    Makes a market, lets a trained network and a rule trade on it in a backtest and a paper daemon, opens its
+    page, halts it, resumes, kills it with -9, starts it again, stops it, checks its journal, decides the
+    session again, and brings its state back from a backup. Your own state is not touched, --state-dir is not
+    read. What a failed pass has left is kept.
 
     Examples:
       argonaut quickcheck

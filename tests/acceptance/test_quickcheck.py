@@ -5,7 +5,10 @@ from pathlib import Path
 from bot.exit_codes import ExitCode
 from tests.support.command import argonaut
 
-STEPS = ["data", "backtest", "paper", "kill", "resume", "crash", "recovery", "stop", "journal"]
+STEPS = [
+    "data", "backtest", "paper", "page", "kill", "resume", "crash", "recovery", "stop", "journal", "replay",
+    "backup",
+]  # fmt: skip
 
 
 def test_quickcheck_goes_through_every_step_within_its_time_and_leaves_what_it_was_told_to(
