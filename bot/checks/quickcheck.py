@@ -1,6 +1,7 @@
 """The whole stack once through, as its user meets it, in a folder of its own.
 
-    data → backtest → paper daemon → page → kill → resume → crash → recovery → stop → journal → replay → backup
+    data → backtest → paper daemon → page → kill → resume → crash → recovery → stop
+         → journal → replay → backup
 
 What trades is a network with a hidden Markov regime, and a rule beside it.
 
