@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note
+from bot.cli.train import require_trainer
 from bot.config.host import HostSettings
-from bot.config.loading import is_host, load_host, load_strategy
+from bot.config.loading import is_host, is_training, load_host, load_strategy
 from bot.config.problems import flat, redact
 from bot.config.reference import reference_toml
 from bot.exit_codes import ExitCode
@@ -16,8 +17,8 @@ from strategies.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Host or strategy files.")]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A host or strategy file.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Host, strategy or training files.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A host, strategy or training file.")]
 
 
 @app.command()
@@ -27,7 +28,7 @@ def check(
     """Say all that is wrong with the files.
 
     Examples:
-      argonaut config check configs/paper.toml
+      argonaut config check configs/paper.toml configs/training.toml
 
     Exit codes: 0 they are good; 78 one is not.
     """
@@ -62,17 +63,31 @@ def show(file: File, as_json: JsonOption = False, state_dir: StateDirOption = DE
 
 
 @app.command()
-def schema(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
+def schema(
+    training: Annotated[
+        bool, typer.Option("--training", help="Of training files (configs/training_reference.toml).")
+    ] = False,
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = DEFAULT_STATE_DIR,
+) -> ExitCode:
     """Print every setting with its meaning and default (configs/reference.toml), or as JSON Schema.
 
     Examples:
       argonaut config schema
 
-      argonaut config schema --json
+      argonaut config schema --training --json
 
-    Exit codes: 0 done.
+    Exit codes: 0 done; 78 what learns is not installed.
     """
-    if as_json:
+    if training:
+        require_trainer()
+        from bot.learning.training import training_reference, training_schema
+
+        if as_json:
+            emit_json({"training": training_schema()})
+        else:
+            emit_text(training_reference().rstrip("\n"))
+    elif as_json:
         emit_json({"host": HostSettings.model_json_schema(), "strategy": StrategyConfig.model_json_schema()})
     else:
         emit_text(reference_toml().rstrip("\n"))
@@ -83,6 +98,12 @@ def _load(path: Path) -> tuple[dict[str, Any], str]:
     if is_host(path):
         host = load_host(path)
         return host.document(), host.sha256
+    if is_training(path):
+        require_trainer()
+        from bot.learning.training import load_training
+
+        loaded = load_training(path)
+        return {"training": loaded.config.model_dump(mode="json")}, loaded.sha256
     strategy = load_strategy(path)
     return {"strategy": strategy.config.model_dump(mode="json")}, strategy.sha256
 

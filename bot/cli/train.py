@@ -54,8 +54,7 @@ def train(
 
     Exit codes: 0 done; 65 bars are missing or too few; 78 bad configuration; 130 interrupted.
     """
-    if find_spec("torch") is None:
-        raise ConfigError("training needs more than trading does: run `make learn`, then this again")
+    require_trainer()
     from bot.learning.training import load_training
     from bot.learning.training import train as run_training
 
@@ -105,3 +104,13 @@ def _shown(key: str, value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.2%}" if key.endswith("_frac") else f"{value:.2f}"
+
+
+def require_trainer() -> None:
+    """Make sure that what learns is installed.
+
+    Raises:
+        ConfigError: If it is not, with what to do.
+    """
+    if find_spec("torch") is None:
+        raise ConfigError("training needs more than trading does: run `make learn`, then this again")

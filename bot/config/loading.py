@@ -168,6 +168,14 @@ def is_host(path: Path) -> bool:
     return document is not None and ("kind" in document or "strategies" in document)
 
 
+def is_training(path: Path) -> bool:
+    """Whether a file means to be a training file: it names a host and a strategy."""
+    document, _ = read_document(path)
+    return (
+        document is not None and "kind" not in document and bool({"host", "trainer", "ppo"} & set(document))
+    )
+
+
 def canonical_json(document: object) -> bytes:
     """The one way to write a document: sorted keys, no spaces, UTF-8."""
     return json.dumps(

@@ -23,6 +23,7 @@ from bot.assembly import trading_rules
 from bot.config import AccountType, HostConfig, LoadedStrategy, load_host
 from bot.config.loading import beside, document_sha256, read_document, validate
 from bot.config.problems import refuse
+from bot.config.reference import reference_of
 from bot.embedded_data import VENUE as GENERATED_VENUE
 from bot.embedded_data import store_generated
 from bot.learning.research import dataset_of
@@ -105,6 +106,20 @@ def load_training(path: Path) -> LoadedTraining:
     # Where the bundle will lie when it is traded says nothing of how it is trained.
     pinned["strategy"] = host.strategies[0].config.model_dump(mode="json", exclude={"policy": {"path"}})
     return LoadedTraining(path, config, host, document_sha256(pinned))
+
+
+def training_schema() -> dict[str, Any]:
+    """JSON Schema of a training file."""
+    return TrainingConfig.model_json_schema()
+
+
+def training_reference() -> str:
+    """The text of ``configs/training_reference.toml``."""
+    return reference_of(
+        "a training file",
+        "argonaut config schema --training > configs/training_reference.toml",
+        [("Training file: what learns, from what, and how (configs/training.toml)", TrainingConfig)],
+    )
 
 
 def train(

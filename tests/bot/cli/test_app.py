@@ -179,6 +179,24 @@ def test_config_show_redacts_whatever_is_named_like_a_secret(tmp_path: Path, cap
         assert out.count("[redacted]") == 2
 
 
+def test_training_file_is_checked_and_shown_as_others_are(tmp_path: Path, capsys: Captured) -> None:
+    for name in ("training.toml", "training_demo.toml"):
+        assert main(["config", "check", str(ROOT / "configs" / name)]) == ExitCode.OK, capsys.readouterr().err
+    capsys.readouterr()
+    main(["config", "show", str(ROOT / "configs" / "training_demo.toml"), "--json"])
+    shown = json.loads(capsys.readouterr().out)
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('host = "paper.toml"\nstrategy = "one.toml"\n[ppo]\ngama = 0.9\nclip_coef = -1\n')
+
+    assert shown["training"]["ppo"]["total_timesteps"] > 0
+    assert main(["config", "check", str(wrong)]) == ExitCode.CONFIG
+    told = capsys.readouterr().err
+    assert 'ppo.gama: unknown key; did you mean "gamma"?' in told
+    assert "ppo.clip_coef = -1: expected a number above 0" in told
+    assert main(["config", "schema", "--training", "--json"]) == ExitCode.OK
+    assert "ppo" in json.loads(capsys.readouterr().out)["training"]["properties"]
+
+
 def test_config_schema_prints_the_reference_file(capsys: Captured) -> None:
     main(["config", "schema"])
 

@@ -1,6 +1,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -8,10 +9,13 @@ from pydantic import BaseModel
 from bot.config import HostSettings
 from bot.config.reference import reference_toml
 from bot.config.schema import Schema, schema_of
+from bot.learning.training import training_reference
+from ml.training_config import TrainingConfig
 from strategies.config import StrategyConfig
 from tests.support.data import ROOT
 
 REFERENCE = ROOT / "configs" / "reference.toml"
+TRAINING_REFERENCE = ROOT / "configs" / "training_reference.toml"
 
 
 def named_keys(schema: Schema) -> Iterator[str]:
@@ -30,9 +34,19 @@ def test_reference_file_equals_the_code() -> None:
     assert REFERENCE.read_text() == reference_toml(), "run: argonaut config schema > configs/reference.toml"
 
 
-@pytest.mark.parametrize("model", [HostSettings, StrategyConfig])
-def test_reference_file_names_every_setting(model: type[BaseModel]) -> None:
-    written = set(re.findall(r"^#\[*(?:\w+\.)*(\w+)(?: =|\]+$)", REFERENCE.read_text(), re.MULTILINE))
+def test_reference_file_of_trainings_equals_the_code() -> None:
+    wanted = training_reference()
+    assert TRAINING_REFERENCE.read_text() == wanted, (
+        "run: argonaut config schema --training > configs/training_reference.toml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "file"),
+    [(HostSettings, REFERENCE), (StrategyConfig, REFERENCE), (TrainingConfig, TRAINING_REFERENCE)],
+)
+def test_reference_file_names_every_setting(model: type[BaseModel], file: Path) -> None:
+    written = set(re.findall(r"^#\[*(?:\w+\.)*(\w+)(?: =|\]+$)", file.read_text(), re.MULTILINE))
 
     assert set(named_keys(schema_of(model))) - written == set()
 
