@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adapters.catalog import Catalog
+from tests.support.bots import PATIENT_DISK
 from tests.support.command import argonaut
 from tests.support.data import shared_data
 from tests.support.pairs import Pair, assert_same
@@ -66,7 +67,7 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert answer.code == 0, answer.err
     for kind in ("backtest", "paper"):
         text = HOST.format(kind=kind, strategy=STRATEGY, catalog=directory / "catalog")
-        (directory / f"{kind}.toml").write_text(text)
+        (directory / f"{kind}.toml").write_text(text + (PATIENT_DISK if kind == "paper" else ""))
     return directory
 
 
