@@ -144,7 +144,9 @@ def test_daemon_orders_can_be_read_after_it_was_killed_and_it_starts_again(
         if order["status"] == "SUBMITTED"
     }
     assert answer.code == 0
-    assert {order["client_order_id"] for order in orders} == submitted != set()
+    names = {order["client_order_id"] for order in orders}
+    assert submitted != set()
+    assert submitted <= names  # the kill may have come between an order's intent and its leaving
     assert daemon.ask("status", "--json").code == ExitCode.UNAVAILABLE
     with DaemonProcess(host, tmp_path / "var", "--speed", BRISK) as second:
         second.ready()
