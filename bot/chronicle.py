@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from bot.assembly import Wired
 from bot.config import JournalConfig
 from bot.restoration import adopter, restore_strategies
 from bot.sessions.pins import rules_document
+from bot.settling import see_through
 from ops.adoption import adopt_each, complete_adoptions
 from ops.disk import LocalDisk
 from ops.journal import Anchor, Journal, Kind, WriterThread, load_or_create_key
@@ -117,9 +118,7 @@ class Chronicle:
             OSError: If the disk refuses.
         """
         disk, recall, now = LocalDisk(), Recall(), time.time_ns()
-        key = load_or_create_key(disk, state_dir / JOURNAL_KEY)
-
-        lines = QuickRecall(recall)
+        key, lines = load_or_create_key(disk, state_dir / JOURNAL_KEY), QuickRecall(recall)
 
         def admit() -> None:
             lines.settle()
@@ -271,13 +270,7 @@ class Chronicle:
         """Ask the venue until every order has an end or a place there."""
         doors, since_ns = [strategy.door for strategy in wired.strategies], self.recall.fills_since_ns
         settling = settle_for_good(doors, since_ns=since_ns, in_flight_secs=account.in_flight_secs)
-        secs = next(settling)
-        try:
-            while True:
-                await asyncio.sleep(secs)
-                secs = settling.send(account.view)
-        except StopIteration as settled:
-            return cast(Report, settled.value)
+        return await see_through(settling, lambda: account.view)
 
     def _adopt(self, wired: Wired, account: Account, resume_ns: int, adopts: Mapping[str, str]) -> bool:
         """Take over what is beside ours and configured; say whether there was any."""

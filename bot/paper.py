@@ -80,7 +80,13 @@ class PaperNode:
     @property
     def account(self) -> Account:
         """The venue's side of a reconciliation."""
-        return Account(self.queries, self._account_holdings, self.is_cash, 0.0, self._entry_price)
+        return Account(
+            view=self.queries,
+            holdings=self._account_holdings,
+            is_cash=self.is_cash,
+            in_flight_secs=0.0,  # it is in this process: what left has arrived
+            entry_price=self._entry_price,
+        )
 
     def entrust(self, adopted: Iterable[tuple[str, str]]) -> None:
         """Have the venue keep as a strategy's what its book has adopted; once that is on the disk.

@@ -20,8 +20,8 @@ from typing import IO, Any, NamedTuple
 
 from strategies.errors import ArgonautError
 
-_STRATEGIES = Path(__file__).resolve().parents[2] / "configs" / "strategies"
-STRATEGIES = tuple(_STRATEGIES / f"{name}.toml" for name in ("ppo_hmm_demo", "donchian_regime_demo"))
+_FOLDER = Path(__file__).resolve().parents[2] / "configs" / "strategies"
+_STRATEGIES = tuple(_FOLDER / f"{name}.toml" for name in ("ppo_hmm_demo", "donchian_regime_demo"))
 _DAYS = 10
 _BACKTEST_DAYS = 3
 _BACKTEST_END = "2024-01-04"
@@ -118,7 +118,7 @@ class Quickcheck:
 
     def _make_data(self) -> str:
         self._folder.mkdir(parents=True, exist_ok=True)
-        strategies = json.dumps([str(one) for one in STRATEGIES])
+        strategies = json.dumps([str(one) for one in _STRATEGIES])
         for kind in ("backtest", "paper"):
             text = _HOST.format(kind=kind, strategies=strategies, catalog=self._catalog)
             (self._folder / f"{kind}.toml").write_text(text)
@@ -239,8 +239,9 @@ def _environment() -> dict[str, str]:
 
 
 def _fetch(url: str) -> bytes:
-    """What a browser on this machine gets."""
-    with urllib.request.urlopen(url, timeout=_PATIENCE_SECS) as answer:  # noqa: S310 - our own
+    """What a browser on this machine gets; a proxy that is set for others is not asked."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(url, timeout=_PATIENCE_SECS) as answer:
         content: bytes = answer.read()
         return content
 

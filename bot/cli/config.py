@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text, note
-from bot.cli.train import require_trainer
 from bot.config.host import HostSettings
 from bot.config.loading import is_host, is_training, load_host, load_strategy
 from bot.config.problems import flat, redact
 from bot.config.reference import reference_toml
 from bot.exit_codes import ExitCode
+from bot.learning.extra import require_trainer
 from strategies.config import StrategyConfig
 from strategies.errors import ConfigError
 

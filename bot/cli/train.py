@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,8 +20,8 @@ from bot.cli.console import (
 )
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
+from bot.learning.extra import require_trainer
 from ops.model_store import copy_bundle
-from strategies.errors import ConfigError
 
 _FIGURES = {
     "total_return_frac": "return",
@@ -104,13 +103,3 @@ def _shown(key: str, value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.2%}" if key.endswith("_frac") else f"{value:.2f}"
-
-
-def require_trainer() -> None:
-    """Make sure that what learns is installed.
-
-    Raises:
-        ConfigError: If it is not, with what to do.
-    """
-    if find_spec("torch") is None:
-        raise ConfigError("training needs more than trading does: run `make learn`, then this again")

@@ -1,6 +1,5 @@
 """``argonaut walk-forward``: train, test on what follows, move on; through the engine."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +19,7 @@ from bot.cli.console import (
 from bot.cli.tables import statistic_text
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
+from bot.learning.extra import require_trainer
 from strategies.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def walk_forward(
     Exit codes: 0 done; 65 bars are missing, too few for a fold, or a fold failed; 78 bad configuration; 130
     interrupted.
     """
-    if find_spec("torch") is None:
-        raise ConfigError("training needs more than trading does: run `make learn`, then this again")
+    require_trainer()
     from bot.runs.walk_forward import as_json as document_of
     from bot.runs.walk_forward import run_walk_forward
 

@@ -144,9 +144,15 @@ def test_daemon_orders_can_be_read_after_it_was_killed_and_it_starts_again(
         if order["status"] == "SUBMITTED"
     }
     assert answer.code == 0
-    names = {order["client_order_id"] for order in orders}
-    assert submitted != set()
-    assert submitted <= names  # the kill may have come between an order's intent and its leaving
+    intended = {
+        intent["client_order_id"]
+        for record in recorded(daemon.state_dir, "intent")
+        for intent in record["intents"]
+    }
+    shown = {order["client_order_id"]: order["status"] for order in orders}
+    assert shown.keys() == intended >= submitted != set()
+    # The kill may have come between an order's intent and its leaving; such a one is shown not to have left.
+    assert {shown[one] for one in intended - submitted} <= {"INTENT", "DENIED", "EXPIRED"}
     assert daemon.ask("status", "--json").code == ExitCode.UNAVAILABLE
     with DaemonProcess(host, tmp_path / "var", "--speed", BRISK) as second:
         second.ready()

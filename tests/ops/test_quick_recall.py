@@ -138,10 +138,17 @@ def test_what_a_later_state_replaces_is_not_decoded(monkeypatch: pytest.MonkeyPa
     assert len(decoded) < 5, decoded
 
 
-def test_newest_line_that_is_of_another_version_starts_nothing() -> None:
+@pytest.mark.parametrize(
+    ("spoilt", "why"),
+    [
+        (b'"stand":{"n"', "written by another version, nothing was started"),
+        (b'"state":["n"', "nothing was started"),
+    ],
+)
+def test_newest_line_that_is_of_another_version_starts_nothing(spoilt: bytes, why: str) -> None:
     quick = QuickRecall(Recall())
     (*_, line) = _lines([(Kind.STATE, "trend")])
-    quick.take(line._replace(content=line.content.replace(b'"state":{"n"', b'"stand":{"n"')))
+    quick.take(line._replace(content=line.content.replace(b'"state":{"n"', spoilt)))
 
-    with pytest.raises(SafetyError, match="written by another version, nothing was started"):
+    with pytest.raises(SafetyError, match=why):
         quick.settle()

@@ -28,6 +28,7 @@ _NAMED = {
     "halt": (Kind.NOTE,),
     "equity": (Kind.STATE,),
     "command": (Kind.CONTROL,),
+    "intent": (Kind.INTENT,),
 }
 
 
