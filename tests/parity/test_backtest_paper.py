@@ -9,6 +9,9 @@ from tests.support.bots import ALL, WANDERER, write_bot
 from tests.support.command import argonaut
 from tests.support.pairs import Pair, assert_same
 
+MIDNIGHT_NS = 1_704_153_600 * 10**9
+"""At which the generated market's second day begins."""
+
 
 def play(directory: Path, catalog: Path, strategies: tuple[str, ...]) -> Pair:
     backtest, paper = (write_bot(directory, catalog, strategies, kind=kind) for kind in ("backtest", "paper"))
@@ -94,3 +97,34 @@ def test_daemon_with_other_execution_decides_and_fills_as_the_backtest(
 
     assert len(pair.rows("fill")[0]) > 20
     assert_same(pair)
+
+
+def test_loss_limits_trip_at_the_same_bar_and_close_what_is_held_as_in_the_backtest(
+    market: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tight = "loss_readings = 2\nclose_at_loss_limit = true\n"
+    limits = {
+        "wanderer": "daily_loss_quote = 600.0\n",
+        "breakout": "drawdown_frac = 0.008\nstate_drawdown_quote = 150.0\n",
+    }
+    for name, limit in limits.items():
+        loose = "daily_loss_quote = 20_000.0\nstate_drawdown_quote = 20_000.0\n"
+        monkeypatch.setitem(ALL, name, ALL[name].replace(loose, limit + tight))
+    account = "\n[account]\ndrawdown_frac = 0.009\nclose_at_loss_limit = true\n"
+
+    hosts = [
+        write_bot(tmp_path, market, tuple(limits), kind=kind, more=account) for kind in ("backtest", "paper")
+    ]
+    pair = Pair(*hosts, tmp_path)
+
+    trips = [(row["strategy"], row["reason"]) for row in pair.rows("halt")[0]]
+    a_day = [("breakout", "daily_loss"), ("breakout", "state_drawdown"), ("wanderer", "daily_loss")]
+    assert trips == [*a_day, *a_day, ("account", "reducing")]
+    assert_same(pair)
+    first = next(row["ts_event"] for row in pair.rows("halt")[0] if row["strategy"] == "wanderer")
+    roles = {
+        row["role"]
+        for row in pair.rows("order")[1]
+        if row["strategy"] == "wanderer" and first <= row["ts_event"] < MIDNIGHT_NS
+    }
+    assert roles == {"CLOSE"}
