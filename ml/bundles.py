@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,18 +90,8 @@ def write_bundle(parent: Path, contents: BundleContents) -> Bundle:
 
 
 def strategy_toml(strategy: StrategyConfig) -> str:
-    """A strategy file with every default written out.
-
-    Raises:
-        ConfigError: If TOML cannot say what the configuration holds.
-    """
-    text = tomli_w.dumps(_without_none(strategy.model_dump(mode="json")))
-    if StrategyConfig.model_validate_json(json.dumps(tomllib.loads(text))) != strategy:
-        raise ConfigError(
-            f"strategy {strategy.name}: a setting is off whose default is on, which TOML cannot say; "
-            "give it a value that never binds"
-        )
-    return text
+    """A strategy file with every default written out."""
+    return tomli_w.dumps(_without_none(strategy.model_dump(mode="json")))
 
 
 def _fill(directory: Path, contents: BundleContents) -> None:

@@ -8,12 +8,22 @@ that names file, key, value and what was expected.
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 type Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 type Positive = Annotated[float, Field(gt=0.0)]
 type NonNegative = Annotated[float, Field(ge=0.0)]
 type Bars = Annotated[int, Field(ge=1)]
+
+OFF = "none"
+"""What a file says to switch off a limit that has a default: TOML has no null."""
+
+type Limit[T] = Annotated[
+    T | None,
+    BeforeValidator(lambda written: None if written == OFF else written),
+    PlainSerializer(lambda limit: OFF if limit is None else limit, when_used="json"),
+]
+"""A number with a default that a file may switch off."""
 
 
 class Section(BaseModel):
@@ -245,24 +255,24 @@ class SizingConfig(Section):
 
 
 class GuardrailConfig(Section):
-    """Limits of one strategy; None switches one off. The defaults are the mission's, for a small account."""
+    """Limits of one strategy; "none" switches one off. The defaults are the mission's, of a small account."""
 
     min_confidence: Fraction = 0.55
-    max_spread_bps: Positive | None = 25.0
+    max_spread_bps: Limit[Positive] = 25.0
     max_position_quote: Positive | None = None
     """Largest position in one instrument, quote currency."""
-    state_drawdown_quote: Positive | None = 20.0
+    state_drawdown_quote: Limit[Positive] = 20.0
     """Loss within one regime state at which the strategy stops opening in that state."""
-    daily_loss_quote: Positive | None = 100.0
+    daily_loss_quote: Limit[Positive] = 100.0
     """Realised and unrealised loss since the start of the trading day that latches REDUCING."""
     drawdown_frac: Fraction | None = None
     """Drawdown from the peak that latches REDUCING."""
     close_at_loss_limit: bool = False
     """Whether every position is closed, too, while the daily loss or the drawdown is latched. Without it the
     policy alone decides when to leave, and what is held can go on losing."""
-    max_daily_notional_quote: Positive | None = 1000.0
+    max_daily_notional_quote: Limit[Positive] = 1000.0
     min_notional_quote: NonNegative = 10.0
-    max_notional_quote: Positive | None = 75.0
+    max_notional_quote: Limit[Positive] = 75.0
     """Largest order; a larger one is cut to it and the rest waits for the next bar."""
     min_price: NonNegative = 0.0
     max_price: Positive | None = None
@@ -274,11 +284,11 @@ class GuardrailConfig(Section):
     max_reject_rate: Fraction = 0.5
     """Share of rejected orders, over the last 20, above which no risk is added."""
     max_orders_per_minute: Annotated[int, Field(ge=1)] = 60
-    price_collar_bps: Positive | None = 500.0
+    price_collar_bps: Limit[Positive] = 500.0
     """Largest distance of an order's price from the last close."""
-    max_participation_frac: Annotated[float, Field(gt=0.0, le=1.0)] | None = 0.10
+    max_participation_frac: Limit[Annotated[float, Field(gt=0.0, le=1.0)]] = 0.10
     """Largest share of the last bar's volume."""
-    max_gross_quote: Positive | None = 500.0
+    max_gross_quote: Limit[Positive] = 500.0
     max_net_quote: Positive | None = None
     name_cap_frac: Positive | None = None
     """Largest share of equity in one instrument."""

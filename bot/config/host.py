@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from bot.config.beside import AlertsConfig, JobsConfig, LogsConfig, RunsConfig
-from strategies.config import CostConfig, Fraction, NonNegative, Positive, Section
+from strategies.config import CostConfig, Fraction, Limit, NonNegative, Positive, Section
 
 LEAST_SILENCE_SECS = 600.0
 """As long as ``StartLimitIntervalSec`` of the unit."""
@@ -202,26 +202,26 @@ class ReconciliationConfig(Section):
 
 
 class GuardianConfig(Section):
-    """What restricts trading by itself, until an operator resumes it; None switches a watch off."""
+    """What restricts trading by itself, until an operator resumes it; "none" switches a watch off."""
 
     resume_cooldown_secs: NonNegative = 300.0
     """How long after an automatic restriction a resume is refused."""
     flatten_timeout_secs: Positive = 120.0
     """How long a kill with flatten may take to close positions before it is reported as failed."""
-    max_reject_frac: Fraction | None = 0.5
+    max_reject_frac: Limit[Fraction] = 0.5
     """Share of refused orders, of a strategy's last 20 and at least 10, above which it halts."""
-    max_orders_per_minute: Annotated[int, Field(ge=1)] | None = 300
+    max_orders_per_minute: Limit[Annotated[int, Field(ge=1)]] = 300
     """Orders of one strategy in a minute of market time, above which it halts."""
-    max_orders_per_decision: Annotated[int, Field(ge=1)] | None = 10
+    max_orders_per_decision: Limit[Annotated[int, Field(ge=1)]] = 10
     """Orders of one decision of one strategy, above which it halts."""
-    stale_feed_intervals: Positive | None = 5.0
+    stale_feed_intervals: Limit[Positive] = 5.0
     """Bars, at the feed's own pace, that may be missing before no risk is added; at least five seconds."""
     restart_after_silence_secs: Annotated[float, Field(ge=LEAST_SILENCE_SECS)] | None = None
     """How long a feed from outside may be silent before the daemon ends with exit code 75, so that its
     supervisor starts it anew; at least ten minutes, so that it never runs out of starts."""
-    max_clock_step_secs: Positive | None = 2.0
+    max_clock_step_secs: Limit[Positive] = 2.0
     """Step of the wall clock against the monotonic one after which no risk is added."""
-    max_stall_secs: Positive | None = 5.0
+    max_stall_secs: Limit[Positive] = 5.0
     """How long the trading loop may stand still before no risk is added."""
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from strategies.config import OFF
+
 type Schema = dict[str, Any]
 
 
@@ -67,7 +69,10 @@ def describe(schema: Schema) -> str:
         tags = [json.dumps(name) for variant in variants(schema) for name in _tags(variant)]
         return f"a table whose {tag} is {_any_of(tags)}"
     if "anyOf" in schema:
-        return " or ".join(describe(one) for one in schema["anyOf"] if one.get("type") != "null")
+        some = " or ".join(describe(one) for one in schema["anyOf"] if one.get("type") != "null")
+        # Where None is the default, leaving it out says so; elsewhere a file needs a word for it.
+        can_be_off = schema.get("default") is not None and {"type": "null"} in schema["anyOf"]
+        return f"{some}, or {json.dumps(OFF)}" if can_be_off else some
     if "const" in schema:
         return json.dumps(schema["const"])
     if "enum" in schema:

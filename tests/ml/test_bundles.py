@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from bot.assembly import build_pipeline, trading_rules
 from bot.config import load_strategy
 from ml.bundles import strategy_toml
 from strategies.bundle import Bundle, open_bundle
-from strategies.config import ActionMap
+from strategies.config import ActionMap, StrategyConfig
 from strategies.errors import ConfigError
 from tests.support.bundles import strategy_with_bundle, write_small_bundle
 
@@ -222,8 +223,10 @@ def test_network_of_other_features_in_a_forged_manifest_is_refused(bundle: Bundl
         build(bundle.path / "strategy.toml")
 
 
-def test_strategy_that_toml_cannot_say_is_refused() -> None:
+def test_strategy_with_a_limit_off_is_read_as_it_was_written() -> None:
     strategy = strategy_with_bundle(guardrails={"max_spread_bps": None})
 
-    with pytest.raises(ConfigError, match="TOML cannot say"):
-        strategy_toml(strategy)
+    text = strategy_toml(strategy)
+
+    assert 'max_spread_bps = "none"' in text
+    assert StrategyConfig.model_validate_json(json.dumps(tomllib.loads(text))) == strategy

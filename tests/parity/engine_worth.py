@@ -1,11 +1,10 @@
-"""Runs a backtest engine without guardrails, as a plan says, and prints its decisions and worth as JSON.
+"""Runs a backtest engine as a plan says, and prints its decisions and worth as JSON.
 
 A process of its own, because two engines must not share one.
 """
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from bot.config import load_host
 
 def main(plan: dict[str, Any]) -> dict[str, Any]:
     host = load_host(Path(plan["host"]))
-    # A file cannot say that there is no limit.
-    limits = dict.fromkeys(("max_participation_frac", "price_collar_bps", "max_gross_quote"))
-    loaded = host.strategies[0]
-    guardrails = loaded.config.guardrails.model_copy(update=limits)
-    config = loaded.config.model_copy(update={"guardrails": guardrails})
-    host = replace(host, strategies=(replace(loaded, config=config),))
     run = run_engine(host, Catalog(host.catalog_path))
     return {
         "faults": [end.fault for end in run.strategies if end.fault is not None],

@@ -63,9 +63,9 @@ cooldown_secs = 0.0
 max_reject_rate = 1.0
 stale_after_secs = 1e9
 max_orders_per_minute = 1_000_000
-price_collar_bps = 1e4
-max_participation_frac = 1.0
-max_gross_quote = 1e9
+price_collar_bps = "none"
+max_participation_frac = "none"
+max_gross_quote = "none"
 """
 HOST = """\
 kind = "backtest"

@@ -128,6 +128,16 @@ def test_bad_host_value_names_file_key_value_and_what_was_expected(
 @pytest.mark.parametrize(
     ("written", "instead", "line"),
     [
+        (
+            "min_confidence = 0.5",
+            'daily_loss_quote = "off"',
+            'guardrails.daily_loss_quote = "off": expected a number above 0, or "none"',
+        ),
+        (
+            "min_confidence = 0.5",
+            'min_notional_quote = "none"',
+            'guardrails.min_notional_quote = "none": expected a number of at least 0',
+        ),
         ("0.5", "1.4", "guardrails.min_confidence = 1.4: expected a number from 0 to 1"),
         ("lookback = 8", "lookback = 8.0", "features.lookback = 8.0: expected a whole number from 1 to 4096"),
         ("{ period = 1 }", "{ period = [1] }", "features.columns[0].params.period = [1]: expected "),

@@ -52,6 +52,22 @@ def test_shipped_host_written_as_one_file_is_the_same_host(kind: str, tmp_path: 
     assert again.settings.data == host.settings.data
 
 
+def test_limits_that_are_off_stay_off_in_a_file_that_is_written(tmp_path: Path) -> None:
+    host = HOST + '\n[guardian]\nmax_stall_secs = "none"\nmax_reject_frac = "none"\n'
+    strategy = STRATEGY + 'daily_loss_quote = "none"\n'
+    written = load_host(write_configs(tmp_path, host=host, one=strategy))
+    copy = tmp_path / "config.toml"
+    copy.write_text(toml_text(written.as_file()))
+
+    again = load_host(copy)
+
+    guardian, guardrails = again.settings.guardian, again.strategies[0].config.guardrails
+    assert (guardian.max_stall_secs, guardian.max_reject_frac) == (None, None)
+    assert guardian.max_orders_per_minute == 300
+    assert (guardrails.daily_loss_quote, guardrails.state_drawdown_quote) == (None, 20.0)
+    assert again.sha256 == written.sha256 != load_host(write_configs(tmp_path)).sha256
+
+
 def test_host_with_its_strategies_in_it_trades_them_in_order(tmp_path: Path) -> None:
     apart = write_configs(tmp_path, one=STRATEGY)
     tables = "\n[[strategies]]\n" + STRATEGY.replace("[features]", "[strategies.features]").replace(
