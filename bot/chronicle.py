@@ -43,7 +43,7 @@ from strategies.errors import ConfigError, SafetyError
 from strategies.market import BarRow
 from strategies.orders import OrderIntent, OrderRole
 
-_CLOCK_TOLERANCE_NS = 5_000_000_000
+CLOCK_TOLERANCE_NS = 5_000_000_000
 _MOST_WAITING = 2_000
 _PATIENCE_SECS = 0.001
 
@@ -123,7 +123,7 @@ class Chronicle:
         def admit() -> None:
             lines.settle()
             behind_ns = recall.last_ts_ns - now
-            if behind_ns > _CLOCK_TOLERANCE_NS:
+            if behind_ns > CLOCK_TOLERANCE_NS:
                 raise ConfigError(
                     f"{state_dir / JOURNAL}: expected a clock after the newest record, found one that stands "
                     f"{behind_ns / 1e9:.0f} s before it; set it (timedatectl), then start again"

@@ -103,6 +103,7 @@ UMask=0077
 LimitCORE=0
 
 PrivateNetwork=yes
+ProtectClock=yes
 {sandbox}"""
 
 _TIMER = """\
@@ -132,7 +133,6 @@ PrivateDevices=yes
 PrivateUsers=yes
 PrivateIPC=yes
 PrivateMounts=yes
-ProtectClock=yes
 ProtectHostname=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
@@ -154,8 +154,9 @@ SystemCallErrorNumber=EPERM
 
 _OF_THE_DAEMON = """\
 MemoryDenyWriteExecute=yes
-# Jobs make way for trading.
-SystemCallFilter=setpriority
+# Jobs make way for trading. What keeps the clock is asked of the kernel by a call that could set it, too, for
+# which the capability is lacking; ProtectClock= would forbid to ask.
+SystemCallFilter=setpriority adjtimex
 """
 
 _NO_NETWORK = """\

@@ -116,6 +116,7 @@ class Reading(NamedTuple):
     """How long the next event of the feed is late; None while none is due."""
     feed_interval_secs: float = 0.0
     """Wall time between two bars at the pace of the feed; 0 as fast as it goes."""
+    clock_fault: str = ""
     journal_fault: str = ""
     unreconciled: str = ""
     dead_man_fault: str = ""
@@ -199,6 +200,7 @@ class Guardian:
             self._trip(loss.cause, scope, loss.detail, loss.until_ts)
         self._check_feed(reading)
         for cause, fault in (
+            (Cause.CLOCK, reading.clock_fault),
             (Cause.JOURNAL, reading.journal_fault),
             (Cause.UNRECONCILED, reading.unreconciled),
             (Cause.DEAD_MAN, reading.dead_man_fault),

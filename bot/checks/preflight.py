@@ -18,8 +18,10 @@ from adapters.catalog import Catalog, format_time
 from adapters.errors import AdapterError
 from adapters.instruments import spec_of
 from bot.assembly import build_pipeline, trading_rules
+from bot.chronicle import CLOCK_TOLERANCE_NS
 from bot.checks.findings import Finding, Level
 from bot.config import AccountType, HostConfig, HostKind, load_host
+from bot.config.host import MAX_CLOCK_ERROR_SECS
 from bot.embedded_data import VENUE as EMBEDDED
 from bot.exit_codes import ExitCode
 from bot.live import missing_for_live
@@ -27,7 +29,7 @@ from bot.market_data import bar_types_of
 from bot.operation.alerting import channels_of
 from bot.operation.serving import check_certificate, token_book
 from bot.pins import code_sha256
-from ops.clock_sync import ClockSync, read_clock_sync
+from ops.clock_sync import ADVICE, ClockSync, doubt, read_clock_sync
 from ops.disk import LOW_BYTES, LocalDisk
 from ops.journal import Kind, load_verify_key, public_path
 from ops.journal.reading import newest_lines
@@ -42,7 +44,6 @@ from strategies.errors import ArgonautError, AuditError, ConfigError
 
 PACKAGES = ("adapters", "bot", "ml", "ops", "strategies")
 _ROOT = Path(__file__).resolve().parents[2]
-_MAX_CLOCK_ERROR_SECS = 1.0
 _OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -194,20 +195,17 @@ class Preflight:
 
     def _clock(self) -> Finding:
         newest = self._newest(set(Kind))
-        if newest is not None and newest.ts_ns > self._now_ns:
+        if newest is not None and newest.ts_ns - self._now_ns > CLOCK_TOLERANCE_NS:
             found = (
                 f"it says {format_time(self._now_ns)}, the newest record is of {format_time(newest.ts_ns)}"
             )
             return Finding("clock", Level.BAD, found, "set the clock: timedatectl", ExitCode.CLOCK)
-        sync = self._read_clock()
-        level = Level.BAD if self._host.settings.kind is HostKind.LIVE else Level.NOTE
-        advice = "run a time service: timedatectl set-ntp true, or chrony"
-        if sync is None or not sync.is_synchronised:
-            return Finding("clock", level, "no time service vouches for it", advice, ExitCode.CLOCK)
-        found = f"kept by a time service, to {sync.max_error_secs:.3f} s"
-        if sync.max_error_secs > _MAX_CLOCK_ERROR_SECS:
-            return Finding("clock", level, found, advice, ExitCode.CLOCK)
-        return Finding("clock", Level.OK, found)
+        sync, limit = self._read_clock(), self._host.settings.max_clock_error_secs
+        if found := doubt(sync, limit or MAX_CLOCK_ERROR_SECS):
+            level = Level.NOTE if limit is None else Level.BAD
+            return Finding("clock", level, found, ADVICE, ExitCode.CLOCK)
+        assert sync is not None, "a clock that nobody knows is in doubt"
+        return Finding("clock", Level.OK, f"kept by a time service, to {sync.max_error_secs:.3f} s")
 
     def _disk(self) -> Finding:
         free = LocalDisk().free_bytes(_nearest(self._state_dir))

@@ -10,6 +10,9 @@ from pydantic import Field, field_validator, model_validator
 from bot.config.beside import AlertsConfig, JobsConfig, LogsConfig, RunsConfig
 from strategies.config import CostConfig, Fraction, Limit, NonNegative, Positive, Section
 
+MAX_CLOCK_ERROR_SECS = 1.0
+"""How far off the clock of a live host may be."""
+
 LEAST_SILENCE_SECS = 600.0
 """As long as ``StartLimitIntervalSec`` of the unit."""
 
@@ -221,6 +224,9 @@ class GuardianConfig(Section):
     supervisor starts it anew; at least ten minutes, so that it never runs out of starts."""
     max_clock_step_secs: Limit[Positive] = 2.0
     """Step of the wall clock against the monotonic one after which no risk is added."""
+    max_clock_error_secs: Positive | None = None
+    """How far off the wall clock may be, by the word of the time service that keeps it, before no risk is added.
+    None is 1 s of a live host, and of recorded bars, which carry their own time, no limit."""
     max_stall_secs: Limit[Positive] = 5.0
     """How long the trading loop may stand still before no risk is added."""
 
@@ -336,6 +342,12 @@ class HostSettings(Section):
     runs: RunsConfig = RunsConfig()
     logs: LogsConfig = LogsConfig()
     live: LiveConfig = LiveConfig()
+
+    @property
+    def max_clock_error_secs(self) -> float | None:
+        """How far off the wall clock may be; None where nothing depends on it."""
+        asked = self.guardian.max_clock_error_secs
+        return MAX_CLOCK_ERROR_SECS if asked is None and self.kind is HostKind.LIVE else asked
 
     @model_validator(mode="after")
     def _sections_are_of_this_kind(self) -> "HostSettings":

@@ -17,6 +17,7 @@ from bot.operation.desks import StrategyDesk, release_latches
 from bot.operation.readings import Readings
 from bot.paper import PaperNode
 from ops.arming import Arming
+from ops.clock_sync import ClockWatch
 from ops.commands import ControlLimits, KillMode, TradingCommands
 from ops.disk import LocalDisk
 from ops.guardian import Cause, Guardian, GuardianLimits, Reading, watch
@@ -31,6 +32,7 @@ from strategies.restrictions import EVERYTHING, Origin, Restriction, Scope
 
 BEAT_SECS = 0.1
 _RETRY_BEATS = 10
+_NOT_THE_GUARDIANS = {"resume_cooldown_secs", "flatten_timeout_secs", "max_clock_error_secs"}
 
 _LOG = logging.getLogger("argonaut.control")
 
@@ -52,6 +54,7 @@ class Control:
         self._speed = None if speed == "max" else speed
         self._say = say
         self._record = record
+        self._clock = ClockWatch(host.settings.max_clock_error_secs)
         self._readings: Readings | None = None
         self.reading: Reading | None = None
         """What the guardian was shown last."""
@@ -75,7 +78,7 @@ class Control:
             obstacles=self._obstacles,
             monotonic=time.monotonic,
         )
-        limits = config.model_dump(exclude={"resume_cooldown_secs", "flatten_timeout_secs"})
+        limits = config.model_dump(exclude=_NOT_THE_GUARDIANS)
         self.guardian = Guardian(
             GuardianLimits(**limits), self._impose, now=time.time_ns, beat_secs=BEAT_SECS
         )
@@ -126,7 +129,11 @@ class Control:
             after_beat: Each gets every reading that the guardian has taken.
         """
         self._readings = Readings(
-            paper, speed=self._speed, journal_fault=journal_fault, unreconciled=unreconciled
+            paper,
+            speed=self._speed,
+            journal_fault=journal_fault,
+            unreconciled=unreconciled,
+            clock_fault=self._clock.fault,
         )
 
         def after_resume(scope: Scope) -> Iterable[str]:

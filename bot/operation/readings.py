@@ -18,6 +18,7 @@ class Readings:
         speed: Market time over wall time at which its feed plays; None as fast as it can.
         journal_fault: Why what happens cannot be recorded; empty while it can.
         unreconciled: Why our books and the venue's differ; empty while they agree.
+        clock_fault: Why the wall clock must not be believed, asked with a monotonic time in seconds.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Readings:
         speed: float | None,
         journal_fault: Callable[[], str],
         unreconciled: Callable[[], str],
+        clock_fault: Callable[[float], str] = lambda _: "",
     ) -> None:
         self._paper = paper
+        self._clock_fault = clock_fault
         self._journal_fault = journal_fault
         self._unreconciled = unreconciled
         names = [name for strategy in paper.wired.strategies for name in strategy.bar_types]
@@ -43,13 +46,15 @@ class Readings:
 
     def read(self) -> Reading:
         """Take one reading."""
+        monotonic_secs = time.monotonic()
         return Reading(
-            monotonic_secs=time.monotonic(),
+            monotonic_secs=monotonic_secs,
             wall_ns=time.time_ns(),
             market_ts=self.market_ts,
             losses=tuple(self._losses()),
             feed_overdue_secs=self._overdue_secs(),
             feed_interval_secs=self._interval_secs,
+            clock_fault=self._clock_fault(monotonic_secs),
             journal_fault=self._journal_fault(),
             unreconciled=self._unreconciled(),
         )

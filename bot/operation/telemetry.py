@@ -15,6 +15,7 @@ from bot.operation.control import Control
 from bot.operation.operator_view import feed_state
 from bot.paper import PaperNode
 from bot.pins import code_sha256
+from ops.clock_sync import read_clock_sync
 from ops.disk import LocalDisk
 from ops.metrics import Events, Exposition, Sample
 from strategies.guardrails import RiskBook, TradingState
@@ -126,6 +127,10 @@ class Telemetry:
         for (channel, is_sent), count in self._alerting.desk.outcomes.items():
             yield Sample("alerts", count, (channel, "sent" if is_sent else "failed"))
         yield Sample("alerts_dropped", self._alerting.desk.dropped)
+        clock = read_clock_sync()
+        yield Sample("clock_synchronised", float(clock is not None and clock.is_synchronised))
+        if clock is not None:
+            yield Sample("clock_max_error_seconds", clock.max_error_secs)
         yield Sample("disk_free_bytes", LocalDisk().free_bytes(self._state_dir))
 
     def _restrictions(self) -> Iterator[Sample]:

@@ -60,6 +60,8 @@ PROCESS = (
     _histogram("loop_lag_seconds", "How late the trading loop woke up", _LAGS),
     _counter("loop_stalls", "Times that the trading loop stood still for longer than 0.1 s"),
     _gauge("loop_longest_stall_seconds", "Longest time that the trading loop stood still"),
+    _gauge("clock_synchronised", "1 while a time service vouches for the machine's clock"),
+    _gauge("clock_max_error_seconds", "How far off the clock may be, by the word of what keeps it"),
     _gauge("disk_free_bytes", "Left on the disk of the state directory"),
     _counter("api_requests", "Answers of the HTTP interfaces", "surface", "code"),
     _counter("alerts", "Messages to people, by channel and whether it took them", "channel", "result"),

@@ -246,3 +246,14 @@ def test_daemon_whose_process_was_stopped_for_long_takes_on_no_risk_until_it_is_
 
         (one,) = status(daemon)["restrictions"]
         assert (one["who"], one["state"], one["automatic"]) == ("loop_stall", "REDUCING", True)
+
+
+def test_daemon_under_a_clock_that_is_kept_too_badly_takes_on_no_risk(market: Path, tmp_path: Path) -> None:
+    # No kernel vouches for a nanosecond.
+    host = write_bot(tmp_path, market, kind="paper", more="\n[guardian]\nmax_clock_error_secs = 1e-9\n")
+    with DaemonProcess(host, tmp_path / "var", "--speed", BRISK) as daemon:
+        daemon.ready()
+
+        (one,) = status(daemon)["restrictions"]
+        assert (one["who"], one["state"], one["automatic"]) == ("clock", "REDUCING", True)
+        assert "look after the time service" in one["reason"]

@@ -168,6 +168,16 @@ def test_guardian_restricts_when_the_wall_clock_steps(step: float, trips: bool) 
     assert it.causes == ["clock"] * trips
 
 
+def test_guardian_adds_no_risk_while_nothing_vouches_for_the_clock() -> None:
+    it = Watched()
+    it.beat()
+    it.beat(clock_fault="nobody knows")
+
+    [(restriction, is_enforced)] = it.imposed
+    assert (restriction.scope, restriction.state, is_enforced) == (EVERYTHING, REDUCING, False)
+    assert restriction.reason == "clock: nobody knows"
+
+
 def test_guardian_warns_of_a_short_stall_and_restricts_on_a_long_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -112,10 +112,10 @@ def test_loss_limits_trip_at_the_same_bar_and_close_what_is_held_as_in_the_backt
         monkeypatch.setitem(ALL, name, ALL[name].replace(loose, limit + tight))
     account = "\n[account]\ndrawdown_frac = 0.009\nclose_at_loss_limit = true\n"
 
-    hosts = [
+    backtest, paper = (
         write_bot(tmp_path, market, tuple(limits), kind=kind, more=account) for kind in ("backtest", "paper")
-    ]
-    pair = Pair(*hosts, tmp_path)
+    )
+    pair = Pair(backtest, paper, tmp_path)
 
     trips = [(row["strategy"], row["reason"]) for row in pair.rows("halt")[0]]
     a_day = [("breakout", "daily_loss"), ("breakout", "state_drawdown"), ("wanderer", "daily_loss")]

@@ -186,15 +186,28 @@ def test_what_was_asked_for_and_is_so_is_well(place: Place) -> None:
 
 
 def test_clock_behind_the_newest_record_is_wrong(place: Place) -> None:
-    finding = place.of("clock", now_ns=149 * 10**9)
+    finding = place.of("clock", now_ns=144 * 10**9)
 
     assert (finding.level, finding.exit_code) == (Level.BAD, ExitCode.CLOCK)
     assert "1970-01-01 00:02:30" in finding.found
 
 
+def test_clock_a_little_behind_the_newest_record_is_taken_as_a_start_takes_it(place: Place) -> None:
+    assert place.of("clock", now_ns=146 * 10**9).level is Level.OK
+
+
 @pytest.mark.parametrize("clock", [None, ClockSync(False, 0.0), ClockSync(True, 2.0)])
 def test_clock_that_nobody_vouches_for_is_noted_on_paper(place: Place, clock: ClockSync | None) -> None:
     assert place.of("clock", clock=clock).level is Level.NOTE
+
+
+def test_clock_that_is_kept_too_badly_for_the_configuration_is_wrong(place: Place) -> None:
+    place.edit("[data]", "[guardian]\nmax_clock_error_secs = 0.25\n\n[data]")
+
+    assert place.of("clock", clock=ClockSync(True, 0.2)).level is Level.OK
+    finding = place.of("clock", clock=ClockSync(True, 0.3))
+    assert (finding.level, finding.exit_code) == (Level.BAD, ExitCode.CLOCK)
+    assert finding.found == "the clock may be off by 0.300 s, 0.25 allowed"
 
 
 def test_live_host_is_refused_for_its_venue_and_its_clock(place: Place) -> None:

@@ -12,7 +12,7 @@ COUNTS_AND_STATES = {
     "bundle_info", "build_info", "daemon_state", "ready", "trading_state", "restrictions", "latch_durable",
     "flattening", "reconciled", "reconcile_differences", "feed_state", "regime_active", "open_orders",
     "unknown_orders", "limit_latched", "journal_sequence", "journal_durable_sequence", "journal_fault",
-    "job_running", "job_failed", "drift_active_alarms",
+    "job_running", "job_failed", "drift_active_alarms", "clock_synchronised",
 }  # fmt: skip
 
 
