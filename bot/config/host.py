@@ -225,8 +225,8 @@ class GuardianConfig(Section):
     max_clock_step_secs: Limit[Positive] = 2.0
     """Step of the wall clock against the monotonic one after which no risk is added."""
     max_clock_error_secs: Positive | None = None
-    """How far off the wall clock may be, by the word of the time service that keeps it, before no risk is added.
-    None is 1 s of a live host, and of recorded bars, which carry their own time, no limit."""
+    """How far off the wall clock may be, by the word of the time service that keeps it, before no risk is
+    added. None is 1 s of a live host, and of recorded bars, which carry their own time, no limit."""
     max_stall_secs: Limit[Positive] = 5.0
     """How long the trading loop may stand still before no risk is added."""
 
