@@ -18,8 +18,8 @@ from adapters.catalog import Catalog, format_time
 from adapters.errors import AdapterError
 from adapters.instruments import spec_of
 from bot.assembly import build_pipeline, trading_rules
-from bot.chronicle import CLOCK_TOLERANCE_NS
 from bot.checks.findings import Finding, Level
+from bot.chronicle import CLOCK_TOLERANCE_NS
 from bot.config import AccountType, HostConfig, HostKind, load_host
 from bot.config.host import MAX_CLOCK_ERROR_SECS
 from bot.embedded_data import VENUE as EMBEDDED
