@@ -129,6 +129,7 @@ def account_guard(host: HostConfig) -> AccountGuard:
         max_gross_quote=account.max_gross_quote,
         max_net_quote=account.max_net_quote,
         daily_loss_quote=account.daily_loss_quote,
+        session_loss_quote=account.session_loss_quote,
         drawdown_frac=account.drawdown_frac,
         loss_readings=account.loss_readings,
         close_at_loss_limit=account.close_at_loss_limit,

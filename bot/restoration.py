@@ -31,3 +31,6 @@ def restore_strategies(wired: Wired, recall: Recall, resume_ns: int) -> None:
     if recall.account is not None:
         wired.account.restore(dict(recall.account["account"]))
         wired.borrow.restore(recall.account["borrow"])
+    if recall.ended_in_order:  # a person starts anew; what follows a crash is still the session before it
+        for book in (wired.account.book, *(one.pipeline.stages.book for one in wired.strategies)):
+            book.begin_session()

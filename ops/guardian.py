@@ -43,6 +43,7 @@ class Cause(StrEnum):
     """What trips; the names are public: restrictions, journals and alerts carry them as ``who``."""
 
     DAILY_LOSS = "daily_loss"
+    SESSION_LOSS = "session_loss"
     DRAWDOWN = "drawdown"
     STATE_DRAWDOWN = "state_drawdown"
     REJECT_RATE = "reject_rate"
@@ -57,7 +58,7 @@ class Cause(StrEnum):
     GUARDIAN = "guardian"
 
 
-LOSSES = frozenset({Cause.DAILY_LOSS, Cause.DRAWDOWN, Cause.STATE_DRAWDOWN})
+LOSSES = frozenset({Cause.DAILY_LOSS, Cause.SESSION_LOSS, Cause.DRAWDOWN, Cause.STATE_DRAWDOWN})
 """Enforced by the strategies' own books while the process lives."""
 
 _HALTING = frozenset(

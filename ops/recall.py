@@ -23,6 +23,8 @@ _TAKEN = frozenset({"ACCEPTED", "PARTIALLY_FILLED"})
 """Statuses by which the venue has said that it has an order."""
 _DROPPED = frozenset({"DENIED", "EXPIRED"})
 """Statuses that the door gives an order that it does not let go; it counts as no answer of the venue."""
+_AS_TOLD = frozenset({0, 1})
+"""Exit codes of a daemon that was told to stop; 1 where a strategy had halted."""
 _REMEMBERED = 20_000
 _DAY_NS = 86_400 * 10**9
 
@@ -160,7 +162,8 @@ class Recall:
         self.session: Mapping[str, Any] | None = None
         """How the newest session began."""
         self.ended_in_order = True
-        """Whether the newest session wrote its end."""
+        """Whether the newest session ended as somebody told it to; what follows another one goes on with it."""
+        self._went_on = False
         self.last_ts_ns = 0
         """Newest record, wall clock, UTC nanoseconds."""
         self._takers: dict[Kind, Callable[[Record], None]] = {
@@ -268,13 +271,16 @@ class Recall:
         self.latch = record.body
 
     def _take_start(self, record: Record) -> None:
-        self.session, self.ended_in_order = record.body, False
+        self.session = record.body
+        self._went_on, self.ended_in_order = not self.ended_in_order, False
         for memory in self.strategies.values():
             for own_id in memory.open_orders():
                 memory.orders[own_id].is_sent = True
 
-    def _take_stop(self, _record: Record) -> None:
-        self.ended_in_order = True
+    def _take_stop(self, record: Record) -> None:
+        code = record.body["exit_code"]
+        # None is of a session that did not start, which changes nothing.
+        self.ended_in_order = not self._went_on if code is None else code in _AS_TOLD
 
 
 def restore(strategy: Restorable, memory: StrategyMemory) -> None:

@@ -265,6 +265,9 @@ class GuardrailConfig(Section):
     """Loss within one regime state at which the strategy stops opening in that state."""
     daily_loss_quote: Limit[Positive] = 100.0
     """Realised and unrealised loss since the start of the trading day that latches REDUCING."""
+    session_loss_quote: Positive | None = None
+    """Realised and unrealised loss since the session began that latches REDUCING until a resume. A session is
+    what lies between two starts by a person: a crash and the start after it belong to it."""
     drawdown_frac: Fraction | None = None
     """Drawdown from the peak that latches REDUCING."""
     close_at_loss_limit: bool = False

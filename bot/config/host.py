@@ -153,6 +153,9 @@ class AccountConfig(Section):
     """Largest absolute sum of positions, quote currency."""
     daily_loss_quote: Positive | None = None
     """Loss since the start of the trading day that latches REDUCING for all."""
+    session_loss_quote: Positive | None = None
+    """Loss since the session began that latches REDUCING for all until a resume; a crash and the start after
+    it belong to the session."""
     drawdown_frac: Fraction | None = None
     """Drawdown from the account's peak that latches REDUCING for all."""
     close_at_loss_limit: bool = False

@@ -41,6 +41,8 @@ def release_latches(book: RiskBook) -> tuple[str, ...]:
     """
     if book.fault:
         book.release(GuardrailReason.HALTED)
+    if book.session_loss.latched:
+        book.release(GuardrailReason.SESSION_LOSS)
     if book.drawdown.latched:
         book.release(GuardrailReason.REDUCING)
     if book.state_losses.latched:

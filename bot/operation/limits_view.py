@@ -35,7 +35,11 @@ def limit_rows(
 
 
 def _losses(scope: str, book: RiskBook) -> Iterator[dict[str, Any]]:
-    for name, latch in (("daily_loss_quote", book.daily_loss), ("drawdown_frac", book.drawdown)):
+    for name, latch in (
+        ("daily_loss_quote", book.daily_loss),
+        ("session_loss_quote", book.session_loss),
+        ("drawdown_frac", book.drawdown),
+    ):
         yield from _row(scope, name, max(0.0, latch.loss), latch.limit, latched=latch.latched)
     for state in sorted(book.state_losses.profits):
         of_state = book.state_losses.latch(state)

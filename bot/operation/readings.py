@@ -79,6 +79,14 @@ def _latched(strategy: str | None, book: RiskBook) -> Iterator[LossReading]:
     if book.daily_loss.latched:
         detail = f"lost {book.daily_loss.loss:,.2f} since the day began, limit {book.daily_loss.limit:,.2f}"
         yield LossReading(strategy, Cause.DAILY_LOSS, detail, book.clock.day_end)
+    if book.session_loss.latched:
+        lost, limit = book.session_loss.loss, book.session_loss.limit
+        yield LossReading(
+            strategy,
+            Cause.SESSION_LOSS,
+            f"lost {lost:,.2f} since the session began, limit {limit:,.2f}",
+            None,
+        )
     if book.drawdown.latched:
         detail = f"drawdown {book.drawdown.loss:.4f}, limit {book.drawdown.limit:.4f}"
         yield LossReading(strategy, Cause.DRAWDOWN, detail, None)

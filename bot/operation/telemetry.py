@@ -234,7 +234,12 @@ def _book(strategy: PolicyStrategy) -> Iterator[Sample]:
 
 def _limits(scope: str, book: RiskBook) -> Iterator[Sample]:
     yield Sample("daily_loss_quote", book.day_start_equity - book.equity, (scope,))
-    for limit, latch in (("daily_loss", book.daily_loss), ("drawdown", book.drawdown)):
+    yield Sample("session_loss_quote", book.session_start_equity - book.equity, (scope,))
+    for limit, latch in (
+        ("daily_loss", book.daily_loss),
+        ("session_loss", book.session_loss),
+        ("drawdown", book.drawdown),
+    ):
         yield Sample("limit_used_ratio", max(0.0, latch.loss) / latch.limit, (scope, limit))
         yield Sample("limit_latched", float(latch.latched), (scope, limit))
     yield Sample("limit_latched", float(bool(book.state_losses.latched)), (scope, "state_drawdown"))

@@ -57,7 +57,7 @@ class Rehearsal:
     Args:
         host: The configuration to do it with.
         rules: Trading rules, by instrument.
-        recall: What the journal said before the session, and that it began.
+        recall: What the journal said before the session.
         resume_ns: Market time at which the venue stood, UTC nanoseconds.
         compare: Told of each bar.
         panels: The bars to show.

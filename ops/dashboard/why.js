@@ -13,6 +13,7 @@ const REASONS = {
   halted: ["trading is halted", ""],
   reducing: ["positions may only shrink", ""],
   daily_loss: ["the loss of the day is at its limit", "quote"],
+  session_loss: ["the loss of the session is at its limit", "quote"],
   state_drawdown: ["the loss in this regime state is at its limit", "quote"],
   stale_data: ["the newest bar is too old, or is none", "seconds"],
   confidence: ["the policy is not sure enough", "plain"],
@@ -43,6 +44,7 @@ const REASONS = {
 
 const LIMITS = {
   daily_loss_quote: "Loss today",
+  session_loss_quote: "Loss of the session",
   drawdown_frac: "Drawdown",
   max_gross_quote: "Gross exposure",
   max_net_quote: "Net exposure",

@@ -180,6 +180,7 @@ BOOKS = (
     _gauge("position_base", "Signed units held", "strategy", "instrument"),
     _gauge("position_quote", "Their worth at the newest close", "strategy", "instrument"),
     _gauge("daily_loss_quote", "Lost since the trading day began; below 0 is a gain", "scope"),
+    _gauge("session_loss_quote", "Lost since the session began; below 0 is a gain", "scope"),
     _gauge("limit_used_ratio", "Loss over its limit; at 1 it latches", "scope", "limit"),
     _gauge("limit_latched", "1 while a loss limit is latched", "scope", "limit"),
     _gauge("borrow_fees_quote", "Charged to all books for being short"),

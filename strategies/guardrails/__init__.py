@@ -32,6 +32,7 @@ halted             TradingState.HALTED, a fault, or an exception       –      
 reducing           TradingState.REDUCING                               –           refuse       pass
 ..                 drawdown from the peak                              fraction    refuse       pass
 daily_loss         loss since the day began; equity not above 0        quote       refuse       pass
+session_loss       loss since the session began                        quote       refuse       pass
 state_drawdown     drawdown within the present regime state            quote       refuse       pass
 stale_data         old bar, bar from the future, book not marked at    seconds     refuse       pass
                    this bar, prices or volumes that are no numbers

@@ -19,6 +19,8 @@ class AccountLimits:
     """Largest absolute sum of positions over all strategies."""
     daily_loss_quote: float | None = None
     """Loss of all strategies together since the trading day began, quote currency."""
+    session_loss_quote: float | None = None
+    """Loss of all strategies together since the session began, quote currency."""
     drawdown_frac: float | None = None
     """Drawdown of all strategies together from their peak, 0..1."""
     close_at_loss_limit: bool = False
@@ -43,6 +45,7 @@ class AccountGuard:
         self._limits = limits
         losses = GuardrailConfig(
             daily_loss_quote=limits.daily_loss_quote,
+            session_loss_quote=limits.session_loss_quote,
             drawdown_frac=limits.drawdown_frac,
             state_drawdown_quote=None,
             close_at_loss_limit=limits.close_at_loss_limit,
@@ -85,7 +88,7 @@ class AccountGuard:
             selling_quote: Likewise of sales, positive.
 
         Returns:
-            The loss limit that this reading latched: ``daily_loss`` or ``reducing``; None mostly.
+            The loss limit that this reading latched: ``daily_loss``, ``session_loss`` or ``reducing``.
         """
         before = self.book.clock.ts
         latched = self.book.mark(ts_event, equity, None)
@@ -111,6 +114,8 @@ class AccountGuard:
             return Finding(GuardrailReason.STALE_DATA, 0.0, float("nan"))
         if book.daily_loss.blocking:
             return Finding(GuardrailReason.DAILY_LOSS, book.daily_loss.limit, book.daily_loss.loss)
+        if book.session_loss.blocking:
+            return Finding(GuardrailReason.SESSION_LOSS, book.session_loss.limit, book.session_loss.loss)
         if book.drawdown.blocking:
             return Finding(GuardrailReason.REDUCING, book.drawdown.limit, book.drawdown.loss)
         return None

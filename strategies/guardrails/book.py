@@ -22,7 +22,8 @@ MINUTE_NS = 60_000_000_000
 OUTCOMES = 20
 """Orders over which the reject rate is taken; an order that has not been sent yet counts as accepted."""
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
+_BEFORE_SESSIONS = 1
 
 
 class RiskBook:
@@ -31,6 +32,7 @@ class RiskBook:
     What holds for how long:
 
     - notional, reject rate and the daily loss (latch included) begin anew with the trading day;
+    - the session's loss begins anew with `begin_session`, or on `release`;
     - drawdown and state drawdown stay latched until `release`;
     - a halt (a fault inside a guardrail, or an operator's) holds at once, until `release`.
 
@@ -63,6 +65,8 @@ class RiskBook:
         "order_times",
         "rejects",
         "reserved",
+        "session_loss",
+        "session_start_equity",
         "state_losses",
     )
 
@@ -73,6 +77,8 @@ class RiskBook:
         self.clock = TradingClock(config.day_start_utc_hour, readings)
         self.equity = capital_quote
         self.day_start_equity = capital_quote
+        self.session_start_equity = capital_quote
+        self.session_loss = LossLatch(config.session_loss_quote, readings)
         self.daily_loss = LossLatch(config.daily_loss_quote, readings)
         self.drawdown = LossLatch(config.drawdown_frac, readings)
         self.state_losses = StateLosses(config.state_drawdown_quote, readings)
@@ -96,6 +102,11 @@ class RiskBook:
 
     # -- what happens ------------------------------------------------------------------------------
 
+    def begin_session(self) -> None:
+        """A person started the bot: the session's loss counts from the present equity."""
+        self.session_start_equity = self.equity
+        self.session_loss.clear()
+
     def mark(self, ts_event: int, equity: float, regime_state: int | None) -> GuardrailReason | None:
         """Read the equity at the close of a bar, before the bar's trades are checked.
 
@@ -108,8 +119,8 @@ class RiskBook:
             regime_state: Most probable state now; None without a regime model.
 
         Returns:
-            The loss limit that this reading latched: ``daily_loss``, ``reducing`` (the drawdown from the
-            peak) or ``state_drawdown``, the first of them; None mostly.
+            The loss limit that this reading latched: ``daily_loss``, ``session_loss``, ``reducing`` (the
+            drawdown from the peak) or ``state_drawdown``, the first of them; None mostly.
         """
         if not math.isfinite(equity):
             return None
@@ -188,7 +199,7 @@ class RiskBook:
 
         Args:
             reason: ``halted`` lifts a halt; ``reducing`` the drawdown, which then counts from the present
-                equity; ``state_drawdown`` all states', likewise; ``reject_rate`` forgets outcomes;
+                equity; ``session_loss`` that of the session, likewise; ``state_drawdown`` all states', likewise; ``reject_rate`` forgets outcomes;
                 ``stale_data`` believes the next bar's time, whatever it is, and keeps every budget.
 
         Raises:
@@ -200,6 +211,8 @@ class RiskBook:
             case GuardrailReason.REDUCING:
                 self.drawdown.clear()
                 self._peak.restart(self.equity)
+            case GuardrailReason.SESSION_LOSS:
+                self.begin_session()
             case GuardrailReason.STATE_DRAWDOWN:
                 self.state_losses.clear()
             case GuardrailReason.REJECT_RATE:
@@ -210,8 +223,8 @@ class RiskBook:
                 self.last_trade_ts = [None] * self.num_instruments
             case _:
                 raise SafetyError(
-                    f"expected one of halted, reducing, state_drawdown, reject_rate, stale_data; found "
-                    f"{reason.value}, which no command lifts; a daily limit waits for the next trading day"
+                    f"expected one of halted, reducing, session_loss, state_drawdown, reject_rate, stale_data; "
+                    f"found {reason.value}, which no command lifts; a daily limit waits for the next trading day"
                 )
 
     # -- what holds --------------------------------------------------------------------------------
@@ -221,6 +234,8 @@ class RiskBook:
         """The loss limit that holds the whole strategy to reductions; None mostly."""
         if self.daily_loss.latched:
             return GuardrailReason.DAILY_LOSS
+        if self.session_loss.latched:
+            return GuardrailReason.SESSION_LOSS
         return GuardrailReason.REDUCING if self.drawdown.latched else None
 
     @property
@@ -254,9 +269,11 @@ class RiskBook:
             "clock": self.clock.snapshot(),
             "equity": self.equity,
             "day_start_equity": self.day_start_equity,
+            "session_start_equity": self.session_start_equity,
             "regime_state": self._regime_state,
             "peak": self._peak.snapshot(),
             "daily_loss": self.daily_loss.snapshot(),
+            "session_loss": self.session_loss.snapshot(),
             "drawdown": self.drawdown.snapshot(),
             "state_losses": self.state_losses.snapshot(),
             "daily_notional": self.daily_notional,
@@ -290,6 +307,9 @@ class RiskBook:
             setattr(self, name, getattr(fresh, name))
 
     def _load(self, snapshot: Mapping[str, Any]) -> None:
+        if snapshot["version"] == _BEFORE_SESSIONS:
+            began = {"session_start_equity": snapshot["equity"], "session_loss": self.session_loss.snapshot()}
+            snapshot = {**snapshot, **began, "version": SNAPSHOT_VERSION}
         found = (snapshot["version"], snapshot["num_instruments"])
         if found != (SNAPSHOT_VERSION, self.num_instruments):
             raise ValueError(
@@ -303,6 +323,8 @@ class RiskBook:
         self._regime_state = None if state is None else int(state)
         self._peak.restore(snapshot["peak"])
         self.daily_loss.restore(snapshot["daily_loss"])
+        self.session_start_equity = float(snapshot["session_start_equity"])
+        self.session_loss.restore(snapshot["session_loss"])
         self.drawdown.restore(snapshot["drawdown"])
         self.state_losses.restore(snapshot["state_losses"])
         self.daily_notional = float(snapshot["daily_notional"])
@@ -331,6 +353,8 @@ class RiskBook:
         # An account that never was worth anything has nothing left to lose.
         if self.drawdown.read((peak - equity) / peak if peak > 0.0 else 1.0):
             latched = GuardrailReason.REDUCING
+        if self.session_loss.read(self.session_start_equity - equity):
+            latched = GuardrailReason.SESSION_LOSS
         if self.daily_loss.read(self.day_start_equity - equity):
             latched = GuardrailReason.DAILY_LOSS
         return latched

@@ -39,10 +39,12 @@ def reconciliation(proposal: Proposal) -> Finding | None:
 
 
 def loss_latches(proposal: Proposal) -> Finding | None:
-    """Daily loss and drawdown from the peak: from the first reading at the limit, and while latched."""
+    """Day, session, drawdown from the peak: from the first reading at a loss limit on, and while it is latched."""
     book = proposal.book
     if book.daily_loss.blocking:
         return Finding(GuardrailReason.DAILY_LOSS, book.daily_loss.limit, book.daily_loss.loss)
+    if book.session_loss.blocking:
+        return Finding(GuardrailReason.SESSION_LOSS, book.session_loss.limit, book.session_loss.loss)
     if book.drawdown.blocking:
         return Finding(GuardrailReason.REDUCING, book.drawdown.limit, book.drawdown.loss)
     if proposal.context.equity <= 0.0:  # whatever the limits are: nothing is left to lose

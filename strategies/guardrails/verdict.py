@@ -37,6 +37,7 @@ class GuardrailReason(StrEnum):
     NOT_ARMED = "not_armed"
     HALTED = "halted"
     REDUCING = "reducing"
+    SESSION_LOSS = "session_loss"
 
 
 class TradingState(StrEnum):

@@ -53,6 +53,19 @@ def sessions(state_dir: Path) -> list[str]:
     return [one.body["session"] for one in journal_of(state_dir) if one.kind is Kind.SESSION_START]
 
 
+def session_losses_count_from(state_dir: Path) -> list[list[float]]:
+    """Equity from which the account's session loss counts, of each session."""
+    found: list[list[float]] = []
+    for record in journal_of(state_dir):
+        if record.kind is Kind.SESSION_START:
+            found.append([])
+        elif record.kind is Kind.STATE and "account" in record.body:
+            equity = record.body["account"]["session_start_equity"]
+            if equity not in found[-1]:
+                found[-1].append(equity)
+    return found
+
+
 def test_recorded_session_is_decided_again_to_the_bit(recorded: Path) -> None:
     found = replayed(recorded / "var")
 
@@ -83,14 +96,19 @@ def test_sessions_before_and_after_a_kill_are_decided_again_to_the_bit(market: P
             daemon.until(lambda: daemon.said.count(" BUY ") >= 6)
             daemon.process.send_signal(signal.SIGKILL)
             daemon.process.wait()
-    with DaemonProcess(host, state_dir, "--speed", BRISK) as daemon:
-        daemon.until(lambda: daemon.said.count(" BUY ") >= 3)
-        daemon.stop()
+    for _ in range(2):
+        with DaemonProcess(host, state_dir, "--speed", BRISK) as daemon:
+            daemon.until(lambda: daemon.said.count(" BUY ") >= 3)
+            daemon.stop()
 
     found = [replayed(state_dir, session) for session in sessions(state_dir)]
 
-    assert [one["is_identical"] for one in found] == [True] * 3, [one["differences"][:3] for one in found]
-    assert [one["is_complete"] for one in found] == [False, False, True]
+    assert [one["is_identical"] for one in found] == [True] * 4, [one["differences"][:3] for one in found]
+    assert [one["is_complete"] for one in found] == [False, False, True, True]
+    *before, after = session_losses_count_from(state_dir)
+    assert before == [[250_000.0]] * 3, "a kill wins back no loss"
+    assert len(after) == 1
+    assert after != before[0]
     for one in found:
         counts = recorded_kinds(state_dir, one["session"])
         assert {kind: one["compared"][kind] for kind in counts} == counts

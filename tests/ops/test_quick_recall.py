@@ -58,7 +58,7 @@ def _body(kind: Kind, name: str, number: int) -> dict[str, Any]:
         Kind.VERDICT: {"strategy": name, "ts_event": number},
         Kind.LATCH: {"restrictions": [number]},
         Kind.SESSION_START: {"number": number},
-        Kind.STOP: {"number": number},
+        Kind.STOP: {"exit_code": (0, 75, None)[number % 3]},
         Kind.RECONCILE: {"baseline": {"cash": number}, "forgotten": [name] if number % 2 else []},
         Kind.NOTE: {},
     }

@@ -473,15 +473,32 @@ def test_open_order_is_never_forgotten_however_many_follow_it(monkeypatch: pytes
     assert kept in {order.intent.client_order_id for order in bench.strategy.door.working()}
 
 
-def test_session_that_wrote_its_end_ended_in_order_and_one_that_did_not_did_not() -> None:
+@pytest.mark.parametrize(
+    ("codes", "goes_on"),
+    [
+        ([], False),
+        (["killed"], True),
+        ([0], False),
+        ([1], False),  # told to stop, with a strategy halted
+        ([74], True),
+        ([75], True),
+        (["killed", None], True),  # what follows did not start: the session before it goes on
+        ([0, None], False),
+        ([75, "killed", 0], False),
+    ],
+)
+def test_session_goes_on_unless_the_one_before_it_ended_as_it_was_told_to(
+    codes: list[int | str | None], goes_on: bool
+) -> None:
     recall = Recall()
-    answers = [recall.ended_in_order]
-    for kind in (Kind.SESSION_START, Kind.STOP, Kind.SESSION_START):
-        recall.take(Record(1, 1, kind, {"pin": kind}))
-        answers.append(recall.ended_in_order)
+    for number, code in enumerate(codes):
+        recall.take(Record(1, 1, Kind.SESSION_START, {"pin": number}))
+        if code != "killed":
+            recall.take(Record(2, 2, Kind.STOP, {"exit_code": code}))
 
-    assert answers == [True, False, True, False]
-    assert recall.session == {"pin": "session_start"}
+    assert recall.ended_in_order is not goes_on
+    recall.take(Record(3, 3, Kind.SESSION_START, {"pin": "now"}))
+    assert (recall.session, recall.ended_in_order) == ({"pin": "now"}, False)
 
 
 def test_baseline_that_was_not_agreed_on_leaves_the_last_one() -> None:

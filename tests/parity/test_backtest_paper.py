@@ -104,13 +104,13 @@ def test_loss_limits_trip_at_the_same_bar_and_close_what_is_held_as_in_the_backt
 ) -> None:
     tight = "loss_readings = 2\nclose_at_loss_limit = true\n"
     limits = {
-        "wanderer": "daily_loss_quote = 600.0\n",
+        "wanderer": "daily_loss_quote = 600.0\nsession_loss_quote = 1_000.0\n",
         "breakout": "drawdown_frac = 0.008\nstate_drawdown_quote = 150.0\n",
     }
     for name, limit in limits.items():
         loose = "daily_loss_quote = 20_000.0\nstate_drawdown_quote = 20_000.0\n"
         monkeypatch.setitem(ALL, name, ALL[name].replace(loose, limit + tight))
-    account = "\n[account]\ndrawdown_frac = 0.009\nclose_at_loss_limit = true\n"
+    account = "\n[account]\ndrawdown_frac = 0.0078\nclose_at_loss_limit = true\n"
 
     backtest, paper = (
         write_bot(tmp_path, market, tuple(limits), kind=kind, more=account) for kind in ("backtest", "paper")
@@ -118,8 +118,10 @@ def test_loss_limits_trip_at_the_same_bar_and_close_what_is_held_as_in_the_backt
     pair = Pair(backtest, paper, tmp_path)
 
     trips = [(row["strategy"], row["reason"]) for row in pair.rows("halt")[0]]
-    a_day = [("breakout", "daily_loss"), ("breakout", "state_drawdown"), ("wanderer", "daily_loss")]
-    assert trips == [*a_day, *a_day, ("account", "reducing")]
+    of_one = [("breakout", "daily_loss"), ("breakout", "state_drawdown")]
+    assert trips == [
+        *of_one, ("wanderer", "daily_loss"), *of_one, ("wanderer", "session_loss"), ("account", "reducing")
+    ]  # fmt: skip
     assert_same(pair)
     first = next(row["ts_event"] for row in pair.rows("halt")[0] if row["strategy"] == "wanderer")
     roles = {

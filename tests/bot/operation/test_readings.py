@@ -58,7 +58,7 @@ def test_readings_carry_the_faults_that_they_are_told_of_and_the_pace_of_the_fee
 
 
 def test_readings_name_the_losses_that_stand_latched_in_the_books() -> None:
-    own = book(daily_loss_quote=100.0, drawdown_frac=0.1, state_drawdown_quote=50.0)
+    own = book(daily_loss_quote=100.0, session_loss_quote=150.0, drawdown_frac=0.1, state_drawdown_quote=50.0)
     account = book(daily_loss_quote=100.0)
     own.mark(1, 1_000.0, 2)
     lose(own, 2)
@@ -71,6 +71,7 @@ def test_readings_name_the_losses_that_stand_latched_in_the_books() -> None:
     assert found == {
         (None, Cause.DAILY_LOSS, DAY),
         ("one", Cause.DAILY_LOSS, DAY),
+        ("one", Cause.SESSION_LOSS, None),
         ("one", Cause.DRAWDOWN, None),
         ("one", Cause.STATE_DRAWDOWN, None),
     }
@@ -115,8 +116,9 @@ def test_release_lifts_what_is_latched_and_wins_back_no_budget() -> None:
     assert release_latches(below) == ()
     assert below.peak_equity == 1_000.0  # a drawdown that has not tripped goes on counting
 
-    latched = book(drawdown_frac=0.1, daily_loss_quote=100.0)
+    latched = book(drawdown_frac=0.1, daily_loss_quote=100.0, session_loss_quote=100.0)
     lose(latched, 4)
     latched.halt("fault")
     assert release_latches(latched) == ("daily_loss",)
+    assert not latched.session_loss.latched
     assert (latched.drawdown.latched, latched.fault, latched.daily_loss.latched) == (False, "", True)

@@ -242,6 +242,48 @@ def test_of_several_latches_at_once_the_days_is_told_first() -> None:
     assert book.state_losses.latched == frozenset({0})
 
 
+# -- the session -----------------------------------------------------------------------------------
+
+
+def test_session_loss_counts_over_days_and_stays_latched_until_it_is_released() -> None:
+    it = Desk(limits(session_loss_quote=100.0, loss_readings=2), marked=False)
+    book = it.book
+    _marks(book, CAPITAL - 60.0)
+    told = _marks(book, CAPITAL - 99.0, CAPITAL - 100.0, CAPITAL - 100.0, CAPITAL - 50.0, start=NOON + DAY)
+    held = it.check(trade(1.0), ts_event=NOON + DAY + 3 * MINUTE)
+    after_days = _marks(book, CAPITAL - 50.0, start=NOON + 5 * DAY)
+
+    assert told == [None, None, GuardrailReason.SESSION_LOSS, None]
+    assert (held.reason, held.approved, held.limit, held.value) == ("session_loss", 0.0, 100.0, 50.0)
+    assert (after_days, book.latch) == ([None], GuardrailReason.SESSION_LOSS)
+
+    book.release(GuardrailReason.SESSION_LOSS)
+    again = _marks(book, CAPITAL - 149.0, CAPITAL - 150.0, CAPITAL - 150.0, start=NOON + 6 * DAY)
+    assert again == [None, None, GuardrailReason.SESSION_LOSS]
+
+
+def test_session_that_begins_wins_back_its_own_budget_and_no_other() -> None:
+    book = _book(session_loss_quote=100.0, daily_loss_quote=100.0, drawdown_frac=0.01)
+    _marks(book, *[CAPITAL - 100.0] * 4)
+
+    book.begin_session()
+
+    assert (book.session_loss.latched, book.session_start_equity) == (False, CAPITAL - 100.0)
+    assert (book.daily_loss.latched, book.drawdown.latched) == (True, True)
+
+
+def test_snapshot_of_a_version_that_knew_no_sessions_begins_one() -> None:
+    before = _book(daily_loss_quote=100.0)
+    before.mark(NOON, CAPITAL - 40.0, None)
+    known = {name: part for name, part in before.snapshot().items() if not name.startswith("session")}
+    book = _book(session_loss_quote=50.0)
+
+    book.restore({**known, "version": 1})
+
+    assert (book.session_start_equity, book.session_loss.loss) == (CAPITAL - 40.0, 0.0)
+    assert book.day_start_equity == CAPITAL
+
+
 # -- halts -----------------------------------------------------------------------------------------
 
 
@@ -458,7 +500,10 @@ def test_restored_limits_are_the_configurations_not_the_snapshots() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("version", 2),
+        ("version", 3),
+        ("version", 0),
+        ("session_loss", None),
+        ("session_start_equity", math.nan),
         ("num_instruments", 2),
         ("equity", math.nan),
         ("equity", None),

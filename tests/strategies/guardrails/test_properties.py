@@ -53,6 +53,7 @@ LIMITS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any, float], Any]]] = 
     "max_position_quote": (QUOTE, lambda v, s: v * (1.0 - s) or 1e-9),
     "state_drawdown_quote": (QUOTE, lambda v, s: v * (1.0 - s) or 1e-9),
     "daily_loss_quote": (QUOTE, lambda v, s: v * (1.0 - s) or 1e-9),
+    "session_loss_quote": (QUOTE, lambda v, s: v * (1.0 - s) or 1e-9),
     "drawdown_frac": (st.floats(0.001, 1.0), lambda v, s: v * (1.0 - s)),
     "max_daily_notional_quote": (QUOTE, lambda v, s: v * (1.0 - s) or 1e-9),
     "min_notional_quote": (st.floats(0.0, 50.0), lambda v, s: v + 1000.0 * s),
