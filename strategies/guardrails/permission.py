@@ -39,7 +39,7 @@ def reconciliation(proposal: Proposal) -> Finding | None:
 
 
 def loss_latches(proposal: Proposal) -> Finding | None:
-    """Day, session, drawdown from the peak: from the first reading at a loss limit on, and while it is latched."""
+    """Loss of the day, of the session, drawdown: from the first reading at the limit, and while latched."""
     book = proposal.book
     if book.daily_loss.blocking:
         return Finding(GuardrailReason.DAILY_LOSS, book.daily_loss.limit, book.daily_loss.loss)
