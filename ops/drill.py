@@ -1,6 +1,6 @@
 """Rehearses a kill against a running daemon, from outside, and says with evidence whether it works.
 
-    ready → kill → latch on disk → nothing open that adds risk → nothing new sent → resume → ready
+    ready → kill → latch on disk → nothing open that adds risk → nothing new sent → (flat) → resume → ready
 
 The first step that fails ends the drill, and whatever was killed by then stays killed.
 """
@@ -8,11 +8,13 @@ The first step that fails ends the drill, and whatever was killed by then stays 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from ops.commands import KillMode
 from strategies.guardrails import TradingState
 from strategies.restrictions import EVERYTHING, Restriction
 
 WHO = "drill"
-PLAN = (
+_FLAT = "flat: every position is closed, and no order is open"
+_PLAN = (
     "ready: the daemon trades on paper, and nothing restricts it",
     "kill: everything is halted on command",
     "latch: the halt is on the disk",
@@ -21,11 +23,19 @@ PLAN = (
     "resume: the halt is lifted on command",
     "restored: trading is active, and the latch is empty",
 )
+_BEFORE_RESUME = 5
 _PROTECTION = frozenset({"STOP", "TARGET"})
 _POLL_SECS = 0.1
 
 type Ask = Callable[[str, dict[str, Any] | None], Any]
 """``ask(path, body)``: the daemon's answer; a body makes it a command."""
+
+
+def plan_of(mode: KillMode) -> tuple[str, ...]:
+    """Names and meanings of the steps."""
+    if mode is KillMode.FLATTEN:
+        return (*_PLAN[:_BEFORE_RESUME], _FLAT, *_PLAN[_BEFORE_RESUME:])
+    return _PLAN
 
 
 class DrillStep(NamedTuple):
@@ -46,7 +56,8 @@ class KillDrill:
         sent_since_kill: Names of the orders that add risk and left after the drill's kill was recorded.
         monotonic: Seconds.
         wait: Waits for seconds.
-        watch_secs: How long orders may take to be cancelled, and decisions to be seen.
+        watch_secs: How long orders may take to be cancelled, positions to be closed, and decisions to be seen.
+        mode: ``halt``, or ``flatten``, which closes what is held.
     """
 
     def __init__(
@@ -58,7 +69,9 @@ class KillDrill:
         monotonic: Callable[[], float],
         wait: Callable[[float], None],
         watch_secs: float,
+        mode: KillMode = KillMode.HALT,
     ) -> None:
+        self._mode = mode
         self._ask = ask
         self._read_latch = read_latch
         self._sent_since_kill = sent_since_kill
@@ -75,10 +88,11 @@ class KillDrill:
             self._latch,
             self._cancels,
             self._silence,
+            *([self._flat] if self._mode is KillMode.FLATTEN else []),
             self._resume,
             self._restored,
         )
-        for plan, step in zip(PLAN, steps, strict=True):
+        for plan, step in zip(plan_of(self._mode), steps, strict=True):
             began = self._monotonic()
             try:
                 passed, detail = step()
@@ -102,7 +116,9 @@ class KillDrill:
         return is_ready, found.strip()
 
     def _kill(self) -> tuple[bool, str]:
-        answer = self._ask("/v1/kill", {"scope": "all", "mode": "halt", "who": WHO, "reason": "drill"})
+        answer = self._ask(
+            "/v1/kill", {"scope": "all", "mode": self._mode.value, "who": WHO, "reason": "drill"}
+        )
         self._before = self._decisions()
         detail = f"durable in {answer['latch_ms']} ms, {answer['cancels_sent']} cancels sent"
         return bool(answer["durable"] and answer["changed"]), detail
@@ -126,6 +142,18 @@ class KillDrill:
         if sent := self._sent_since_kill():
             return False, f"sent after the kill: {sent}"
         return seen, f"{decisions} decisions, none of them sent an order that adds risk"
+
+    def _flat(self) -> tuple[bool, str]:
+        def left() -> list[str]:
+            held = [f"{one['instrument_id']} {one['quantity']}" for one in self._ask("/v1/positions", None)]
+            works = [one["client_order_id"] for one in self._ask("/v1/orders/open", None)]
+            return held + works
+
+        gone = self._until(lambda: not left() and self._flattening()["state"] == "FLAT")
+        return gone, "nothing is held" if gone else f"left: {left()}; {self._flattening()['detail']}"
+
+    def _flattening(self) -> Any:
+        return self._ask("/v1/status", None)["flatten"]
 
     def _resume(self) -> tuple[bool, str]:
         answer = self._ask("/v1/resume", {"scope": "all", "who": WHO, "reason": "drill"})

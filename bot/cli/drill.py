@@ -4,7 +4,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,7 +12,8 @@ from bot.cli.ask import get, post
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
 from bot.exit_codes import ExitCode
 from ops.disk import LocalDisk
-from ops.drill import PLAN, WHO, KillDrill
+from ops.commands import KillMode
+from ops.drill import WHO, KillDrill, plan_of
 from ops.journal import Kind
 from ops.journal.reading import newest_lines
 from ops.journal.records import decode as decode_line
@@ -38,6 +39,9 @@ def kill(
     watch_secs: Annotated[
         float, typer.Option("--watch", help="Seconds to wait for cancels, and for decisions to be seen.")
     ] = 30.0,
+    mode: Annotated[
+        Literal["halt", "flatten"], typer.Option(help="What to rehearse; flatten closes what is held.")
+    ] = "halt",
     as_json: JsonOption = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
@@ -47,20 +51,22 @@ def kill(
 
     Examples:
       argonaut drill kill
+      argonaut drill kill --mode flatten --watch 60
 
     Exit codes: 0 every step passed, or no daemon runs; 1 a step failed.
     """
-    started_at = datetime.now(UTC)
+    started_at, plan = datetime.now(UTC), plan_of(KillMode(mode))
     status = get(state_dir, "/v1/status")
     evidence: dict[str, Any] = {
         "drill": "kill",
+        "mode": mode,
         "started_at": started_at.isoformat(timespec="milliseconds"),
         "dry": status is None,
         "session": None if status is None else status["session"],
         "config_sha256": None if status is None else status["config_sha256"],
     }
     if status is None:
-        evidence |= {"passed": None, "plan": list(PLAN)}
+        evidence |= {"passed": None, "plan": list(plan)}
     else:
         drill = KillDrill(
             lambda path, body: _answer(state_dir, path, body),
@@ -69,9 +75,10 @@ def kill(
             monotonic=time.monotonic,
             wait=time.sleep,
             watch_secs=watch_secs,
+            mode=KillMode(mode),
         )
         steps = drill.run()
-        passed = len(steps) == len(PLAN) and all(step.passed for step in steps)
+        passed = len(steps) == len(plan) and all(step.passed for step in steps)
         evidence |= {"passed": passed, "steps": [step._asdict() for step in steps]}
     evidence["file"] = str(_file(state_dir, started_at, evidence))
     emit_json(evidence) if as_json else emit_text(_text(evidence))

@@ -199,8 +199,9 @@ class RiskBook:
 
         Args:
             reason: ``halted`` lifts a halt; ``reducing`` the drawdown, which then counts from the present
-                equity; ``session_loss`` that of the session, likewise; ``state_drawdown`` all states', likewise; ``reject_rate`` forgets outcomes;
-                ``stale_data`` believes the next bar's time, whatever it is, and keeps every budget.
+                equity; ``session_loss`` and ``state_drawdown`` (of all states) likewise; ``reject_rate``
+                forgets outcomes; ``stale_data`` believes the next bar's time, whatever it is, and keeps every
+                budget.
 
         Raises:
             SafetyError: If nothing can be released under this reason; the daily loss waits for the day.
@@ -223,8 +224,8 @@ class RiskBook:
                 self.last_trade_ts = [None] * self.num_instruments
             case _:
                 raise SafetyError(
-                    f"expected one of halted, reducing, session_loss, state_drawdown, reject_rate, stale_data; "
-                    f"found {reason.value}, which no command lifts; a daily limit waits for the next trading day"
+                    "expected one of halted, reducing, session_loss, state_drawdown, reject_rate, stale_data; "
+                    f"found {reason.value}, which no command lifts; what is daily waits for the next trading day"
                 )
 
     # -- what holds --------------------------------------------------------------------------------

@@ -201,11 +201,14 @@ def test_pause_holds_one_strategy_back_until_it_is_unpaused(daemon: DaemonProces
     daemon.until(lambda: submitted(state_dir, OPENS) != sent)
 
 
-def test_drill_rehearses_a_kill_and_leaves_the_daemon_trading(daemon: DaemonProcess) -> None:
-    answer = daemon.ask("drill", "kill", "--json")
+@pytest.mark.parametrize(("mode", "steps"), [("halt", 7), ("flatten", 8)])
+def test_drill_rehearses_a_kill_and_leaves_the_daemon_trading(
+    daemon: DaemonProcess, mode: str, steps: int
+) -> None:
+    answer = daemon.ask("drill", "kill", "--mode", mode, "--json")
 
     evidence = answer.document()
-    assert (answer.code, evidence["passed"], len(evidence["steps"])) == (0, True, 7)
+    assert (answer.code, evidence["passed"], len(evidence["steps"])) == (0, True, steps), evidence
     assert Path(evidence["file"]).is_relative_to(daemon.state_dir / "drills")
     assert status(daemon)["trading_state"] == "ACTIVE"
 

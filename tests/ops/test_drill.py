@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ops.drill import PLAN, KillDrill
+from ops.commands import KillMode
+from ops.drill import KillDrill, plan_of
 from strategies.guardrails import TradingState
 from strategies.restrictions import EVERYTHING, Restriction
 
@@ -21,6 +22,8 @@ class FakeDaemon:
         self.sent: list[str] = []
         self.now = 0.0
         self.asked: list[str] = []
+        self.held = {"A.X": 2.0}
+        self.flatten = "IDLE"
 
     def ask(self, path: str, body: dict[str, Any] | None) -> Any:
         self.asked.append(path)
@@ -28,7 +31,11 @@ class FakeDaemon:
             return self._status()
         if path == "/v1/orders/open":
             return [{"client_order_id": one, "role": self.orders[one]} for one in self.open]
+        if path == "/v1/positions":
+            return [{"instrument_id": name, "quantity": held} for name, held in self.held.items()]
         if path == "/v1/kill":
+            assert body is not None
+            self.flatten = "WORKING" if body["mode"] == "flatten" else "IDLE"
             return self._kill()
         assert (path, bool(body)) == ("/v1/resume", True)
         lifted = list(self.restrictions)
@@ -45,6 +52,7 @@ class FakeDaemon:
             "reason": "",
             "restrictions": self.restrictions,
             "strategies": [{"decisions": self.decisions}],
+            "flatten": {"state": self.flatten, "detail": ""},
         }
 
     def _kill(self) -> dict[str, Any]:
@@ -63,12 +71,17 @@ class FakeDaemon:
         self.now += secs
         if self.fault != "not cancelled":
             self.open.discard("AR1")
+        if self.flatten == "WORKING" and self.fault != "not closed":
+            self.held.clear()
+            if self.fault != "leaves a stop":
+                self.open.clear()
+            self.flatten = "FLAT"
         if self.fault != "no decision":
             self.decisions += 1
         if self.fault == "sends on":
             self.sent.append("AR3")
 
-    def drill(self) -> list[tuple[str, bool]]:
+    def drill(self, mode: KillMode = KillMode.HALT) -> list[tuple[str, bool]]:
         steps = KillDrill(
             self.ask,
             self.latch,
@@ -76,17 +89,30 @@ class FakeDaemon:
             monotonic=lambda: self.now,
             wait=self.wait,
             watch_secs=1.0,
+            mode=mode,
         ).run()
         return [(step.name, step.passed) for step in steps]
 
 
-def test_drill_of_a_daemon_that_obeys_passes_every_step_and_leaves_it_as_it_was() -> None:
+@pytest.mark.parametrize("mode", [KillMode.HALT, KillMode.FLATTEN])
+def test_drill_of_a_daemon_that_obeys_passes_every_step_and_leaves_it_as_it_was(mode: KillMode) -> None:
     daemon = FakeDaemon()
 
-    steps = daemon.drill()
+    steps = daemon.drill(mode)
 
-    assert steps == [(plan.partition(":")[0], True) for plan in PLAN]
+    assert steps == [(plan.partition(":")[0], True) for plan in plan_of(mode)]
     assert daemon.restrictions == []
+    assert ("flat" in dict(steps)) == (mode is KillMode.FLATTEN) == (daemon.held == {})
+
+
+@pytest.mark.parametrize("fault", ["not closed", "leaves a stop"])
+def test_drill_of_a_flatten_that_does_not_end_flat_fails_and_stays_halted(fault: str) -> None:
+    daemon = FakeDaemon(fault)
+
+    steps = daemon.drill(KillMode.FLATTEN)
+
+    assert steps[-1] == ("flat", False)
+    assert daemon.restrictions != []
 
 
 @pytest.mark.parametrize(
