@@ -224,8 +224,9 @@ class RiskBook:
                 self.last_trade_ts = [None] * self.num_instruments
             case _:
                 raise SafetyError(
-                    "expected one of halted, reducing, session_loss, state_drawdown, reject_rate, stale_data; "
-                    f"found {reason.value}, which no command lifts; what is daily waits for the next trading day"
+                    "expected one of halted, reducing, session_loss, state_drawdown, reject_rate, "
+                    f"stale_data; found {reason.value}, which no command lifts; what is daily waits for the "
+                    "next trading day"
                 )
 
     # -- what holds --------------------------------------------------------------------------------
