@@ -56,7 +56,7 @@ class KillDrill:
         sent_since_kill: Names of the orders that add risk and left after the drill's kill was recorded.
         monotonic: Seconds.
         wait: Waits for seconds.
-        watch_secs: How long orders may take to be cancelled, positions to be closed, and decisions to be seen.
+        watch_secs: How long cancels and closes may take, and decisions to be seen.
         mode: ``halt``, or ``flatten``, which closes what is held.
     """
 

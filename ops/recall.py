@@ -162,7 +162,7 @@ class Recall:
         self.session: Mapping[str, Any] | None = None
         """How the newest session began."""
         self.ended_in_order = True
-        """Whether the newest session ended as somebody told it to; what follows another one goes on with it."""
+        """Whether the newest session ended as it was told to; if not, the next one goes on with it."""
         self._went_on = False
         self.last_ts_ns = 0
         """Newest record, wall clock, UTC nanoseconds."""

@@ -19,11 +19,12 @@ from bot.exit_codes import ExitCode
 from ops.disk import LocalDisk
 from ops.journal import BrokenChainError, Kind, VerifyKey, load_verify_key, public_path
 from ops.journal.anchors import AnchoredHead, read_anchors
+from ops.journal.index import open_index
 from ops.journal.reading import StoredLine, newest_lines
 from ops.journal.records import decode
 from ops.journal.segments import segment_numbers
 from ops.journal.verifying import check_proof, prove, verify
-from ops.state_dir import JOURNAL, JOURNAL_KEY
+from ops.state_dir import INDEX, JOURNAL, JOURNAL_KEY
 from strategies.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
@@ -43,6 +44,9 @@ def verify_journal(
         typer.Option("--anchor", metavar="HEAD", help="Hash that must be in it, or a file of anchors."),
     ] = None,
     key: KeyOption = None,
+    index: Annotated[
+        bool, typer.Option("--index", help="Check the index, too, and make it again where it is wrong.")
+    ] = False,
     as_json: JsonOption = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
@@ -51,9 +55,12 @@ def verify_journal(
     Examples:
       argonaut audit verify
 
+      argonaut audit verify --index
+
       argonaut audit verify --anchor 9f2c… --anchor /mnt/anchors.jsonl
 
-    Exit codes: 0 it is what was written; 70 it is not, and where; 78 there is no journal or key.
+    Exit codes: 0 it is what was written; 1 the index was not, and was made again; 70 the journal is not, and
+    where; 78 there is no journal or key.
     """
     folder = _journal(state_dir)
     anchors = [head for given in anchor or () for head in _anchors(given)]
@@ -66,8 +73,9 @@ def verify_journal(
         emit_json({"is_whole": False, **where})
         note(f"argonaut: {error}")
         return ExitCode.AUDIT_CHAIN
+    is_index_right = _check_index(state_dir) if index else None
     if as_json:
-        emit_json({"is_whole": True, **found._asdict()})
+        emit_json({"is_whole": True, "is_index_right": is_index_right, **found._asdict()})
     else:
         tail = f", {found.unfinished_bytes} bytes unfinished" if found.unfinished_bytes else ""
         emit_text(
@@ -76,7 +84,11 @@ def verify_journal(
             f"signed up to record {found.signed_seq} by {found.checkpoints} checkpoints; "
             f"{found.anchors} anchors given, all found"
         )
-    return ExitCode.OK
+        if is_index_right is not None:
+            emit_text(
+                "the index says the same" if is_index_right else "the index was wrong, and was made again"
+            )
+    return ExitCode.FINDINGS if is_index_right is False else ExitCode.OK
 
 
 @app.command(name="prove")
@@ -138,6 +150,11 @@ def show_records(
     else:
         emit_text("\n".join(map(_text, records)) if records else "no records")
     return ExitCode.OK
+
+
+def _check_index(state_dir: Path) -> bool:
+    with open_index(state_dir / JOURNAL, state_dir / INDEX) as index:
+        return index.check()
 
 
 def _journal(state_dir: Path) -> Path:

@@ -11,8 +11,8 @@ import typer
 from bot.cli.ask import get, post
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
 from bot.exit_codes import ExitCode
-from ops.disk import LocalDisk
 from ops.commands import KillMode
+from ops.disk import LocalDisk
 from ops.drill import WHO, KillDrill, plan_of
 from ops.journal import Kind
 from ops.journal.reading import newest_lines

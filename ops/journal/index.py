@@ -7,7 +7,9 @@ trades reads it: it may be deleted at any time and is made again from the journa
 """
 
 import contextlib
+import hashlib
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +74,32 @@ class JournalIndex:
         """All of it as SQL; equal for equal journals."""
         return "\n".join(self._connection.iterdump())
 
+    def check(self) -> bool:
+        """Whether it says what the journal says, and nothing else; if not, it is made again.
+
+        The journal is read from its beginning, as it stands when that is done.
+
+        Raises:
+            BrokenChainError: If the journal is damaged; what the index holds stays as it was.
+            OSError, sqlite3.Error: If the disk refuses.
+        """
+        beside = None if self._path is None else self._path.parent
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".index-") as scratch:
+            fresh = JournalIndex(self._disk, self._folder, Path(scratch) / "index.sqlite")
+            try:
+                with contextlib.suppress(sqlite3.DatabaseError):
+                    # A daemon may write on: until both stand at one place.
+                    while self._stand() != fresh._stand():
+                        fresh.update()
+                        self.update()
+                    if self._is_consistent() and self._digest() == fresh._digest():
+                        return True
+            finally:
+                fresh.close()
+        self._discard()
+        self.update()
+        return False
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
@@ -110,6 +138,20 @@ class JournalIndex:
             if line_end.endswith(b"\n") and stored_hash(line_end) == place.head:
                 return place
         return None
+
+    def _stand(self) -> tuple[int, bytes] | None:
+        found: tuple[int, bytes] | None = self._connection.execute("SELECT seq, head FROM place").fetchone()
+        return found
+
+    def _is_consistent(self) -> bool:
+        """Whether SQLite's own indices say what the tables say, of which a dump shows nothing."""
+        return bool(self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
+
+    def _digest(self) -> bytes:
+        state = hashlib.sha256()
+        for statement in self._connection.iterdump():
+            state.update(statement.encode() + b"\n")
+        return state.digest()
 
     def _take(self, line: StoredLine) -> None:
         takes = TAKES.get(line.kind)

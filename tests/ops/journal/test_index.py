@@ -293,6 +293,46 @@ def test_a_damaged_index_is_thrown_away_and_made_again(
     again.close()
 
 
+def test_a_bit_that_flips_anywhere_in_the_index_is_found_and_mended_by_a_check(tmp_path: Path) -> None:
+    _write(tmp_path / "journal", rounds=4)
+    index = _built(tmp_path)
+    assert index.check()
+    before = index.dump()
+    index.close()
+    path, found = tmp_path / "index.sqlite", 0
+    content = path.read_bytes()
+
+    for at in range(0, len(content), 509):
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
+        again = _built(tmp_path)
+        said = again.dump()
+        is_right = again.check()
+        assert is_right <= (said == before), "what is not noticed must not matter"
+        assert again.dump() == before
+        again.close()
+        found += not is_right
+
+    assert found > 0, "a check that never finds anything checks nothing"
+
+
+def test_a_changed_row_of_the_index_and_a_changed_key_of_its_own_indices_are_found(tmp_path: Path) -> None:
+    _write(tmp_path / "journal", rounds=4)
+    for change in (
+        "UPDATE fills SET quantity = 7.0 WHERE seq = (SELECT MIN(seq) FROM fills)",
+        "DELETE FROM orders WHERE client_order_id = 'AR2'",
+    ):
+        index = _built(tmp_path)
+        with sqlite3.connect(tmp_path / "index.sqlite") as connection:
+            connection.execute(change)
+        connection.close()
+
+        assert not index.check()
+        assert index.check()
+        index.close()
+
+
 def test_an_index_of_another_journal_is_made_again(tmp_path: Path) -> None:
     _write(tmp_path / "journal", rounds=4)
     _built(tmp_path).close()
