@@ -6,6 +6,7 @@ another history after it.
 
 import json
 import logging
+import os
 from contextlib import suppress
 from pathlib import Path
 from queue import Full, Queue
@@ -16,6 +17,7 @@ from strategies.errors import ConfigError
 
 _LOG = logging.getLogger("argonaut.journal.anchor")
 _PATIENCE_SECS = 1.0
+_BEGINNING = '{"seq": '
 
 
 class AnchoredHead(NamedTuple):
@@ -63,8 +65,17 @@ class FileAnchor:
         self._path = path
 
     def publish(self, seq: int, head: str, ts_ns: int) -> None:
-        with self._path.open("a", encoding="ascii") as file:
-            file.write(json.dumps({"seq": seq, "head": head, "ts_ns": ts_ns}) + "\n")
+        line = json.dumps({"seq": seq, "head": head, "ts_ns": ts_ns}) + "\n"
+        with self._path.open("ab") as file:
+            file.write((b"\n" if self._is_torn() else b"") + line.encode("ascii"))
+
+    def _is_torn(self) -> bool:
+        """Whether the last line has no end: a crash or a full disk cut it short."""
+        with self._path.open("rb") as file:
+            if not file.seek(0, os.SEEK_END):
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
 
     def close(self) -> None:
         """Nothing waits."""
@@ -114,7 +125,7 @@ class ThreadedAnchor:
 
 
 def read_anchors(path: Path) -> list[AnchoredHead]:
-    """The heads in a file that `FileAnchor` wrote.
+    """The heads in a file that `FileAnchor` wrote; a line that a crash cut short holds none.
 
     Raises:
         ConfigError: If a line is something else.
@@ -126,6 +137,8 @@ def read_anchors(path: Path) -> list[AnchoredHead]:
             fields = json.loads(line)
             heads.append(AnchoredHead(int(fields["seq"]), str(fields["head"])))
         except (ValueError, KeyError, TypeError):
+            if line.startswith(_BEGINNING[: len(line)]) and not line.endswith("}"):
+                continue
             raise ConfigError(
                 f"{path}:{number}: expected an anchor with seq and head, found {line[:80]!r}"
             ) from None

@@ -134,6 +134,20 @@ def test_the_log_says_the_head(caplog: pytest.LogCaptureFixture) -> None:
     assert f"record 1 has hash {journal.head}" in caplog.text
 
 
+def test_anchors_around_a_line_that_was_cut_short_anywhere_are_read(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    FileAnchor(whole).publish(1, "11" * 32, 5)
+    line = whole.read_bytes()
+
+    for end in range(len(line)):
+        file = tmp_path / f"cut-{end}"
+        file.write_bytes(line + line[:end])
+        FileAnchor(file).publish(2, "22" * 32, 6)
+
+        cut_line = [AnchoredHead(1, "11" * 32)] * (end == len(line) - 1)
+        assert read_anchors(file) == [AnchoredHead(1, "11" * 32), *cut_line, AnchoredHead(2, "22" * 32)]
+
+
 def test_a_file_of_anchors_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "anchors").write_text('{"seq": 1, "head": "00"}\n{"seq": 1}\n')
 
