@@ -11,7 +11,8 @@ from benchmarks.figures import QUICK, Figure, report, rss_mb
 from benchmarks.scenario import FEATURES
 from strategies.config import RegimeConfig
 from strategies.features import FeaturePipeline
-from strategies.regime import RegimeFilter, RegimeParams
+from strategies.regime import RegimeFilter
+from strategies.regime_params import RegimeParams
 
 BARS = 200_000 if QUICK else 10_000_000
 READINGS = 20

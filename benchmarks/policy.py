@@ -20,7 +20,8 @@ from strategies.market import Instrument
 from strategies.observation import Observation, ObservationBuilder
 from strategies.policies import Policy, make_policy
 from strategies.portfolio import Ledger
-from strategies.regime import RegimeFilter, RegimeParams
+from strategies.regime import RegimeFilter
+from strategies.regime_params import RegimeParams
 from tests.support.onnx_models import save_mlp
 
 LOOKBACK, INSTRUMENTS, FEATURES, STATES = 64, 2, 8, 3

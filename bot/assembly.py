@@ -27,7 +27,8 @@ from strategies.observation import ObservationBuilder
 from strategies.orders import Identity
 from strategies.policies import make_policy
 from strategies.portfolio import Ledger
-from strategies.regime import RegimeFilter, RegimeParams
+from strategies.regime import RegimeFilter
+from strategies.regime_params import RegimeParams
 from strategies.sizing import Sizer
 from strategies.slices import Pace
 from strategies.stopwatch import Stopwatch, no_stopwatch

@@ -9,7 +9,8 @@ from ml.datasets import Dataset
 from strategies.config import RegimeConfig, StrategyConfig
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
-from strategies.regime import RegimeParams, fold
+from strategies.regime import fold
+from strategies.regime_params import RegimeParams
 
 
 def regime_rows(dataset: Dataset, regime: RegimeConfig) -> Floats:

@@ -32,7 +32,7 @@ from strategies.bundle import (
 )
 from strategies.config import BundlePolicyConfig, StrategyConfig
 from strategies.errors import ConfigError
-from strategies.regime import RegimeParams
+from strategies.regime_params import RegimeParams
 
 
 @dataclass(frozen=True, slots=True)

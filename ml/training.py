@@ -42,7 +42,7 @@ from ml.views import MarketView, device_of
 from strategies.config import ActionMap, AllocationConfig, CostConfig, StrategyConfig
 from strategies.errors import DataError
 from strategies.market import Float32s, Floats, Instrument
-from strategies.regime import RegimeParams
+from strategies.regime_params import RegimeParams
 
 LAST, BEST = "last.npz", "best.npz"
 """Checkpoints, in a directory named after the trainer."""

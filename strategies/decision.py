@@ -7,14 +7,14 @@ Nothing here knows a clock, a venue or a mode. The backtest, the paper daemon an
 `DecisionPipeline` with the same arguments and so get the same answer.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from strategies.allocation import allocate
 from strategies.config import StrategyConfig
-from strategies.errors import ConfigError, DataError
+from strategies.errors import DataError
 from strategies.features import FeaturePipeline, FeatureVector
 from strategies.guardrails import (
     GuardrailChain,
@@ -36,7 +36,8 @@ from strategies.orders import (
 )
 from strategies.policies import Policy
 from strategies.portfolio import Ledger
-from strategies.regime import RegimeBelief, RegimeFilter
+from strategies.regime import RegimeBelief, RegimeFilter, RegimeState
+from strategies.regime_places import regime_places
 from strategies.sizing import Sizer, SizingContext, Target, Trade, fit_to_cash, plan_trades
 from strategies.stopwatch import Lap, Stopwatch, no_stopwatch
 from strategies.tape import DecisionRecord, VerdictRecord
@@ -120,13 +121,14 @@ class DecisionPipeline:
         self.belief: RegimeBelief | None = None
         self.latched: GuardrailReason | None = None
         """The loss limit that the newest bar latched; None mostly."""
+        self._remembered: tuple[int, RegimeState] | None = None
         self._lap = stopwatch
         self._ts_event = 0
         self._closes = (0.0,) * len(instruments)
         self._volumes = [0.0] * len(instruments)
         self.last_bar_ts = [0] * len(instruments)
         """Close time of each instrument's newest bar, UTC nanoseconds; 0 before the first."""
-        self._regime_places = _regime_places(config, stages.features.columns)
+        self._regime_places = regime_places(config, stages.features.columns)
 
     @property
     def closes(self) -> tuple[float, ...]:
@@ -187,8 +189,9 @@ class DecisionPipeline:
     def warm_up(self, panel: Panel) -> None:
         """Take in the bars of a time that was lived through before a restart: all but book and ledger.
 
-        Features, estimates, belief and window come from bars alone and are built anew; what the strategy
-        holds, and what it lost, was remembered and has seen these bars.
+        Features, estimates and window come from bars alone and are built anew. A belief weighs all bars that
+        there ever were, so it is the one that was remembered, from its bar on. What the strategy holds, and
+        what it lost, was remembered, too, and has seen these bars.
 
         Raises:
             DataError: As `observe`.
@@ -200,8 +203,30 @@ class DecisionPipeline:
         if not features.ready:
             return
         stages.sizer.observe(self._closes)
-        self.belief = self._update_regime(features)
+        try:
+            self.belief = self._update_regime(features)
+        finally:
+            self._believe_again()
         stages.observation.push(features)
+
+    def remember_belief(self, ts_event: int, state: Mapping[str, Any] | None) -> None:
+        """Where the regime filter stood after the bars of a time that `warm_up` will come to.
+
+        Args:
+            state: From `RegimeState.as_json`; None where none was written down: it is built from bars.
+
+        Raises:
+            KeyError, TypeError, ValueError: If it is damaged.
+        """
+        self._remembered = None if state is None else (ts_event, RegimeState.from_json(state))
+
+    def _believe_again(self) -> None:
+        regime, remembered = self.stages.regime, self._remembered
+        if regime is None or remembered is None or remembered[0] != self._ts_event:
+            return
+        self._remembered = None
+        if regime.restore(remembered[1]):
+            self.belief = regime.belief
 
     def decide(self, conditions: Conditions) -> Decision:
         """Decide on the bars observed last.
@@ -368,25 +393,3 @@ class DecisionPipeline:
     def _decision_id(self, trade: Trade) -> str:
         role = OrderRole.REDUCE if trade.reduces else OrderRole.OPEN
         return decision_id(self.identity, trade.instrument_id, self._ts_event, role)
-
-
-def _regime_places(config: StrategyConfig, columns: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
-    """Of each column that the model reads, its places in the flat feature row, of which the mean counts."""
-    if config.regime is None:
-        return ()
-    missing = [name for name in config.regime.columns if name not in columns]
-    if missing:
-        raise ConfigError(
-            f"strategy {config.name}: regime.columns names {missing}, "
-            f"but the feature manifest produces {list(columns)}; add the feature or correct the name"
-        )
-    instrument_id = config.regime.instrument_id
-    if instrument_id is not None and instrument_id not in config.instruments:
-        raise ConfigError(
-            f"strategy {config.name}: regime.instrument_id is {instrument_id!r}, "
-            f"expected one of the strategy's instruments {list(config.instruments)}"
-        )
-    rows = [
-        row * len(columns) for row, name in enumerate(config.instruments) if instrument_id in (None, name)
-    ]
-    return tuple(tuple(row + columns.index(name) for row in rows) for name in config.regime.columns)

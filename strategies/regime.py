@@ -3,137 +3,20 @@
 Flow: features → **regime** → observation → policies.
 """
 
-import hashlib
-import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from math import dist, exp, inf, isfinite, log, pi, sumprod
 from operator import mul
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from strategies.bundle import Bundle
-from strategies.config import RegimeConfig
-from strategies.errors import ConfigError
 from strategies.market import Floats
+from strategies.regime_params import RegimeParams
 
-_ARRAYS = ("initial_probs", "transition_matrix", "means", "covariances")
-_SUM_TOLERANCE = 1e-6
 _LOG_2 = log(2.0)
 _LOG_2_PI = log(2.0 * pi)
 _TINY_PROB = 1e-200
 """Below this a sum of products may have lost terms to underflow and is taken in logarithms."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RegimeParams:
-    """Parameters of a Gaussian hidden Markov model with K states over D features.
-
-    Raises:
-        ConfigError: If shapes disagree, a row of probabilities does not sum to one, or a covariance
-            is not symmetric and positive definite.
-    """
-
-    initial_probs: Floats
-    """Probability of each state at the first bar, shape (K,)."""
-    transition_matrix: Floats
-    """Probability of going from state (row) to state (column), shape (K, K)."""
-    means: Floats
-    """Shape (K, D), in feature units."""
-    covariances: Floats
-    """Shape (K, D) for diagonal covariances, (K, D, D) for full ones."""
-
-    def __post_init__(self) -> None:
-        for name in _ARRAYS:
-            array = np.array(getattr(self, name), dtype=np.float64, order="C")
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
-        _check_shapes(self)
-        _check_probabilities(self)
-        _check_covariances(self.covariances)
-
-    @property
-    def num_states(self) -> int:
-        """Number of states, K."""
-        return int(self.means.shape[0])
-
-    @property
-    def num_features(self) -> int:
-        """Number of features that the model conditions on, D."""
-        return int(self.means.shape[1])
-
-    @property
-    def sha256(self) -> str:
-        """Hash over names, shapes and values; it does not depend on a file's layout."""
-        digest = hashlib.sha256()
-        for name in _ARRAYS:
-            array: Floats = getattr(self, name)
-            digest.update(f"{name}{array.shape}".encode())
-            digest.update(array.astype("<f8").tobytes())
-        return digest.hexdigest()
-
-    def save(self, path: Path) -> None:
-        """Write the parameters as ``.npz``; the same parameters give the same bytes."""
-        with path.open("wb") as file:
-            np.savez(file, **{name: getattr(self, name) for name in _ARRAYS})
-
-    @classmethod
-    def from_config(
-        cls, config: RegimeConfig, base_dir: Path, bundle: Bundle | None = None
-    ) -> "RegimeParams":
-        """Take the parameters that a strategy file gives inline, or names as a file, or those of its bundle.
-
-        Args:
-            config: The section ``regime``.
-            base_dir: Directory of the strategy file; ``params_path`` is relative to it.
-            bundle: The policy's, where it is one.
-
-        Raises:
-            ConfigError: If the file cannot be read, the parameters are invalid, or they describe
-                another number of features than ``columns`` names.
-        """
-        if config.params_path is not None:
-            params = load_regime_params(base_dir / config.params_path)
-        elif bundle is not None and bundle.regime_path is not None:
-            params = load_regime_params(bundle.regime_path)
-        else:
-            params = cls(
-                initial_probs=_array("initial_probs", config.initial_probs),
-                transition_matrix=_array("transition_matrix", config.transition_matrix),
-                means=_array("means", config.means),
-                covariances=_array("variances", config.variances),
-            )
-        if params.num_features != len(config.columns):
-            raise ConfigError(
-                f"regime.columns names {len(config.columns)} features {list(config.columns)}, but the "
-                f"model's means have {params.num_features}; name the columns that the model was fitted on"
-            )
-        return params
-
-
-def load_regime_params(path: Path) -> RegimeParams:
-    """Read parameters that `RegimeParams.save` wrote; nothing in the file is executed.
-
-    Raises:
-        ConfigError: If the file is missing, is not such an archive, or holds invalid parameters.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise ConfigError(
-            f"{path}: expected regime parameters (.npz), but it cannot be read: {error}; save them again"
-        ) from error
-    if sorted(found) != sorted(_ARRAYS):
-        raise ConfigError(
-            f"{path}: expected the arrays {sorted(_ARRAYS)}, found {sorted(found)}; save them again"
-        )
-    try:
-        return RegimeParams(**found)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
 
 
 class RegimeBelief(NamedTuple):
@@ -145,6 +28,40 @@ class RegimeBelief(NamedTuple):
     """The most probable state; the lower number where two are equal."""
     entropy_bits: float
     """Uncertainty of ``probs``: 0 where one state is certain, log2 K where all are equal."""
+
+
+class RegimeState(NamedTuple):
+    """Where a filter stands: all that it knows of the bars it has seen, and of which model that is."""
+
+    params_sha256: str
+    probs: tuple[float, ...]
+    """Filtered probability of each state."""
+    log_filtered: tuple[float, ...] | None
+    """Their logarithms, also of what is too small for a probability; None before the first bar."""
+    log_likelihood: float
+    log_evidence: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; JSON has no infinity, so None stands for the logarithm of 0."""
+        logs = self.log_filtered
+        finite = None if logs is None else [None if value == -inf else value for value in logs]
+        return self._asdict() | {"probs": list(self.probs), "log_filtered": finite}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "RegimeState":
+        """Read what `as_json` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: If it is something else.
+        """
+        logs = fields["log_filtered"]
+        return cls(
+            str(fields["params_sha256"]),
+            tuple(float(prob) for prob in fields["probs"]),
+            None if logs is None else tuple(-inf if value is None else float(value) for value in logs),
+            float(fields["log_likelihood"]),
+            float(fields["log_evidence"]),
+        )
 
 
 class RegimeFilter:
@@ -177,12 +94,14 @@ class RegimeFilter:
         "_log_likelihood",
         "_model",
         "_num_features",
+        "_params_sha256",
         "_score",
         "params",
     )
 
     def __init__(self, params: RegimeParams) -> None:
         self.params = params
+        self._params_sha256 = params.sha256
         self._num_features = params.num_features
         self._initial: list[float] = params.initial_probs.tolist()
         # By column: the probabilities of coming to one state, from each.
@@ -240,6 +159,28 @@ class RegimeFilter:
         self._log_evidence = log_evidence
         self._log_likelihood += log_evidence
         return self._belief
+
+    @property
+    def state(self) -> RegimeState:
+        """Where it stands."""
+        log_filtered = None if self._log_filtered is None else tuple(self._log_filtered)
+        return RegimeState(
+            self._params_sha256, self._belief.probs, log_filtered, self._log_likelihood, self._log_evidence
+        )
+
+    def restore(self, state: RegimeState) -> bool:
+        """Stand where it stood, to the bit.
+
+        Returns:
+            Whether the state was of this model; of another one it says nothing here, and nothing has changed.
+        """
+        if state.params_sha256 != self._params_sha256:
+            return False
+        probs, log_filtered = list(state.probs), state.log_filtered
+        self._belief = _belief(probs, _logs(probs) if log_filtered is None else list(log_filtered))
+        self._log_filtered = None if log_filtered is None else list(log_filtered)
+        self._log_likelihood, self._log_evidence = state.log_likelihood, state.log_evidence
+        return True
 
     def _log_predicted(self) -> list[float]:
         log_filtered = self._log_filtered
@@ -344,52 +285,3 @@ def _as_list(x: Sequence[float], num_features: int) -> list[float]:
         raise ValueError(f"expected a feature vector of shape ({num_features},), found {array.shape}")
     values: list[float] = array.tolist()
     return values
-
-
-def _array(name: str, values: object) -> Floats:
-    try:
-        return np.array(values, dtype=np.float64)
-    except ValueError as error:
-        raise ConfigError(f"regime.{name}: expected rows of equal length, found {values}") from error
-
-
-def _check_shapes(params: RegimeParams) -> None:
-    if params.means.ndim != 2 or 0 in params.means.shape:
-        raise ConfigError(f"means: expected shape (states, features), found {params.means.shape}")
-    states, features = params.means.shape
-    expected: dict[str, tuple[tuple[int, ...], ...]] = {
-        "initial_probs": ((states,),),
-        "transition_matrix": ((states, states),),
-        "covariances": ((states, features), (states, features, features)),
-    }
-    for name, shapes in expected.items():
-        array: Floats = getattr(params, name)
-        if array.shape not in shapes:
-            wanted = " or ".join(map(str, shapes))
-            raise ConfigError(f"{name}: expected shape {wanted} to go with the means, found {array.shape}")
-    for name in _ARRAYS:
-        if not np.isfinite(getattr(params, name)).all():
-            raise ConfigError(f"{name}: expected finite numbers, found {getattr(params, name).tolist()}")
-
-
-def _check_probabilities(params: RegimeParams) -> None:
-    for name in ("initial_probs", "transition_matrix"):
-        rows = np.atleast_2d(getattr(params, name))
-        if (rows < 0.0).any() or (np.abs(rows.sum(axis=1) - 1.0) > _SUM_TOLERANCE).any():
-            raise ConfigError(f"{name}: expected rows that are >= 0 and sum to 1, found {rows.tolist()}")
-
-
-def _check_covariances(covariances: Floats) -> None:
-    if covariances.ndim == 2:
-        is_valid = bool((covariances > 0.0).all())
-    else:
-        is_valid = np.allclose(covariances, covariances.transpose(0, 2, 1), rtol=1e-9, atol=0.0)
-        try:
-            np.linalg.cholesky(covariances)
-        except np.linalg.LinAlgError:
-            is_valid = False
-    if not is_valid:
-        raise ConfigError(
-            "covariances: expected positive variances, or symmetric positive definite matrices, "
-            f"found {covariances.tolist()}"
-        )

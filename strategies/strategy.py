@@ -79,7 +79,7 @@ class PolicyStrategy(Strategy):
         """Close time of the newest bar that an earlier process took in, UTC nanoseconds."""
         self._decides_after = 0
         self.last_ts_event = 0
-        self._gate = config.gate
+        self._gate = gate = config.gate
         self._tape = config.tape
         self._free_base = config.free_base
         self._held_at_venue = config.held_at_venue
@@ -93,9 +93,7 @@ class PolicyStrategy(Strategy):
             config.paces,
             courier,
             price_of=lambda name: self._ledger.closes[self._index[name]],
-            objection=lambda part: self._gate.objection(
-                self.name, part.instrument_id, reduces=part.reduce_only
-            ),
+            objection=lambda part: gate.objection(self.name, part.instrument_id, reduces=part.reduce_only),
             ended=lambda own_id, ts_event, reason: self.door.ended(own_id, ts_event, "CANCELED", reason),
         )
         self.door = OrderDoor(
@@ -121,6 +119,7 @@ class PolicyStrategy(Strategy):
             "instruments": list(self._index),
             "ts_event": self.last_ts_event,
             "decisions": self.decisions,
+            "regime": None if stages.regime is None else stages.regime.state.as_json(),
             "ledger": stages.ledger.snapshot(),
             "book": book,
             "working": self.door.snapshot(),
@@ -144,6 +143,7 @@ class PolicyStrategy(Strategy):
         try:
             self._require_ours(snapshot["version"], snapshot["instruments"])
             last_ts_event, decisions = int(snapshot["ts_event"]), int(snapshot["decisions"])
+            self.pipeline.remember_belief(last_ts_event, snapshot.get("regime"))
             working = [
                 (
                     intents[one["client_order_id"]]._replace(quantity=float(one["quantity"])),

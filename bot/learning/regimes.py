@@ -23,7 +23,8 @@ from strategies.bundle import STRATEGY, Bundle
 from strategies.config import RegimeConfig
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
-from strategies.regime import RegimeParams, fold, load_regime_params
+from strategies.regime import fold
+from strategies.regime_params import RegimeParams, load_regime_params
 
 PARAMS, REPORT = "regime.npz", "report.json"
 MOST_BARS = 200_000

@@ -42,7 +42,7 @@ from ops.state_lock import try_lock
 from strategies.bundle import MANIFEST, SCORECARD, Bundle, open_bundle, schema_of_model
 from strategies.errors import ConfigError
 from strategies.features.manifest import read_manifest
-from strategies.regime import RegimeParams, load_regime_params
+from strategies.regime_params import RegimeParams, load_regime_params
 
 REGISTRY = "training.sqlite"
 RUNS = "training"

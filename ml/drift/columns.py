@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from strategies.market import Floats
-from strategies.regime import RegimeFilter, RegimeParams
+from strategies.regime import RegimeFilter
+from strategies.regime_params import RegimeParams
 
 REGIME_COLUMNS = ("regime_state", "regime_log_evidence")
 """Most probable state, and log p(x_t | x_1..t-1) of the newest bar, in nats."""

@@ -30,7 +30,7 @@ from ml.hmm.starts import (
 from ml.hmm.transitions import HierarchicalTransitions, StickyTransitions, Transitions, stationary_probs
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
-from strategies.regime import RegimeParams
+from strategies.regime_params import RegimeParams
 
 ROWS_PER_PARAMETER = 10
 """Bars that each free parameter must have."""

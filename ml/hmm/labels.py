@@ -9,7 +9,8 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from strategies.market import Floats
-from strategies.regime import RegimeParams, fold
+from strategies.regime import fold
+from strategies.regime_params import RegimeParams
 
 type Groups = list[list[int]]
 """States of each macro state, in order; a flat model has one state in each."""

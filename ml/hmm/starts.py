@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ml.hmm.gaussians import Covariance, estimates, statistics
 from ml.hmm.transitions import Transitions, normalised
 from strategies.market import Floats
-from strategies.regime import RegimeParams
+from strategies.regime_params import RegimeParams
 
 type States = npt.NDArray[np.int64]
 

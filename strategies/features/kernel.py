@@ -15,8 +15,12 @@ NAN = math.nan
 MAX_WINDOW_BARS = 100_000
 """Longest window of any kernel; a typing error must not become a bot that never warms up."""
 
-SEED_WEIGHT = 1e-6
-"""Weight that the first value of a recursive average may still have when it counts as settled."""
+SEED_WEIGHT = 2.0**-80
+"""Weight that the first value of a recursive average may still have when it counts as settled.
+
+Two averages that began at different values are one last bit apart at 2⁻⁵³; each further bar rounds that bit
+away with a probability of alpha, so that 27 halvings later they are the same number.
+"""
 
 
 class Kernel(ABC):
@@ -24,7 +28,7 @@ class Kernel(ABC):
 
     Windowed kernels depend on the bars of their window and nothing else, so after the warm-up they are the
     same to the bit wherever the stream began. Recursive ones (EMA, Wilder) forget where it began over
-    ``settle_bars``.
+    ``settle_bars``, to the bit as well.
 
     Args:
         columns: Names of the columns, unique to kind and parameters.

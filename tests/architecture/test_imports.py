@@ -61,7 +61,7 @@ EXCEPTIONS = {
         "os",
         "pathlib",
     },  # telemetry is switched off before import
-    "strategies/regime.py": {"pathlib", "zipfile"},  # likewise
+    "strategies/regime_params.py": {"pathlib", "zipfile"},  # likewise
 }
 
 

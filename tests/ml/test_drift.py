@@ -22,7 +22,7 @@ from ml.drift.calibration import return_levels
 from ml.drift.monitor import DriftStatistics
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
-from strategies.regime import RegimeParams
+from strategies.regime_params import RegimeParams
 
 COLUMNS = ("garch", "persistent", "independent")
 SETTINGS = DriftSettings(window_bars=200, period_bars=2_000)

@@ -17,7 +17,8 @@ from ml.hmm.starts import Start, random_states, volatility_states
 from ml.hmm.transitions import HierarchicalTransitions, StickyTransitions, stationary_probs
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
-from strategies.regime import RegimeFilter, RegimeParams, fold, load_regime_params
+from strategies.regime import RegimeFilter, fold
+from strategies.regime_params import RegimeParams, load_regime_params
 
 # hmmlearn 0.3.3 on NumPy 2.5.
 pytestmark = pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")

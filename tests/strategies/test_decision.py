@@ -20,7 +20,8 @@ from strategies.observation import Observation, ObservationBuilder
 from strategies.orders import Bracket, Identity, OrderIntent, plan_closes
 from strategies.policies import Action
 from strategies.portfolio import Ledger
-from strategies.regime import RegimeFilter, RegimeParams
+from strategies.regime import RegimeFilter
+from strategies.regime_params import RegimeParams
 from strategies.sizing import Sizer
 from strategies.tape import canonical_bytes
 
@@ -210,8 +211,8 @@ def test_decision_history_reaches_back_as_far_as_any_stage_remembers() -> None:
     assert plain.history_bars == WARM
     # The first close of the rule's comes with the first row of features, and 60 returns take 61 closes.
     assert edge.history_bars == PERIOD + 61
-    # Half to the power of 20 is below a millionth.
-    assert kelly.history_bars == PERIOD + 21
+    # Half to the power of 80 leaves no bit of a float.
+    assert kelly.history_bars == PERIOD + 81
 
 
 def test_decision_that_sizing_cannot_say_anything_to_names_its_reason() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from strategies.config import RegimeConfig
 from strategies.errors import ConfigError
 from strategies.market import Floats
-from strategies.regime import RegimeFilter, RegimeParams, fold, load_regime_params
+from strategies.regime import RegimeFilter, fold
+from strategies.regime_params import RegimeParams, load_regime_params
 
 
 def _params(num_states: int, num_features: int, *, full: bool, seed: int) -> RegimeParams:

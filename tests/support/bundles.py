@@ -10,7 +10,7 @@ from ml.bundles import BundleContents, write_bundle
 from strategies.bundle import Bundle, schema_of_model
 from strategies.config import ActionMap, StrategyConfig
 from strategies.features import FeaturePipeline
-from strategies.regime import RegimeParams
+from strategies.regime_params import RegimeParams
 from tests.support.onnx_models import save_mlp
 
 TWO_STATES = RegimeParams(

@@ -18,7 +18,8 @@ from ml.leaks import Claim, Market, Pipeline
 from ml.leaks.learning import combinatorial_claims, label_claim, mean_and_spread, walk_forward_claims
 from ml.splits import Split, combinatorial_purged, rolling_walk_forward
 from strategies.market import Floats
-from strategies.regime import RegimeParams, fold
+from strategies.regime import fold
+from strategies.regime_params import RegimeParams
 
 MINUTE_NS = 60_000_000_000
 START_NS = 1_704_067_200_000_000_000

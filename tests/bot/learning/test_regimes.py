@@ -14,7 +14,8 @@ from bot.learning import regimes
 from bot.learning.regimes import PARAMS, REPORT, fit_regime, infer_regimes
 from strategies.bundle import Bundle
 from strategies.errors import ConfigError, DataError
-from strategies.regime import RegimeFilter, RegimeParams, load_regime_params
+from strategies.regime import RegimeFilter
+from strategies.regime_params import RegimeParams, load_regime_params
 from tests.support.bots import write_bot
 from tests.support.bundles import TWO_STATES, write_small_bundle
 from tests.support.learners import STRATEGY

@@ -11,7 +11,7 @@ from ml.registry import Registry, RunState
 from ops.model_store import ModelStore
 from strategies.bundle import Bundle, open_bundle
 from strategies.errors import ArgonautError, ConfigError, DataError
-from strategies.regime import RegimeParams, load_regime_params
+from strategies.regime_params import RegimeParams, load_regime_params
 from tests.support.learners import TRAINING, write_training
 
 

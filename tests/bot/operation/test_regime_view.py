@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bot.operation.regime_view import regime_states
-from strategies.regime import RegimeFilter, RegimeParams
+from strategies.regime import RegimeFilter
+from strategies.regime_params import RegimeParams
 
 
 def _filter(variances: list[Any]) -> RegimeFilter:
