@@ -278,7 +278,7 @@ class Recall:
                 memory.orders[own_id].is_sent = True
 
     def _take_stop(self, record: Record) -> None:
-        code = record.body["exit_code"]
+        code = record.body.get("exit_code")
         # None is of a session that did not start, which changes nothing.
         self.ended_in_order = not self._went_on if code is None else code in _AS_TOLD
 
