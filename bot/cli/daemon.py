@@ -96,8 +96,10 @@ def run(
         from bot.daemon import Daemon
         from bot.embedded_data import ensure_catalog
 
-        ensure_catalog(host, say)
-        interrupts.check()
+        try:
+            ensure_catalog(host, say)
+        finally:
+            interrupts.check()
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     _log_to(state_dir / "logs", host.settings.logs)
     where = f" --state-dir {state_dir}" if state_dir != DEFAULT_STATE_DIR else ""
