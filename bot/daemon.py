@@ -40,6 +40,7 @@ from ops.journal import FileAnchor, LogAnchor, ThreadedAnchor
 from ops.metrics import Events, Exposition
 from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
 from ops.state_lock import SOCKET
+from strategies.costs import CostBreakdown
 from strategies.errors import ConfigError
 from strategies.guardrails import TradingState
 
@@ -79,6 +80,7 @@ class Daemon:
             time.perf_counter,
             BEAT_SECS,
             {loaded.config.name: loaded.config.instruments for loaded in host.strategies},
+            self._cost_of,
         )
         self._alerting = Alerting(host, state_dir, channels_of(host, state_dir, os.environ), self._status)
         self._control = Control(host, state_dir, record=self._note_control, say=say)
@@ -363,6 +365,9 @@ class Daemon:
 
     def _ending(self, reason: str) -> dict[str, Any]:
         return {"session": self._session, "exit_code": None, "reason": reason, "holdings": self._holdings}
+
+    def _cost_of(self, instrument_id: str, quantity: float, price: float, is_maker: bool) -> CostBreakdown:
+        return self._paper.costs.cost_of(instrument_id, quantity, price, is_maker)
 
     def _on_drift(self, strategy: str, alarm: DriftAlarm) -> None:
         text = f"{strategy}: {drift_text(alarm)}"
