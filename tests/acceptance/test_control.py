@@ -1,5 +1,6 @@
 """Killing a real daemon: by command, by signal and by file; and what is left of a kill after kill -9."""
 
+import re
 import signal
 import time
 from collections import defaultdict
@@ -221,15 +222,20 @@ def test_stop_leaves_no_restriction_behind(daemon: DaemonProcess) -> None:
 def test_session_with_commands_leaves_its_files_and_they_are_in_them(daemon: DaemonProcess) -> None:
     daemon.ask("pause", "wanderer", "--reason", "too wild")
     daemon.ask("backup", str(daemon.state_dir / "copy"))
-    daemon.stop()
+    daemon.stop("--flatten")  # what is executed now no bar sees any more
     daemon.wait(5.0)
 
     answer = daemon.ask("session")
 
     assert answer.code == 0, answer.err
-    text = (daemon.state_dir / "sessions" / "latest" / "session.md").read_text()
+    place = daemon.state_dir / "sessions" / "latest"
+    text = (place / "session.md").read_text()
     assert "- pause strategy:wanderer by " in text
-    assert "- stop by " in text
+    assert "- stop flatten True by " in text
+    last_words = dict(re.findall(r"^(\w+): equity (\S+) USDT, profit", daemon.said, re.MULTILINE))
+    assert last_words == dict(re.findall(r"^\| (?!all)(\w+) \| \d\S+ \| (\d\S+) \|", text, re.MULTILINE))
+    assert '"ready"' in (place / "argonaut.jsonl").read_text()
+    assert (place / "engine.jsonl").stat().st_size > 0
 
 
 def test_daemon_whose_process_was_stopped_for_long_takes_on_no_risk_until_it_is_resumed(
