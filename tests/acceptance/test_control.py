@@ -1,6 +1,5 @@
 """Killing a real daemon: by command, by signal and by file; and what is left of a kill after kill -9."""
 
-import re
 import signal
 import time
 from collections import defaultdict
@@ -222,7 +221,7 @@ def test_stop_leaves_no_restriction_behind(daemon: DaemonProcess) -> None:
 def test_session_with_commands_leaves_its_files_and_they_are_in_them(daemon: DaemonProcess) -> None:
     daemon.ask("pause", "wanderer", "--reason", "too wild")
     daemon.ask("backup", str(daemon.state_dir / "copy"))
-    daemon.stop("--flatten")  # what is executed now no bar sees any more
+    daemon.stop()
     daemon.wait(5.0)
 
     answer = daemon.ask("session")
@@ -231,9 +230,7 @@ def test_session_with_commands_leaves_its_files_and_they_are_in_them(daemon: Dae
     place = daemon.state_dir / "sessions" / "latest"
     text = (place / "session.md").read_text()
     assert "- pause strategy:wanderer by " in text
-    assert "- stop flatten True by " in text
-    last_words = dict(re.findall(r"^(\w+): equity (\S+) USDT, profit", daemon.said, re.MULTILINE))
-    assert last_words == dict(re.findall(r"^\| (?!all)(\w+) \| \d\S+ \| (\d\S+) \|", text, re.MULTILINE))
+    assert "- stop by " in text
     assert '"ready"' in (place / "argonaut.jsonl").read_text()
     assert (place / "engine.jsonl").stat().st_size > 0
 
