@@ -30,7 +30,7 @@ from bot.operation.interface import Interface
 from bot.operation.jobs import DaemonJobs, jobs_of
 from bot.operation.supervision import Supervision
 from bot.operation.tapes import Tapes
-from bot.operation.winding_down import holdings_of, last_words, wind_down
+from bot.operation.winding_down import books_of, holdings_of, last_words, wind_down
 from bot.paper import PaperNode, make_paper_node, open_store
 from bot.sessions.pins import session_pins
 from ml.drift import DriftAlarm
@@ -40,6 +40,7 @@ from ops.journal import FileAnchor, LogAnchor, ThreadedAnchor
 from ops.metrics import Events, Exposition
 from ops.state_dir import JOURNAL, Purpose, StateDir, take_state_dir
 from ops.state_lock import SOCKET
+from strategies.costs import CostBreakdown
 from strategies.errors import ConfigError
 from strategies.guardrails import TradingState
 
@@ -79,6 +80,7 @@ class Daemon:
             time.perf_counter,
             BEAT_SECS,
             {loaded.config.name: loaded.config.instruments for loaded in host.strategies},
+            self._cost_of,
         )
         self._alerting = Alerting(host, state_dir, channels_of(host, state_dir, os.environ), self._status)
         self._control = Control(host, state_dir, record=self._note_control, say=say)
@@ -92,6 +94,7 @@ class Daemon:
         self._exit_code = ExitCode.OK
         self._next_look = 0.0
         self._holdings: dict[str, dict[str, float]] = {}
+        self._books: list[dict[str, Any]] = []
 
     async def run(self) -> ExitCode:
         """Run until the end; the exit code says how it ended."""
@@ -338,7 +341,7 @@ class Daemon:
         await self._jobs.close()
         await self._interface.close()
         self.state = "STOPPED"
-        self._holdings = holdings_of(strategies)
+        self._holdings, self._books = holdings_of(strategies), books_of(strategies)
         for line, is_finding in last_words(
             strategies,
             self._holdings,
@@ -362,7 +365,16 @@ class Daemon:
         await self._alerting.close()
 
     def _ending(self, reason: str) -> dict[str, Any]:
-        return {"session": self._session, "exit_code": None, "reason": reason, "holdings": self._holdings}
+        return {
+            "session": self._session,
+            "exit_code": None,
+            "reason": reason,
+            "holdings": self._holdings,
+            "equity": self._books,
+        }
+
+    def _cost_of(self, instrument_id: str, quantity: float, price: float, is_maker: bool) -> CostBreakdown:
+        return self._paper.costs.cost_of(instrument_id, quantity, price, is_maker)
 
     def _on_drift(self, strategy: str, alarm: DriftAlarm) -> None:
         text = f"{strategy}: {drift_text(alarm)}"

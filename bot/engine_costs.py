@@ -55,6 +55,11 @@ class CostMeter:
         """Fee for being short of this value for this long, quote currency."""
         return self._model.borrow_cost(short_value, dt_ns)
 
+    def cost_of(self, instrument_id: str, quantity: float, price: float, is_maker: bool) -> CostBreakdown:
+        """Cost of one fill on the newest volume; arguments as of `charge`, but nothing is charged."""
+        index = self._index[instrument_id]
+        return self._model.trade_cost(index, quantity, price, self._volumes[index], is_maker=is_maker)
+
     def charge(
         self,
         strategy: str,

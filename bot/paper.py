@@ -76,6 +76,8 @@ class PaperNode:
     store: VenueStore | None
     is_cash: bool
     """Whether a purchase takes its whole value from the account."""
+    costs: CostMeter
+    """The one cost model, and what it has charged."""
 
     @property
     def account(self) -> Account:
@@ -175,8 +177,8 @@ def make_paper_node(
     catalog = Catalog(host.catalog_path)
     playback = make_playback(host, catalog)
     instruments = {name: catalog.instrument(name) for name in _instrument_ids(host)}
-    may_short = settings.venue.account_type is AccountType.MARGIN
-    rules = {name: trading_rules(spec_of(one), may_short=may_short) for name, one in instruments.items()}
+    is_cash = settings.venue.account_type is not AccountType.MARGIN
+    rules = {name: trading_rules(spec_of(one), may_short=not is_cash) for name, one in instruments.items()}
     meter = CostMeter(settings.costs, rules, matching_bar_types(host))
     venue = _make_venue(host, instruments, meter, store)
     gateway, fence, claims = PaperGateway(venue, store), CommandFence(), OrderClaims()
@@ -205,7 +207,7 @@ def make_paper_node(
             account=account_guard(host),
             borrow_cost=meter.borrow_cost,
             spread_bps=2.0 * settings.costs.half_spread_bps,
-            free_base=None if may_short else _free_base(gateway.venue, chronicle),
+            free_base=_free_base(gateway.venue, chronicle) if is_cash else None,
             held_at_venue=queries.held_by,
             panel_timeout_secs=None,  # the barrier flushes
             on_bar=meter.note_bar,
@@ -219,7 +221,7 @@ def make_paper_node(
     replay.settle = _barrier(wired, replay.status, fence, chronicle)
     plan_warm_up(replay, host, catalog, wired.strategies, playback.first_ns)
     ends = (playback.first_ns, playback.last_ns)
-    return PaperNode(node, wired, replay.status, gateway, started, *ends, queries, store, not may_short)
+    return PaperNode(node, wired, replay.status, gateway, started, *ends, queries, store, is_cash, meter)
 
 
 def open_store(state_dir: Path) -> VenueStore:

@@ -3,15 +3,29 @@
 import contextlib
 import json
 import os
+import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 LOG = Path("logs") / "argonaut.jsonl"
 """In the state directory."""
 MOST_BYTES = 2 * 2**20
 """Of the log's end, where only the newest entries are asked for."""
+
+
+_STAMP = re.compile(rb'\{"(?:ts|timestamp)": ?"([^"]{23})')
+_MOST_READ_BYTES = 64 * 2**20
+
+
+class Part(NamedTuple):
+    """Some lines of a log."""
+
+    text: bytes
+    is_whole: bool
+    """Whether none of them was left out."""
 
 
 class Wanted:
@@ -50,6 +64,32 @@ def rotated(path: Path) -> list[Path]:
     """Files that were put aside, oldest first."""
     found = [one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdecimal()]
     return sorted(found, key=lambda one: -int(one.suffix[1:]))
+
+
+def part_between(path: Path, since: str, until: str, most_bytes: int) -> Part:
+    """The lines of a log, ours or the engine's, from one time to another; the newest where they are many.
+
+    Args:
+        path: Of the newest file; it need not be there.
+        since: ISO time, UTC, to the millisecond.
+        until: The same.
+        most_bytes: Of the answer.
+    """
+    kept: deque[bytes] = deque()
+    size, is_whole = 0, True
+    for one in [*rotated(path), path]:
+        with contextlib.suppress(OSError), one.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _MOST_READ_BYTES))
+            for line in file:
+                stamp = _STAMP.match(line)
+                if stamp is None or not since <= stamp[1].decode("ascii", "replace") <= until:
+                    continue
+                kept.append(line)
+                size += len(line)
+                while size > most_bytes:
+                    size -= len(kept.popleft())
+                    is_whole = False
+    return Part(b"".join(kept), is_whole)
 
 
 def newest_entries(path: Path, wanted: Wanted, limit: int) -> dict[str, Any]:

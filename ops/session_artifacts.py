@@ -3,10 +3,12 @@
     sessions/<session>/  session.md equity.svg drawdown.svg
                          orders.csv fills.csv trades.csv positions.csv account.csv equity.csv
                          decisions.csv verdicts.csv halts.csv config.json pins.json
+                         argonaut.jsonl engine.jsonl
     sessions/latest      points to the newest one that was written
 
 The journal is the truth; a folder here may be deleted, and is made again from it. Equal journals give equal
-bytes. It takes the standard library alone, so that a daemon can write it on its way out.
+bytes; of the logs there is what they still hold. Of what is very long the newest part is there, and
+``session.md`` says so.
 """
 
 import csv
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 from ml.evaluation import PositionRow, RoundTrip, match_fills
+from ops.log_reading import Part
 from ops.session_tape import SessionTape
 from strategies.tape import (
     DecisionRecord,
@@ -32,6 +35,9 @@ from strategies.tape import (
 
 SESSIONS = "sessions"
 LATEST = "latest"
+
+MOST_ROWS = 200_000
+"""Of a table; what is older is in the journal."""
 
 _WIDTH, _HEIGHT, _POINTS = 900, 240, 900
 
@@ -49,12 +55,13 @@ class AccountRow(NamedTuple):
     """From the session's peak, 0..1."""
 
 
-def write_session(parent: Path, found: SessionTape) -> Path:
+def write_session(parent: Path, found: SessionTape, logs: Mapping[str, Part] | None = None) -> Path:
     """Write a session's folder; it is whole or not there, and one that is there is replaced.
 
     Args:
         parent: Holds the folders.
         found: A session that was found.
+        logs: What was logged while it ran, by name of the file.
 
     Raises:
         OSError: If the disk refuses; nothing is left behind.
@@ -65,7 +72,7 @@ def write_session(parent: Path, found: SessionTape) -> Path:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     try:
-        _write_files(draft, found)
+        _write_files(draft, found, logs or {})
         if place.exists():
             shutil.rmtree(place)
         draft.rename(place)
@@ -78,14 +85,14 @@ def write_session(parent: Path, found: SessionTape) -> Path:
     return place
 
 
-def _write_files(draft: Path, found: SessionTape) -> None:
+def _write_files(draft: Path, found: SessionTape, logs: Mapping[str, Part]) -> None:
     tape = found.tape
     matched = match_fills([*found.fills_before, *tape.fills], tape.orders)
     own = {fill.client_order_id for fill in tape.fills}
     trades = [one for one in matched.trades if one.exit_order_id in own]
     positions = matched.positions[len(found.fills_before) :]
     account = account_rows(tape.equity)
-    for file, kind, rows in (
+    tables: tuple[tuple[str, type, Sequence[Sequence[Any]]], ...] = (
         ("orders", OrderRecord, tape.orders),
         ("fills", FillRecord, tape.fills),
         ("trades", RoundTrip, trades),
@@ -95,15 +102,24 @@ def _write_files(draft: Path, found: SessionTape) -> None:
         ("decisions", DecisionRecord, tape.decisions),
         ("verdicts", VerdictRecord, tape.verdicts),
         ("halts", HaltRecord, tape.halts),
-    ):
-        _csv(draft / f"{file}.csv", kind, rows)
+    )
+    for file, kind, rows in tables:
+        _csv(draft / f"{file}.csv", kind, rows[-MOST_ROWS:])
+    for name, part in logs.items():
+        (draft / name).write_bytes(part.text)
     pins = dict(found.pins)
     _text(draft / "config.json", _pretty(pins.pop("settings", {})))
     _text(draft / "pins.json", _pretty(pins))
     times = [row.ts_event for row in account]
     _text(draft / "equity.svg", plot(times, [row.equity for row in account], "equity"))
     _text(draft / "drawdown.svg", plot(times, [-row.drawdown for row in account], "drawdown"))
-    _text(draft / "session.md", summary(found, trades, account))
+    cut = [
+        f"{file}.csv has the newest {MOST_ROWS:,} rows of {len(rows):,}"
+        for file, _, rows in tables
+        if len(rows) > MOST_ROWS
+    ]
+    cut += [f"{name} has the newest part alone" for name, part in logs.items() if not part.is_whole]
+    _text(draft / "session.md", summary(found, trades, account, cut))
 
 
 def account_rows(equity: Iterable[EquityRecord]) -> list[AccountRow]:
@@ -132,7 +148,12 @@ def account_rows(equity: Iterable[EquityRecord]) -> list[AccountRow]:
     return rows
 
 
-def summary(found: SessionTape, trades: Sequence[RoundTrip], account: Sequence[AccountRow]) -> str:
+def summary(
+    found: SessionTape,
+    trades: Sequence[RoundTrip],
+    account: Sequence[AccountRow],
+    cut: Sequence[str] = (),
+) -> str:
     """``session.md``: what the session was, how it ended, and what came of it."""
     pins, end, tape = found.pins, found.end, found.tape
     decided = [one.ts_event for one in tape.decisions]
@@ -177,6 +198,7 @@ def summary(found: SessionTape, trades: Sequence[RoundTrip], account: Sequence[A
             "Commands",
             [_command(one) for one in _answered(found.commands)],
         ),
+        ("Left out, and in the journal or under logs/", cut),
     ):
         if rows:
             lines += ["", f"## {title}", "", *(f"- {' '.join(row.split())}" for row in rows[:200])]

@@ -48,6 +48,8 @@ class SessionTape:
         self.tape = MemoryTape()
         self.fills_before: list[FillRecord] = []
         """Executions of earlier sessions: what was held at the beginning came from them."""
+        self.ended_ns: int | None = None
+        """Wall time at which it ended, or the next one began, UTC nanoseconds; None where neither did."""
         self.commands: list[Mapping[str, Any]] = []
         """What operators asked for."""
         self.bar_times: tuple[int, int] | None = None
@@ -59,7 +61,7 @@ class SessionTape:
         if self._is_over:
             return
         if record.kind is Kind.SESSION_START:
-            self._begin(record.body)
+            self._begin(record)
         elif not self._is_on:
             if record.kind is Kind.FILL:
                 self.fills_before.append(_read(FillRecord, record.body))
@@ -71,16 +73,32 @@ class SessionTape:
             ts_event = record.body["ts_event"]
             self.bar_times = (self.bar_times[0] if self.bar_times else ts_event, ts_event)
         elif record.kind is Kind.STOP:
-            self.end = record.body
+            self.end, self.ended_ns = record.body, record.ts_ns
+            for reading in record.body.get("equity", ()):
+                self._finish(_read(EquityRecord, reading))
         elif record.kind is Kind.CONTROL:
             self.commands.append(record.body)
         elif record.kind in _TYPES and "strategy" in record.body:
             self.tape.write(_read(_TYPES[record.kind], record.body))
 
-    def _begin(self, body: Mapping[str, Any]) -> None:
+    def _finish(self, reading: EquityRecord) -> None:
+        """A book as it ended: it takes the place of what the newest bar left of it."""
+        equity = self.tape.equity
+        for at in range(len(equity) - 1, -1, -1):
+            if equity[at].ts_event != reading.ts_event:
+                break
+            if equity[at].strategy == reading.strategy:
+                equity[at] = reading
+                return
+        equity.append(reading)
+
+    def _begin(self, record: Record) -> None:
+        body = record.body
         name = str(body.get("session", ""))
         self.names.append(name)
         self._is_over = self._is_on
+        if self._is_over and self.ended_ns is None:
+            self.ended_ns = record.ts_ns
         if not self._is_on and name.startswith(self._wanted):
             self._is_on, self.pins = True, body
 

@@ -7,12 +7,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from adapters.errors import StateWriteError
 from bot.paper import PaperNode
 from ops.flattening import Flattening
 from strategies.gate import TradingGate
 from strategies.strategy import PolicyStrategy
+from strategies.tape import equity_record
 
 _POLL_SECS = 0.01
 
@@ -61,6 +63,15 @@ def holdings_of(strategies: Sequence[PolicyStrategy]) -> Held:
         }
         for strategy in strategies
     }
+
+
+def books_of(strategies: Sequence[PolicyStrategy]) -> list[dict[str, Any]]:
+    """The book of every strategy that saw a bar, with what was executed after its newest one."""
+    return [
+        equity_record(one.last_ts_event, one.name, one.pipeline.stages.ledger)._asdict()
+        for one in strategies
+        if one.last_ts_event
+    ]
 
 
 def last_words(

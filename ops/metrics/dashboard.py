@@ -70,6 +70,17 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel("Exposure, gross", "argonaut_gross_exposure_quote", "{{strategy}}"),
         Panel("Positions", "argonaut_position_quote", "{{strategy}} {{instrument}}"),
         Panel("Profit by regime", "argonaut_regime_profit_quote", "{{strategy}} regime {{regime}}"),
+        Panel(
+            "Profit realised, by regime",
+            "argonaut_regime_realised_profit_quote",
+            "{{strategy}} regime {{regime}}",
+        ),
+        Panel(
+            "Profit not realised, by regime",
+            "argonaut_regime_unrealised_profit_quote",
+            "{{strategy}} regime {{regime}}",
+        ),
+        Panel("Costs as modelled", "argonaut_modelled_cost_quote", "{{strategy}} {{cause}}"),
     ),
     "Orders": (
         Panel("Orders by status", _rate("argonaut_orders_total", "status"), "{{status}}", "ops"),
@@ -86,6 +97,15 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "{{strategy}}",
             "percentunit",
             limit=0.002,
+        ),
+        Panel(
+            "Costs beyond the model, mean",
+            "(delta(argonaut_execution_cost_quote[$__rate_interval]) "
+            "- sum without (cause) (delta(argonaut_modelled_cost_quote[$__rate_interval]))) "
+            "/ increase(argonaut_filled_quote_total[$__rate_interval])",
+            "{{strategy}}",
+            "percentunit",
+            limit=0.001,
         ),
         Panel("Venue's answer, p99", _p99("argonaut_order_answer_seconds", "strategy"), "{{strategy}}", "s"),
         Panel("Open orders", "argonaut_open_orders", "{{strategy}}"),

@@ -8,11 +8,20 @@ Everything here is called on the trading loop and costs a few microseconds.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from ops.metrics.attribution import ATTRIBUTED, Attribution, CostOf
 from ops.metrics.families import BY_NAME, PREFIX, Kind
 from strategies.stopwatch import Lap, Stopwatch
-from strategies.tape import DecisionRecord, FillRecord, HaltRecord, OrderRecord, Record, VerdictRecord
+from strategies.tape import (
+    DecisionRecord,
+    EquityRecord,
+    FillRecord,
+    HaltRecord,
+    OrderRecord,
+    Record,
+    VerdictRecord,
+)
 
 COUNTED = frozenset(
     {
@@ -30,7 +39,7 @@ COUNTED = frozenset(
         "fills",
         "filled_quote",
         "fees_quote",
-        "slippage_quote",
+        *ATTRIBUTED,
     }
 )
 """Families that are counted here; all others are read at a scrape."""
@@ -47,6 +56,7 @@ class Events:
         monotonic: Clock, seconds.
         beat_secs: Time between two beats of a loop that is never late.
         instruments: Of each strategy, in configuration order.
+        cost_of: The one cost model.
     """
 
     def __init__(
@@ -55,6 +65,7 @@ class Events:
         monotonic: Callable[[], float],
         beat_secs: float,
         instruments: Mapping[str, Sequence[str]],
+        cost_of: CostOf,
     ) -> None:
         self._monotonic = monotonic
         self._beat_secs = beat_secs
@@ -79,8 +90,7 @@ class Events:
             for one in families
             if one.kind is Kind.HISTOGRAM
         }
-        slippage = BY_NAME["slippage_quote"]
-        self._slippage = Gauge(PREFIX + slippage.name, slippage.meaning, slippage.labels, registry=registry)
+        self._attribution = Attribution(registry, cost_of)
         self.confidence: dict[str, float] = {}
         """Of the newest action, by strategy."""
         self._takers: dict[type, Callable[[Any], None]] = {
@@ -88,6 +98,7 @@ class Events:
             VerdictRecord: self._take_verdict,
             OrderRecord: self._take_order,
             FillRecord: self._take_fill,
+            EquityRecord: self._attribution.take_equity,
             HaltRecord: lambda record: self._count("halts", record.strategy, record.reason),
         }
 
@@ -149,6 +160,7 @@ class Events:
     def _take_decision(self, record: DecisionRecord) -> None:
         self._closes[record.strategy] = record.closes
         self.confidence[record.strategy] = record.confidence
+        self._attribution.take_decision(record)
 
     def _take_verdict(self, record: VerdictRecord) -> None:
         if record.approved == record.requested:
@@ -176,8 +188,5 @@ class Events:
         self._count("filled_quote", strategy, by=record.quantity * record.price)
         self._count("fees_quote", strategy, by=max(0.0, record.fee))
         place, closes = self._places.get((strategy, record.instrument_id)), self._closes.get(strategy)
-        if place is None or closes is None or not closes[place] > 0.0:
-            return
-        worse = record.price / closes[place] - 1.0
-        slippage = worse if record.side == "BUY" else -worse
-        self._slippage.labels(strategy).inc(slippage * record.quantity * closes[place])
+        if place is not None and closes is not None and closes[place] > 0.0:
+            self._attribution.take_fill(record, closes[place])

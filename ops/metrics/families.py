@@ -159,6 +159,17 @@ ORDERS = (
         "Paid beyond the close that was decided on, all executions since the start; below 0 is a gain",
         "strategy",
     ),
+    _gauge(
+        "execution_cost_quote",
+        "Slippage and all charges of the executions since the start; below 0 is a gain",
+        "strategy",
+    ),
+    _gauge(
+        "modelled_cost_quote",
+        "What the cost model charges for the same executions at the close that was decided on, by cause",
+        "strategy",
+        "cause",
+    ),
     _counter("expired_intents", "Orders dropped because the disk did not answer in time"),
     _counter("late_records", "Orders that took risk away before the disk had answered"),
 )
@@ -176,6 +187,18 @@ BOOKS = (
     _gauge("volatility_per_bar_ratio", "Running deviation of the book's return per bar", "strategy"),
     _gauge(
         "regime_profit_quote", "Change of equity while a regime was the most probable", "strategy", "regime"
+    ),
+    _gauge(
+        "regime_realised_profit_quote",
+        "Realised while a regime was the most probable, since the start, gross of fees",
+        "strategy",
+        "regime",
+    ),
+    _gauge(
+        "regime_unrealised_profit_quote",
+        "Change of what is not realised while a regime was the most probable, since the start, gross of fees",
+        "strategy",
+        "regime",
     ),
     _gauge("position_base", "Signed units held", "strategy", "instrument"),
     _gauge("position_quote", "Their worth at the newest close", "strategy", "instrument"),

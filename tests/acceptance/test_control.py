@@ -230,9 +230,12 @@ def test_session_with_commands_leaves_its_files_and_they_are_in_them(daemon: Dae
     answer = daemon.ask("session")
 
     assert answer.code == 0, answer.err
-    text = (daemon.state_dir / "sessions" / "latest" / "session.md").read_text()
+    place = daemon.state_dir / "sessions" / "latest"
+    text = (place / "session.md").read_text()
     assert "- pause strategy:wanderer by " in text
     assert "- stop by " in text
+    assert '"ready"' in (place / "argonaut.jsonl").read_text()
+    assert (place / "engine.jsonl").stat().st_size > 0
 
 
 def test_daemon_whose_process_was_stopped_for_long_takes_on_no_risk_until_it_is_resumed(

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot.exit_codes import ExitCode
+from bot.sessions.files import leave_session
 from tests.support.bots import write_bot
 from tests.support.command import DaemonProcess, argonaut, run_script
 from tests.support.data import ROOT
@@ -116,6 +118,10 @@ def test_daemon_flattens_at_the_pace_of_the_market_too(host: Path, tmp_path: Pat
         assert daemon.wait(5.0) == ExitCode.OK
         assert time.monotonic() - started < 30.0
     assert holdings(tmp_path / "var") == {}
+    # No bar has seen the closing orders' executions; what the session leaves has them all the same.
+    last_words = dict(re.findall(r"^(\w+): equity (\S+) USDT, profit", daemon.said, re.MULTILINE))
+    text = (leave_session(tmp_path / "var") / "session.md").read_text()
+    assert last_words == dict(re.findall(r"^\| (?!all)(\w+) \| \d\S+ \| (\d\S+) \|", text, re.MULTILINE))
 
 
 def test_daemon_second_one_on_the_same_state_is_refused_and_told_by_whom(

@@ -53,3 +53,13 @@ def test_meter_borrow_fee_is_the_annual_fraction_of_the_time() -> None:
     year_ns = 365 * 86_400 * 1_000_000_000
 
     assert _meter().borrow_cost(1000.0, year_ns) == pytest.approx(100.0, rel=1e-2)
+
+
+def test_meter_asked_what_a_fill_would_cost_charges_nothing() -> None:
+    meter = _meter()
+    meter.note_bar(f"{_PERP}-1-MINUTE-LAST-EXTERNAL", BarRow(1, 100.0, 100.0, 100.0, 100.0, 400.0))
+
+    asked = meter.cost_of(_PERP, 4.0, 100.0, is_maker=False)
+
+    assert meter.totals == {}
+    assert asked == meter.charge("s", _PERP, 4.0, 100.0, is_maker=False)

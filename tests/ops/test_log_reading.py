@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import ops.log_reading as reading
-from ops.log_reading import Wanted, newest_entries
+from ops.log_reading import Part, Wanted, newest_entries, part_between
 
 
 def write(path: Path, *numbers: int, level: str = "INFO") -> None:
@@ -59,3 +59,17 @@ def test_no_more_than_the_end_of_a_long_log_is_read(tmp_path: Path, monkeypatch:
 
 def test_log_that_is_not_there_says_nothing(tmp_path: Path) -> None:
     assert newest_entries(tmp_path / "argonaut.jsonl", Wanted(), 5) == {"rows": [], "is_whole": True}
+
+
+def test_part_of_a_log_is_what_lies_between_two_times_and_the_newest_where_it_is_long(tmp_path: Path) -> None:
+    path = tmp_path / "engine.jsonl"
+    lines = [
+        f'{{"timestamp":"2026-01-01T00:00:0{n}.000000001Z","message":"{n}"}}\n'.encode() for n in range(6)
+    ]
+    path.with_name("engine.jsonl.1").write_bytes(b"".join(lines[:2]))
+    path.write_bytes(b"".join(lines[2:]) + b"no JSON\n")
+    since, until = "2026-01-01T00:00:01.000", "2026-01-01T00:00:04.000"
+
+    assert part_between(path, since, until, 1_000) == Part(b"".join(lines[1:5]), is_whole=True)
+    assert part_between(path, since, until, 2 * len(lines[0])) == Part(b"".join(lines[3:5]), is_whole=False)
+    assert part_between(tmp_path / "none", since, until, 1_000) == Part(b"", is_whole=True)

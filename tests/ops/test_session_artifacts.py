@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ops.journal import Kind, Record
+from ops.log_reading import Part
 from ops.session_artifacts import write_session
 from ops.session_tape import SessionTape
 
@@ -141,6 +142,51 @@ def test_account_is_the_sum_of_the_books_and_falls_from_its_peak(tmp_path: Path)
 
     assert [float(one["equity"]) for one in account] == [1_500.0, 1_400.0]
     assert float(account[-1]["drawdown"]) == pytest.approx(100.0 / 1_500.0)
+
+
+def test_session_that_ended_in_order_shows_what_was_executed_after_its_newest_bar(tmp_path: Path) -> None:
+    _, last = state("one", 2, 850.0, fees=2.5)
+    _, other = state("two", 3, 480.0)
+    closing = {"session": "second", "reason": "told to", "exit_code": 0}
+    ended = (Kind.STOP, closing | {"equity": [last["equity"], other["equity"]]})
+
+    place = write_session(tmp_path, taken("second", [*RECORDS[:-3], ended]))
+
+    # The book of one is replaced, for its bar was there; that of two had seen another.
+    assert [(row["strategy"], float(row["equity"])) for row in rows(place / "equity.csv")] == [
+        ("one", 1_000.0),
+        ("two", 500.0),
+        ("one", 850.0),
+        ("two", 500.0),
+        ("two", 480.0),
+    ]
+    assert [float(row["equity"]) for row in rows(place / "account.csv")] == [1_500.0, 1_350.0, 1_330.0]
+    assert "| one | 1,000.00 | 850.00 | -150.00 | 2.50 |" in (place / "session.md").read_text()
+
+
+def test_what_is_very_long_is_cut_and_the_summary_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.session_artifacts.MOST_ROWS", 3)
+    logs = {"argonaut.jsonl": Part(b"newest\n", is_whole=False), "engine.jsonl": Part(b"", is_whole=True)}
+
+    place = write_session(tmp_path, taken("second"), logs)
+
+    assert [float(row["equity"]) for row in rows(place / "equity.csv")] == [500.0, 900.0, 500.0]
+    assert (place / "argonaut.jsonl").read_bytes() == b"newest\n"
+    text = (place / "session.md").read_text()
+    assert "- equity.csv has the newest 3 rows of 4\n- argonaut.jsonl has the newest part alone\n" in text
+    assert "orders.csv has" not in text
+    assert "engine.jsonl has" not in text
+
+
+def test_session_s_logs_end_where_it_ended_or_the_next_one_began() -> None:
+    killed = [one for one in RECORDS if one[0] is not Kind.STOP]
+
+    # A record's wall time is its number here.
+    assert taken("second").ended_ns == RECORDS.index(RECORDS[-3]) + 1
+    assert taken("second", killed).ended_ns == len(killed) - 1
+    assert taken("third").ended_ns is None
 
 
 def test_summary_says_how_it_ended_what_came_of_it_and_who_commanded(tmp_path: Path) -> None:

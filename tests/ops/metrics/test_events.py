@@ -6,10 +6,22 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from ops.metrics import Events
+from strategies.config import CostConfig
+from strategies.costs import CostModel
 from strategies.stopwatch import Lap
-from strategies.tape import DecisionRecord, FillRecord, HaltRecord, OrderRecord, VerdictRecord
+from strategies.tape import (
+    DecisionRecord,
+    EquityRecord,
+    FillRecord,
+    HaltRecord,
+    OrderRecord,
+    VerdictRecord,
+)
+from tests.support.market_data import rules_for
 
 A, B = "A.X", "B.X"
+COSTS = CostConfig(taker_fee_bps=4.0, maker_fee_bps=-1.0, half_spread_bps=1.0, impact_k=10.0)
+VOLUME = 200.0
 
 
 class Clock:
@@ -28,7 +40,16 @@ class Bench:
     def __init__(self) -> None:
         self.clock = Clock()
         self.registry = CollectorRegistry()
-        self.events = Events(self.registry, self.clock, 0.1, {"one": (A, B)})
+        model = CostModel(COSTS, rules_for(2))
+        self.events = Events(
+            self.registry,
+            self.clock,
+            0.1,
+            {"one": (A, B)},
+            lambda name, size, price, is_maker: model.trade_cost(
+                (A, B).index(name), size, price, VOLUME, is_maker=is_maker
+            ),
+        )
 
     def value(self, name: str, **labels: str) -> float | None:
         """A series, or None where there is none."""
@@ -40,8 +61,12 @@ def bench() -> Bench:
     return Bench()
 
 
-def decision(closes: tuple[float, ...]) -> DecisionRecord:
-    return DecisionRecord(1, "one", "0" * 64, -1, (), closes, (0.0,), 0.75, (0.0,), (0.0,))
+def decision(closes: tuple[float, ...], regime: int = -1) -> DecisionRecord:
+    return DecisionRecord(1, "one", "0" * 64, regime, (), closes, (0.0,), 0.75, (0.0,), (0.0,))
+
+
+def book(realised: float, unrealised: float) -> EquityRecord:
+    return EquityRecord(1, "one", 1_000.0, 0.0, 0.0, 0.0, realised, unrealised, 0.0, 0.0)
 
 
 def verdict(requested: float, approved: float) -> VerdictRecord:
@@ -52,8 +77,10 @@ def order(status: str, own_id: str = "AR1") -> OrderRecord:
     return OrderRecord(1, "one", A, "d", own_id, "BUY", 1.0, "MARKET", "OPEN", math.nan, math.nan, status, "")
 
 
-def fill(side: str, price: float, instrument: str = B, fee: float = 0.5) -> FillRecord:
-    return FillRecord(1, "one", instrument, "AR1", "T1", side, 2.0, price, fee, "TAKER")
+def fill(
+    side: str, price: float, instrument: str = B, fee: float = 0.5, liquidity: str = "TAKER"
+) -> FillRecord:
+    return FillRecord(1, "one", instrument, "AR1", "T1", side, 2.0, price, fee, liquidity)
 
 
 def test_verdict_is_approved_cut_or_vetoed(bench: Bench) -> None:
@@ -78,6 +105,43 @@ def test_fill_above_the_close_decided_on_is_worse_for_a_buyer_and_better_for_a_s
     assert bench.value("slippage_quote", strategy="one") == pytest.approx((0.2 - 0.6) * 2.0)
     assert bench.value("filled_quote_total", strategy="one") == pytest.approx(2 * (200.2 + 200.6 + 1.0))
     assert bench.value("fills_total", strategy="one", instrument=B, side="SELL", liquidity="TAKER") == 1.0
+
+
+def test_costs_of_a_fill_lie_beside_those_that_the_model_charges_at_the_close_decided_on(
+    bench: Bench,
+) -> None:
+    bench.events.write(decision((10.0, 200.0)))
+    bench.events.write(fill("SELL", 199.0, fee=0.3))
+    bench.events.write(fill("BUY", 200.0, fee=-0.05, liquidity="MAKER"))
+
+    modelled = {
+        cause: bench.value("modelled_cost_quote", strategy="one", cause=cause)
+        for cause in ("commission", "fee", "half_spread", "impact")
+    }
+    assert bench.value("execution_cost_quote", strategy="one") == pytest.approx(2.0 * 1.0 + 0.3 - 0.05)
+    # 2 units at 200 are worth 400: 4 bps of the taker, 1 bp to the maker; 10 · sqrt(2 / 200) bps of impact.
+    assert modelled == pytest.approx(
+        {"commission": 0.0, "fee": 0.16 - 0.04, "half_spread": 0.04, "impact": 0.04}
+    )
+
+
+def test_profit_of_a_bar_counts_for_the_regime_that_was_decided_in(bench: Bench) -> None:
+    bench.events.write(book(5.0, 1.0))  # where the daemon goes on from
+    bench.events.write(decision((1.0, 1.0), regime=1))
+    bench.events.write(book(5.0, 4.0))
+    bench.events.write(decision((1.0, 1.0), regime=0))
+    bench.events.write(book(11.0, -2.0))
+    bench.events.write(decision((1.0, 1.0)))  # no regime model any more
+    bench.events.write(book(99.0, 99.0))
+
+    found = {
+        regime: tuple(
+            bench.value(f"regime_{kind}_profit_quote", strategy="one", regime=regime)
+            for kind in ("realised", "unrealised")
+        )
+        for regime in ("0", "1", "-1")
+    }
+    assert found == {"1": (0.0, 3.0), "0": (6.0, -6.0), "-1": (None, None)}
 
 
 def test_rebate_is_not_taken_off_what_was_charged(bench: Bench) -> None:

@@ -57,6 +57,11 @@ REJECTED, DENIED, SENT = (
 TAKEN, ON_DISK = ("argonaut_journal_sequence", "argonaut_journal_durable_sequence")
 OVERDUE, PACE = "argonaut_feed_overdue_seconds", "argonaut_feed_interval_seconds"
 SLIPPAGE, TRADED = f"argonaut_slippage_quote{S}", f"argonaut_filled_quote_total{S}"
+PAID, MODELLED = (
+    f"argonaut_execution_cost_quote{S}",
+    'argonaut_modelled_cost_quote{strategy="one",cause="fee"}',
+)
+IMPACT = 'argonaut_modelled_cost_quote{strategy="one",cause="impact"}'
 LAG, DECISION = "argonaut_loop_lag_seconds", "argonaut_decision_seconds"
 ANSWER = "argonaut_order_answer_seconds"
 FAILING, ANSWERING = (f'argonaut_api_requests_total{{surface="port",code="{code}"}}' for code in (503, 200))
@@ -102,6 +107,11 @@ CASES = [
         "ArgonautSlippage",
         {SLIPPAGE: rising(3), TRADED: rising(1_000)},
         {SLIPPAGE: rising(-3), TRADED: rising(1_000)},
+    ),
+    Case(
+        "ArgonautCostsBeyondModel",
+        {PAID: rising(5), MODELLED: rising(2), IMPACT: rising(1), TRADED: rising(1_000)},
+        {PAID: rising(5), MODELLED: rising(2), IMPACT: rising(2.5), TRADED: rising(1_000)},
     ),
     Case("ArgonautLoopLag", slow(LAG, ("0.1", "0.25"), late=10), slow(LAG, ("0.1", "0.25"), late=0)),
     Case(
