@@ -5,6 +5,7 @@ Flow: journal → **session tape** → session artifacts.
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, get_origin, get_type_hints
 
 from ops.journal import Kind, Record
@@ -106,11 +107,17 @@ class SessionTape:
 def _read(kind: type, body: Mapping[str, Any]) -> Any:
     """A record of the tape as it was; a number that was not finite is NaN."""
     values = {}
-    for name, hint in get_type_hints(kind).items():
+    for name, (is_tuple, is_float) in _fields(kind).items():
         value = body[name]
-        if get_origin(hint) is tuple:
-            value = tuple(math.nan if one is None else one for one in value)
-        elif hint is float and value is None:
+        if is_tuple:
+            value = tuple([math.nan if one is None else one for one in value])
+        elif is_float and value is None:
             value = math.nan
         values[name] = value
     return kind(**values)
+
+
+@cache
+def _fields(kind: type) -> Mapping[str, tuple[bool, bool]]:
+    """Of each field of a kind, whether it is a tuple, and whether it is a number."""
+    return {name: (get_origin(hint) is tuple, hint is float) for name, hint in get_type_hints(kind).items()}

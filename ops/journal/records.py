@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 MAX_RECORD_BYTES = 256 * 1024
 """Longest line that is taken."""
@@ -163,12 +163,19 @@ def decode(line: bytes) -> Record:
         LineError: If it has other keys, or its body is no JSON object.
     """
     try:
-        fields = json.loads(line)
+        fields = _parsed(line)
         if fields.keys() != {"seq", "ts_ns", "kind", "body", "hash"}:
             raise LineError(f"expected the keys seq, ts_ns, kind, body and hash, found {sorted(fields)}")
         return Record(fields["seq"], fields["ts_ns"], Kind(fields["kind"]), fields["body"])
     except (ValueError, AttributeError) as error:
         raise LineError(f"expected one JSON object, found something else: {error}") from error
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return from_json(line)  # five times as fast as the standard library, of a state
+    except ValueError:
+        return json.loads(line)  # which takes half a surrogate pair, too
 
 
 def stored_hash(line: bytes) -> bytes:
