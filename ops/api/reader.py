@@ -62,12 +62,14 @@ def serve(state_dir: Path, lines: IO[bytes], out: IO[bytes]) -> None:
             held[0]["again"] = True
             sys.stderr.write(f"the index is opened again: {error}\n")
         except BrokenChainError as error:
-            asked = held.pop() if held else json.loads(lines.readline() or "null")
-            if asked is None:
+            if held:
+                body = str(error).encode()
+                out.write(b"%d 503 %d\n%b" % (held.pop()["id"], len(body), body))
+                out.flush()
+            line = lines.readline()
+            if not line:
                 return
-            body = str(error).encode()
-            out.write(b"%d 503 %d\n%b" % (asked["id"], len(body), body))
-            out.flush()
+            held.append(json.loads(line))  # it may be mended by now: look again for whoever asks
 
 
 def _asked(held: list[dict[str, Any]], lines: IO[bytes]) -> Any:

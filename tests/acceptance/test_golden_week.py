@@ -20,8 +20,8 @@ from tests.support.pairs import Pair, assert_same
 
 PINNED = {
     "decisions_sha256": "f5c6a54eba17381694bc544c376bfe18eab75f6b5c74c3eab4529c91c88371ca",
-    "orders_sha256": "c1d22ece9d8ff989ed8ba6d86a36d5f778a96df2869024f599164b103bfe7a75",
-    "fills_sha256": "1370cd1b4720b2f0fd6c24876a1f02a8bf554ed2e98a93fc68284460c69a9b22",
+    "orders_sha256": "2266aa618b703547f2ab1a7c2d614c2501f50381cc6e4b171c29a8aeef5dbd8d",
+    "fills_sha256": "235dd3efb55a007691bff37cde6cc4c792a0b95c4ae32b6e7dacb71bf34ad886",
 }
 DECISIONS = 9_849
 FILLS = 163

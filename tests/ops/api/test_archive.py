@@ -1,6 +1,7 @@
 """Questions about the past, answered by a process of their own."""
 
 import asyncio
+import io
 import json
 import sys
 import time
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from ops.api import answers
 from ops.api.archive import MOST_WAITING, Archive
 from ops.api.problems import ProblemError
+from ops.api.reader import serve
 from ops.disk import LocalDisk
 from ops.journal import Kind
 from ops.journal.questions import Question
@@ -146,6 +148,31 @@ def test_journal_that_is_broken_is_told_and_asked_again_once_it_is_mended(tmp_pa
         return len(json.loads(await archive.page(Question.FILLS, {"limit": 10}))["rows"])
 
     assert asking(tmp_path, use) == 4
+
+
+def test_question_that_comes_once_the_journal_is_mended_gets_no_answer_of_before(tmp_path: Path) -> None:
+    write_journal(tmp_path)
+    (number,) = segment_numbers(LocalDisk(), tmp_path / JOURNAL)
+    path = segment_path(tmp_path / JOURNAL, number)
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b'"AR1"', b'"AR9"', 1))
+    questions = [{"id": at, "question": "fills", "filter": {"limit": 10}} for at in (1, 2)]
+
+    class Lines(io.BytesIO):
+        """Mends the journal before the second question is there to be read."""
+
+        def readline(self, size: int | None = -1, /) -> bytes:
+            if self.tell():
+                path.write_bytes(good)
+            return super().readline(size)
+
+    lines, out = Lines(b"".join(json.dumps(one).encode() + b"\n" for one in questions)), io.BytesIO()
+    serve(tmp_path, lines, out)
+
+    assert [line.split()[:2] for line in out.getvalue().splitlines() if line[:1] in b"12"] == [
+        [b"1", b"503"],
+        [b"2", b"200"],
+    ]
 
 
 def test_index_that_is_damaged_while_it_is_used_costs_no_answer(tmp_path: Path) -> None:
