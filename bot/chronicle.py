@@ -17,6 +17,7 @@ from typing import Any
 
 from bot.assembly import Wired
 from bot.config import JournalConfig
+from bot.pins import code_sha256
 from bot.restoration import adopter, restore_strategies
 from bot.sessions.pins import rules_document
 from bot.settling import see_through
@@ -39,6 +40,7 @@ from ops.reconciliation import (
     settle_orders,
 )
 from ops.state_dir import JOURNAL, JOURNAL_KEY
+from ops.waypoints import load_waypoint
 from strategies.errors import ConfigError, SafetyError
 from strategies.market import BarRow
 from strategies.orders import OrderIntent, OrderRole
@@ -117,8 +119,10 @@ class Chronicle:
             SafetyError: If another version wrote it.
             OSError: If the disk refuses.
         """
-        disk, recall, now = LocalDisk(), Recall(), time.time_ns()
-        key, lines = load_or_create_key(disk, state_dir / JOURNAL_KEY), QuickRecall(recall)
+        disk, now = LocalDisk(), time.time_ns()
+        key = load_or_create_key(disk, state_dir / JOURNAL_KEY)
+        checked, _, recall = load_waypoint(disk, state_dir, key.verify_key, code_sha256())
+        lines = QuickRecall(recall)
 
         def admit() -> None:
             lines.settle()
@@ -139,6 +143,7 @@ class Chronicle:
             anchors=anchors,
             replay=lines.take,
             admit=admit,
+            checked=checked,
             segment_bytes=config.segment_mib * 2**20,
         )
         return cls(journal, recall, loop, config)

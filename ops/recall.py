@@ -163,7 +163,8 @@ class Recall:
         """How the newest session began."""
         self.ended_in_order = True
         """Whether the newest session ended as it was told to; if not, the next one goes on with it."""
-        self._went_on = False
+        self.went_on = False
+        """Whether that session began as one that goes on with the one before it."""
         self.last_ts_ns = 0
         """Newest record, wall clock, UTC nanoseconds."""
         self._takers: dict[Kind, Callable[[Record], None]] = {
@@ -272,7 +273,7 @@ class Recall:
 
     def _take_start(self, record: Record) -> None:
         self.session = record.body
-        self._went_on, self.ended_in_order = not self.ended_in_order, False
+        self.went_on, self.ended_in_order = not self.ended_in_order, False
         for memory in self.strategies.values():
             for own_id in memory.open_orders():
                 memory.orders[own_id].is_sent = True
@@ -280,7 +281,7 @@ class Recall:
     def _take_stop(self, record: Record) -> None:
         code = record.body.get("exit_code")
         # None is of a session that did not start, which changes nothing.
-        self.ended_in_order = not self._went_on if code is None else code in _AS_TOLD
+        self.ended_in_order = not self.went_on if code is None else code in _AS_TOLD
 
 
 def restore(strategy: Restorable, memory: StrategyMemory) -> None:

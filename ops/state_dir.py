@@ -24,6 +24,7 @@ IDENTITY = "identity.json"
 JOURNAL = "journal"
 JOURNAL_KEY = Path("keys") / "journal.key"
 INDEX = "index.sqlite"
+WAYPOINT = "journal.waypoint"
 
 START_BYTES = FULL_BYTES + SEGMENT_BYTES
 """Free space without which nothing starts: a segment is reserved, and no start may end in a latch."""

@@ -16,8 +16,16 @@ from bot.cli.console import (
     note,
 )
 from bot.exit_codes import ExitCode
+from bot.pins import code_sha256
 from ops.disk import LocalDisk
-from ops.journal import BrokenChainError, Kind, VerifyKey, load_verify_key, public_path
+from ops.journal import (
+    BrokenChainError,
+    Kind,
+    VerifyKey,
+    load_or_create_key,
+    load_verify_key,
+    public_path,
+)
 from ops.journal.anchors import AnchoredHead, read_anchors
 from ops.journal.index import open_index
 from ops.journal.reading import StoredLine, newest_lines
@@ -25,6 +33,7 @@ from ops.journal.records import decode
 from ops.journal.segments import segment_numbers
 from ops.journal.verifying import check_proof, prove, verify
 from ops.state_dir import INDEX, JOURNAL, JOURNAL_KEY
+from ops.waypoints import advance_waypoint
 from strategies.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
@@ -149,6 +158,25 @@ def show_records(
         emit_json([record._asdict() for record in records])
     else:
         emit_text("\n".join(map(_text, records)) if records else "no records")
+    return ExitCode.OK
+
+
+@app.command()
+def mark(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_DIR) -> ExitCode:
+    """Note how far the journal was checked, and what it says, so that a start reads what came after.
+
+    Everything up to the segment that is written now; it is read and checked first, from the last mark on. The
+    daemon's job ``mark-journal`` does it every night.
+
+    Examples:
+      argonaut audit mark
+
+    Exit codes: 0 done; 70 the journal is not what was written; 74 the disk refused; 78 there is no journal.
+    """
+    _journal(state_dir)
+    disk = LocalDisk()
+    seq = advance_waypoint(disk, state_dir, load_or_create_key(disk, state_dir / JOURNAL_KEY), code_sha256())
+    emit_json({"seq": seq}) if as_json else emit_text(f"a start reads the records after {seq:,}")
     return ExitCode.OK
 
 

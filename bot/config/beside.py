@@ -52,6 +52,8 @@ class JobsConfig(Section):
     """How many of the newest backups stay."""
     cleanup: Timetable = "45 2 * * *"
     """Delete old backtests, logs and reports, as ``argonaut cleanup --delete`` does."""
+    mark_journal: Timetable = "30 3 * * *"
+    """Check what the journal has gained and note it for the next start, as ``argonaut audit mark`` does."""
     kill_drill: Timetable = "0 3 * * sun"
     """Paper only: rehearse a kill, as ``argonaut drill kill`` does; trading stands still for seconds."""
     retrain: Timetable = "off"

@@ -59,12 +59,19 @@ def jobs_of(host: HostConfig, state_dir: Path, summarise: Work) -> list[Job]:
     backup = verb("backup", "--into", backups, "--keep", config.backups_kept, limits=Limits(1 * _HOUR))
     replay = verb("replay", limits=Limits(2 * _HOUR, memory_mib=2048))
     cleanup = verb("cleanup", "--delete", limits=Limits(10 * _MINUTE))
+    mark = verb("audit", "mark", limits=Limits(1 * _HOUR))
     jobs = [
         Job("daily-summary", parse_schedule(config.daily_summary), summarise, "Tell people about the day."),
         Job("replay", parse_schedule(config.replay), replay, "Decide the newest session again."),
         Job("verify-data", parse_schedule(config.verify_data), verify, "Check the bars that are traded on."),
         Job("backup", parse_schedule(config.backup), backup, "Copy the state directory."),
         Job("cleanup", parse_schedule(config.cleanup), cleanup, "Delete old backtests, logs and reports."),
+        Job(
+            "mark-journal",
+            parse_schedule(config.mark_journal),
+            mark,
+            "Check the journal, for the next start.",
+        ),
     ]
     if host.settings.kind is HostKind.PAPER:
         drill = verb("drill", "kill", "--watch", _drill_secs(host), limits=Limits(10 * _MINUTE))

@@ -9,7 +9,7 @@ The chain is the truth; whatever else shows its contents is an index that can be
 from ops.journal.anchors import Anchor, FileAnchor, LogAnchor, ThreadedAnchor
 from ops.journal.journal import Journal
 from ops.journal.keys import SigningKey, VerifyKey, load_or_create_key, load_verify_key, public_path
-from ops.journal.reading import BrokenChainError, read_chain
+from ops.journal.reading import BrokenChainError, CheckedPart, read_chain
 from ops.journal.records import Kind, Record
 from ops.journal.recovery import Recovered, recover
 from ops.journal.tickets import Ticket
@@ -18,6 +18,7 @@ from ops.journal.writer import StepWriter, Writer, WriterThread
 __all__ = [
     "Anchor",
     "BrokenChainError",
+    "CheckedPart",
     "FileAnchor",
     "Journal",
     "Kind",

@@ -1,6 +1,6 @@
 """The hash chain: pure, one line at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ops.journal.merkle import CompactRange
 from ops.journal.records import GENESIS, Kind, seal
@@ -22,6 +22,17 @@ class Chain:
         self.head = GENESIS
         """Hash of the last record."""
         self.tree = CompactRange()
+
+    @classmethod
+    def grown(cls, seq: int, head: bytes, peaks: Iterable[bytes]) -> "Chain":
+        """A chain that stands where another one stood.
+
+        Raises:
+            ValueError: If the tree over so many records has another number of peaks.
+        """
+        chain = cls()
+        chain.seq, chain.head, chain.tree = seq, head, CompactRange.grown(seq, peaks)
+        return chain
 
     def extend(self, kind: Kind, body: bytes, ts_ns: int) -> bytes:
         """Make the next line.

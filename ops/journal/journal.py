@@ -15,7 +15,7 @@ from ops.disk import Disk
 from ops.journal.anchors import Anchor
 from ops.journal.checkpoints import EVERY_NS, EVERY_RECORDS, checkpoint_body
 from ops.journal.keys import SigningKey
-from ops.journal.reading import StoredLine
+from ops.journal.reading import CheckedPart, StoredLine
 from ops.journal.records import LINE_OVERHEAD_BYTES, Kind, encode_body
 from ops.journal.recovery import Recovered, recover
 from ops.journal.segments import SEGMENT_BYTES, QueuedLine, SegmentWriter
@@ -78,6 +78,7 @@ class Journal:
         anchors: Sequence[Anchor] = (),
         replay: Callable[[StoredLine], None] | None = None,
         admit: Callable[[], None] = lambda: None,
+        checked: CheckedPart | None = None,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> "Journal":
         """Check what is there, mend what a crash tore, and begin a segment; slow, for start-up only.
@@ -89,13 +90,14 @@ class Journal:
             on_fault: Called on the loop, once, when the disk refuses for the first time.
             replay: Gets every line that is there, oldest first.
             admit: Called after that; what it raises leaves the journal as it is.
+            checked: What need not be read, and is not replayed.
             segment_bytes: Room to reserve for a segment; a full one is followed by the next.
 
         Raises:
             BrokenChainError: If the journal is damaged, or another key signed it; nothing was changed.
             OSError: If the disk refuses, for example for want of room for a segment.
         """
-        recovered = recover(disk, folder, key.verify_key, replay, admit)
+        recovered = recover(disk, folder, key.verify_key, replay, admit, checked)
         segments = SegmentWriter(disk, folder, segment_bytes)
         journal = cls(recovered, key, segments, writer, on_fault=on_fault, anchors=anchors)
         journal._begin(ts_ns)

@@ -26,6 +26,26 @@ class CompactRange:
         self.size = 0
         self._peaks: list[bytes] = []
 
+    @classmethod
+    def grown(cls, size: int, peaks: Iterable[bytes]) -> "CompactRange":
+        """The tree over `size` leaves whose full subtrees have these roots.
+
+        Raises:
+            ValueError: If that many leaves have another number of full subtrees.
+        """
+        tree = cls()
+        tree.size, tree._peaks = size, list(peaks)
+        if len(tree._peaks) != size.bit_count():
+            raise ValueError(
+                f"expected {size.bit_count()} peaks over {size} leaves, found {len(tree._peaks)}"
+            )
+        return tree
+
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """Roots of the full subtrees, the largest first."""
+        return tuple(self._peaks)
+
     def add(self, leaf: bytes) -> None:
         """Add the hash of the next leaf."""
         self.add_all((leaf,))

@@ -64,6 +64,21 @@ class ChainEnd(NamedTuple):
     """Last record that a checkpoint stands for."""
 
 
+class CheckedPart(NamedTuple):
+    """The first segments of a journal, which were read and checked before and are as they were."""
+
+    segments: int
+    """How many; the last segment of a journal is never among them."""
+    seq: int
+    """Number of their last record."""
+    head: bytes
+    """Its hash."""
+    peaks: tuple[bytes, ...]
+    """Of the tree over all their records."""
+    checkpoints: int
+    signed_seq: int
+
+
 class BrokenChainError(AuditError):
     """A line of the journal is not what was written."""
 
@@ -76,23 +91,36 @@ class BrokenChainError(AuditError):
 
 
 def read_chain(
-    disk: Disk, folder: Path, key: VerifyKey | None, visit: Callable[[StoredLine], None] | None = None
+    disk: Disk,
+    folder: Path,
+    key: VerifyKey | None,
+    visit: Callable[[StoredLine], None] | None = None,
+    *,
+    checked: CheckedPart | None = None,
+    last: int | None = None,
 ) -> ChainEnd:
     """Check a whole journal: links, checkpoints, Merkle roots and signatures.
 
     Args:
         key: Who must have signed the checkpoints; None leaves signatures unchecked.
         visit: Gets each line once it was found good.
+        checked: What need not be read once more.
+        last: Segments after this one are left alone; None reads all.
 
     Raises:
         BrokenChainError: At the first line that does not fit; those before it were visited.
         OSError: If the disk refuses.
     """
-    checks, numbers = _WholeCheck(key), segment_numbers(disk, folder)
+    checks, numbers = _WholeCheck(key, checked), segment_numbers(disk, folder)
+    known = 0 if checked is None else checked.segments
+    if 0 < len(numbers) <= known:
+        raise ValueError(f"expected a segment after the {known} that were checked: a journal ends with one")
     offset, tail = 0, None
-    for at, number in enumerate(numbers, start=1):
+    for at, number in enumerate(numbers[:last], start=1):
         if number != at:
             raise BrokenChainError(folder, number, 0, checks.seq + 1, f"segment {at} is missing")
+        if at <= known:
+            continue
         _, lines = next(split_lines(disk, segment_path(folder, number)), (0, [b""]))
         if kind_of(lines[0]) not in {None, Kind.CHECKPOINT}:
             raise BrokenChainError(
@@ -100,7 +128,7 @@ def read_chain(
             )
         reader = _SegmentReader(disk, folder, number, 0, checks, visit)
         offset, tail = reader.read(is_last=at == len(numbers))
-    return ChainEnd(checks.chain, tuple(numbers), offset, tail, checks.checkpoints, checks.signed_seq)
+    return ChainEnd(checks.chain, tuple(numbers[:last]), offset, tail, checks.checkpoints, checks.signed_seq)
 
 
 def read_on(disk: Disk, folder: Path, start: Position, visit: Callable[[StoredLine], None]) -> Position:
@@ -204,11 +232,14 @@ class _LinkCheck:
 class _WholeCheck:
     """Each line follows the one before, and each checkpoint tells the truth about what is before it."""
 
-    def __init__(self, key: VerifyKey | None) -> None:
+    def __init__(self, key: VerifyKey | None, checked: CheckedPart | None = None) -> None:
         self.chain = Chain()
         self.checkpoints = 0
         self.signed_seq = 0
         self._key = key
+        if checked is not None:
+            self.chain = Chain.grown(checked.seq, checked.head, checked.peaks)
+            self.checkpoints, self.signed_seq = checked.checkpoints, checked.signed_seq
 
     @property
     def seq(self) -> int:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ops.disk import Disk, DiskFile
 from ops.journal.chain import Chain
 from ops.journal.keys import VerifyKey
-from ops.journal.reading import StoredLine, Tail, read_chain
+from ops.journal.reading import CheckedPart, StoredLine, Tail, read_chain
 from ops.journal.segments import MAX_BATCH_BYTES, segment_path
 
 
@@ -30,6 +30,7 @@ def recover(
     key: VerifyKey,
     replay: Callable[[StoredLine], None] | None = None,
     admit: Callable[[], None] = lambda: None,
+    checked: CheckedPart | None = None,
 ) -> Recovered:
     """Check a journal whole and make it ready to go on; a folder that is not there is an empty journal.
 
@@ -39,13 +40,14 @@ def recover(
         key: Who must have signed its checkpoints.
         replay: Gets each line, oldest first, so that a state can be built from it.
         admit: Called when all is read and nothing is changed yet; what it raises leaves the journal as it is.
+        checked: What need not be read, and is not replayed.
 
     Raises:
         BrokenChainError: If anything else is damaged; nothing was changed.
         OSError: If the disk refuses.
     """
     disk.make_folder(folder)
-    end = read_chain(disk, folder, key, replay)
+    end = read_chain(disk, folder, key, replay, checked=checked)
     admit()
     if not end.segments:
         return Recovered(end.chain, 1, None, "")

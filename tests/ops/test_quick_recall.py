@@ -1,10 +1,12 @@
 """The short way to what a journal remembers is the long one, from any journal, cut anywhere."""
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 import ops.quick_recall
 from ops.journal import Kind, Record, read_chain
@@ -12,6 +14,7 @@ from ops.journal.reading import StoredLine
 from ops.journal.records import decode
 from ops.quick_recall import QuickRecall
 from ops.recall import Recall
+from ops.recall_memory import memory_of, recall_from
 from strategies.errors import SafetyError
 from strategies.orders import OrderIntent, OrderKind, OrderRole, OrderSide
 from tests.support.journals import FOLDER, KEY, open_journal
@@ -111,6 +114,28 @@ def test_memory_is_that_of_every_record_taken_one_after_the_other(
         quick.settle()
 
         assert _memory(short) == _memory(whole)
+
+
+@given(records=_RECORDS)
+def test_memory_that_was_written_down_anywhere_goes_on_as_if_it_never_had_been(
+    records: list[tuple[Kind, str | None]],
+) -> None:
+    lines = _lines(records)
+    whole = Recall()
+    for line in lines:
+        whole.take(decode(line.content))
+    for cut in range(len(lines) + 1):
+        before = Recall()
+        for line in lines[:cut]:
+            before.take(decode(line.content))
+        again = recall_from(json.loads(to_json(memory_of(before))))
+        assert _memory(again) == _memory(before)
+        quick = QuickRecall(again)
+        for line in lines[cut:]:
+            quick.take(line)
+        quick.settle()
+
+        assert _memory(again) == _memory(whole)
 
 
 def test_what_a_later_state_replaces_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ def test_paper_host_has_the_jobs_of_the_documentation_at_its_times(tmp_path: Pat
         ("verify-data", "15 2 * * *"),
         ("backup", "30 2 * * *"),
         ("cleanup", "45 2 * * *"),
+        ("mark-journal", "30 3 * * *"),
         ("kill-drill", "0 3 * * sun"),
     ]
 
