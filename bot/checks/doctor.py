@@ -15,7 +15,7 @@ from typing import Any
 from bot.checks.findings import Finding, Level
 from bot.exit_codes import ExitCode
 from ops.disk import LocalDisk
-from ops.jobs.ledger import LEDGER, Run, RunState, read_runs
+from ops.jobs.ledger import LEDGER, OPEN, Run, RunState, read_runs
 from ops.journal import Kind
 from ops.journal.reading import newest_lines
 from ops.journal.records import Record, decode
@@ -23,6 +23,7 @@ from ops.journal.segments import segment_numbers
 from ops.kill_switch import KILL_SWITCH, is_present
 from ops.latch import LATCH, as_fields
 from ops.latch import decode as decode_latch
+from ops.runs.folder import LEDGER as RUNS_LEDGER
 from ops.state_dir import JOURNAL
 from strategies.errors import AuditError
 
@@ -75,6 +76,7 @@ class Doctor:
             self._running if self._status is not None else lambda: iter(()),
             self._unit,
             self._jobs,
+            self._runs,
             self._incidents,
             self._drills,
             self._log,
@@ -191,15 +193,56 @@ class Doctor:
             yield Finding("service", Level.OK, found)
 
     def _jobs(self) -> Iterator[Finding]:
-        newest: dict[str, Run] = {}
-        for run in read_runs(self._state_dir / LEDGER, _RUNS):
-            newest.setdefault(run.job, run)
-        for run in newest.values():
-            if run.state is RunState.FAILED:
-                found = f"{run.job} failed at {_time(run.claimed_at)}: {run.detail}"
-                yield Finding("jobs", Level.BAD, found, f"argonaut jobs log {run.run_id}")
-        if newest and all(run.state is not RunState.FAILED for run in newest.values()):
+        newest = self._newest_of_each(LEDGER)
+        found = [one for run in newest for one in self._of_job(run)]
+        yield from found
+        if newest and not found:
             yield Finding("jobs", Level.OK, f"{len(newest)} have run, and none has failed last")
+
+    def _of_job(self, run: Run) -> Iterator[Finding]:
+        at = _time(run.started_at or run.claimed_at)
+        if run.state is RunState.FAILED:
+            found = f"{run.job} failed at {_time(run.claimed_at)}: {run.detail}"
+            yield Finding("jobs", Level.BAD, found, f"argonaut jobs log {run.run_id}")
+        elif self._is_cut_off(run):
+            again = run.attempt == 1
+            found = f"{run.job}, begun at {at}, was cut off with the daemon{'' if again else ', twice'}"
+            if again and run.state in OPEN:
+                advice = "the next start of the daemon runs it once more by itself"
+            else:
+                advice = f"argonaut jobs run {run.job} runs it again; argonaut jobs log {run.run_id}"
+            yield Finding("jobs", Level.NOTE if again else Level.BAD, found, advice)
+
+    def _runs(self) -> Iterator[Finding]:
+        for run in self._newest_of_each(RUNS_LEDGER):
+            age_days = (self._now_secs - (run.ended_at or run.claimed_at)) / _DAY_SECS
+            if run.state is RunState.QUEUED and self._status is None:
+                found = f"{run.job} {run.run_id} still waits for its turn"
+                yield Finding("runs", Level.NOTE, found, "the next start of the daemon begins it")
+            elif self._is_cut_off(run) and age_days <= _RECENT_DAYS:
+                begun = _time(run.started_at or run.claimed_at)
+                found = (
+                    f"{run.job} {run.run_id}, begun at {begun}, was cut off with the daemon; "
+                    "nothing begins it again by itself"
+                )
+                advice = (
+                    f"argonaut runs show {run.run_id} has what was asked for: ask again, and a training or a "
+                    "walk-forward goes on where it stood"
+                )
+                yield Finding("runs", Level.NOTE, found, advice)
+            elif run.state is RunState.FAILED and age_days <= _RECENT_DAYS:
+                found = f"{run.job} {run.run_id} failed: {run.detail}"
+                yield Finding("runs", Level.NOTE, found, f"argonaut runs logs {run.run_id}")
+
+    def _is_cut_off(self, run: Run) -> bool:
+        # What a kill cut off has no end in the ledger before the next start has written one down.
+        return run.state is RunState.INTERRUPTED or (run.state in OPEN and self._status is None)
+
+    def _newest_of_each(self, ledger: str) -> list[Run]:
+        newest: dict[str, Run] = {}
+        for run in read_runs(self._state_dir / ledger, _RUNS):
+            newest.setdefault(run.job, run)
+        return list(newest.values())
 
     def _incidents(self) -> Iterator[Finding]:
         newest = max((self._state_dir / "incidents").glob("*.md"), default=None)

@@ -271,9 +271,9 @@ def _add_stream(router: APIRouter, live: LiveStream) -> None:
     @router.get(
         "/v1/stream", response_class=Response, responses={200: {"content": {EventStream.media_type: {}}}}
     )
-    async def stream() -> EventStream:
+    async def stream(request: Request) -> EventStream:
         """Server-sent events: init, then only what changes."""
-        return EventStream(live)
+        return EventStream(live, live.listen(caller_of(request.scope)))
 
 
 def _operators(operator: Operator) -> APIRouter:

@@ -1,6 +1,8 @@
 """The daemon's end of a reader: questions go out, answers come back, and the loop only passes bytes on.
 
 Flow: route → **archive** → reader process → index, or what runs have left.
+
+The reader is given one question at a time, and none whose asker has given up.
 """
 
 import asyncio
@@ -8,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,8 @@ class Archive:
         self._starting = asyncio.Lock()
         self._started_at = -_SPAWN_SECS
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._lines: deque[tuple[int, bytes]] = deque()
+        self._is_busy = False
         self._number = 0
         self._idle: asyncio.TimerHandle | None = None
 
@@ -88,11 +93,9 @@ class Archive:
         number, future = self._number, asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            process = await self._running()
-            line = json.dumps({"id": number, **asked})
-            assert process.stdin is not None
-            with contextlib.suppress(ConnectionError):
-                process.stdin.write(line.encode() + b"\n")
+            await asyncio.shield(self._running())  # whoever gives up ends no start that others wait for
+            self._lines.append((number, json.dumps({"id": number, **asked}).encode() + b"\n"))
+            self._pass_on()
             return await asyncio.wait_for(future, self._patience_secs)
         except TimeoutError:
             raise ProblemError(503, self._why_slow, retry_after_secs=5.0) from None
@@ -115,6 +118,16 @@ class Archive:
             await process.wait()
         await listening
 
+    def _pass_on(self) -> None:
+        """Give the reader the next question that somebody still waits for, unless it works on one."""
+        process = self._process
+        while self._lines and not self._is_busy and process is not None and process.stdin is not None:
+            number, line = self._lines.popleft()
+            if number in self._waiting:
+                self._is_busy = True
+                with contextlib.suppress(ConnectionError):
+                    process.stdin.write(line)
+
     async def _running(self) -> asyncio.subprocess.Process:
         async with self._starting:
             if self._process is not None and self._process.returncode is None:
@@ -122,6 +135,7 @@ class Archive:
             if self._monotonic() - self._started_at < _SPAWN_SECS:
                 raise ProblemError(503, "the reader has just ended", retry_after_secs=_SPAWN_SECS)
             self._started_at = self._monotonic()
+            self._is_busy = False
             # Neither our environment's secrets nor our working directory are its business.
             paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
             self._process = await asyncio.create_subprocess_exec(
@@ -140,6 +154,8 @@ class Archive:
             while header := await process.stdout.readline():
                 number, status, length = map(int, header.split())
                 body = await process.stdout.readexactly(length)
+                self._is_busy = False
+                self._pass_on()
                 future = self._waiting.get(number)
                 if future is None or future.done():
                     continue  # whoever asked has given up
@@ -148,6 +164,10 @@ class Archive:
                 else:
                     future.set_exception(ProblemError(status, body.decode(errors="replace")))
         await process.wait()
+        if self._process not in (process, None):
+            return  # it rested, and another one answers
+        self._is_busy = False
+        self._lines.clear()
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(ProblemError(503, "the reader ended", retry_after_secs=_SPAWN_SECS))

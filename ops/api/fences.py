@@ -1,6 +1,6 @@
 """What stands before every route: names, pages of other sites, sizes, rates.
 
-    count → seal → name → site → identity → turnstile → size → once → routes
+    count → seal → name → site → identity → turnstile → size → once → hang-up → routes
 
 Each is one plain ASGI application around the next. An operator's kill or flatten passes the turnstile always.
 """
@@ -17,6 +17,7 @@ from ops.api.models import UPLOAD
 from ops.api.once import BODY, Once
 from ops.api.problems import ProblemResponse
 from ops.api.roles import ANYBODY, CALLER, Caller, Role, caller_of
+from ops.api.stream import until_gone
 from ops.api.tokens import FailureThrottle, TokenBook
 
 MOST_BODY_BYTES = 16 * 1024
@@ -290,6 +291,45 @@ class SizeFence:
         await self._app(scope, given, send)
 
 
+class HangUp:
+    """Lets nobody work for whoever has hung up before an answer began: what was asked is dropped.
+
+    Only questions are: a command that was given is carried out.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET" or not scope["path"].startswith("/v1/"):
+            await self._app(scope, receive, send)
+            return
+        first: list[Message] = [await receive()]  # the size fence has taken the body in
+        watching = asyncio.create_task(until_gone(receive))
+        has_begun = False
+
+        async def given() -> Message:
+            if first:
+                return first.pop()
+            await asyncio.wait({watching})
+            return {"type": "http.disconnect"}
+
+        async def begin(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        answering = asyncio.ensure_future(self._app(scope, given, begin))
+        try:
+            await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if has_begun or answering.done():
+                await answering
+        finally:
+            answering.cancel()
+            watching.cancel()
+            await asyncio.gather(answering, watching, return_exceptions=True)
+
+
 def hostname(host: str) -> str:
     """The name in a ``Host`` header, without its port, in small letters."""
     name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
@@ -316,7 +356,7 @@ def fenced(
         monotonic: Clock, seconds.
         open_to_read: Whether whoever brings no token is a viewer while it only asks.
     """
-    stack: Any = Once(app, monotonic)
+    stack: Any = Once(HangUp(app), monotonic)
     stack = SizeFence(stack)
     stack = Turnstile(stack, monotonic)
     stack = Identity(

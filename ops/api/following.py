@@ -8,12 +8,11 @@ A run is looked at while anybody follows it, and only then.
 import asyncio
 import logging
 
-from ops.api.problems import ProblemError
-from ops.api.stream import Listener, event
+from ops.api.roles import Caller
+from ops.api.stream import Listener, event, require_room
 from ops.refusals import RefusedError
 from ops.runs.queue import RunQueue, has_ended
 
-MOST_FOLLOWERS = 8
 LOOK_SECS = 0.5
 
 _LOG = logging.getLogger("argonaut.runs")
@@ -33,22 +32,21 @@ class Followers:
         self._following: dict[Listener, asyncio.Task[None]] = {}
         self._is_closed = False
 
-    async def follow(self, run_id: int) -> "Following":
+    async def follow(self, run_id: int, caller: Caller | None) -> Listener:
         """One follower of one run; its first event is ``init``, its last ``end``.
 
         Raises:
             RefusedError: If there is none of that number.
-            ProblemError: If too many follow already, or the daemon stops.
+            ProblemError: If too many follow already for this caller, or the daemon stops.
         """
-        if self._is_closed or len(self._following) >= MOST_FOLLOWERS:
-            raise ProblemError(503, f"expected at most {MOST_FOLLOWERS} streams", retry_after_secs=5.0)
+        require_room(len(self._following), caller, is_closed=self._is_closed)
         document = await self._queue.show(run_id)
         listener = Listener()
         listener.offer(event("init", document))
         self._following[listener] = asyncio.create_task(
             self._tell(run_id, listener, document["run"]["state"])
         )
-        return Following(self, listener)
+        return listener
 
     def leave(self, listener: Listener) -> None:
         """Follow no more."""
@@ -89,19 +87,3 @@ class Followers:
         except Exception:  # noqa: BLE001 - the stream ends, and nothing else does
             _LOG.exception("run %d cannot be followed any more", run_id)
         listener.end()
-
-
-class Following:
-    """What one stream listens to; see `ops.api.stream.Source`."""
-
-    def __init__(self, followers: Followers, listener: Listener) -> None:
-        self._followers = followers
-        self._listener = listener
-
-    def listen(self) -> Listener:
-        """Begin to listen."""
-        return self._listener
-
-    def leave(self, listener: Listener) -> None:
-        """Stop listening."""
-        self._followers.leave(listener)

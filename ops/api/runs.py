@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ops.api.answers import Document, as_answer
 from ops.api.bodies import Command
 from ops.api.following import Followers
 from ops.api.models import NoteCommand
-from ops.api.roles import Caller
+from ops.api.roles import Caller, caller_of
 from ops.api.run_bodies import RunRequest, options_of
 from ops.api.stream import EventStream
 from ops.runs.desk import RunDesk
@@ -86,9 +86,9 @@ def add_runs(
         response_class=Response,
         responses={200: {"content": {EventStream.media_type: {}}}},
     )
-    async def stream(run_id: RunId) -> EventStream:
+    async def stream(run_id: RunId, request: Request) -> EventStream:
         """Server-sent events: init, then state, progress and log as they change, and end."""
-        return EventStream(await followers.follow(run_id))
+        return EventStream(followers, await followers.follow(run_id, caller_of(request.scope)))
 
     app.include_router(looking)
     app.include_router(_commands(desk, note, may_command))

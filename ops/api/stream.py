@@ -21,9 +21,14 @@ from starlette.types import Receive, Scope, Send
 
 from ops.api.connection import DROP
 from ops.api.problems import ProblemError
+from ops.api.roles import ANYBODY, Caller, Role
 from strategies.tape import DecisionRecord, FillRecord, OrderRecord, Record, VerdictRecord
 
-MOST_CLIENTS = 8
+MOST_CLIENTS = 12
+"""At a time; the last places are for whoever may act."""
+_FOR_OPERATORS = 4
+_FOR_TOKENS = 4
+"""Nobody without a token gets these."""
 QUEUED_EVENTS = 512
 """That one client may be behind."""
 HEARTBEAT_SECS = 15.0
@@ -90,14 +95,13 @@ class LiveStream:
         if self._listeners and (name := _NAMES.get(type(record))) is not None:
             self._publish(event(name, record._asdict()))
 
-    def listen(self) -> Listener:
+    def listen(self, caller: Caller | None) -> Listener:
         """Begin to listen; the first event is ``init``.
 
         Raises:
-            ProblemError: If too many listen already, or the daemon stops.
+            ProblemError: If too many listen already for this caller, or the daemon stops.
         """
-        if self._is_closed or len(self._listeners) >= MOST_CLIENTS:
-            raise ProblemError(503, f"expected at most {MOST_CLIENTS} streams", retry_after_secs=5.0)
+        require_room(len(self._listeners), caller, is_closed=self._is_closed)
         listener = Listener()
         found = self._look()
         listener.offer(event("init", found))
@@ -149,26 +153,49 @@ class LiveStream:
         self._looking = None
 
 
+def require_room(taken: int, caller: Caller | None, *, is_closed: bool) -> None:
+    """Let no more in than may, and whoever only looks never into the last places.
+
+    Args:
+        taken: Places that are.
+        caller: Who wants one; None is treated as who shows no token.
+        is_closed: Whether there are none any more.
+
+    Raises:
+        ProblemError: If there is no place.
+    """
+    most = MOST_CLIENTS
+    if caller is None or caller.role < Role.OPERATOR:
+        most -= _FOR_OPERATORS
+    if caller is None or caller is ANYBODY:
+        most -= _FOR_TOKENS
+    if is_closed or taken >= most:
+        raise ProblemError(503, f"expected at most {most} streams", retry_after_secs=5.0)
+
+
 class Source(Protocol):
     """What a stream tells of."""
-
-    def listen(self) -> Listener:
-        """Begin to listen."""
 
     def leave(self, listener: Listener) -> None:
         """Stop listening."""
 
 
 class EventStream(Response):
-    """The answer that ends when what it tells of does."""
+    """The answer that ends when what it tells of does.
+
+    Args:
+        source: What it tells of; told when nobody listens any more.
+        listener: Who listens there.
+        heartbeat_secs: Longest silence.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, live: Source, *, heartbeat_secs: float = HEARTBEAT_SECS) -> None:
+    def __init__(self, source: Source, listener: Listener, *, heartbeat_secs: float = HEARTBEAT_SECS) -> None:
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
-        self._live = live
-        self._listener = live.listen()
+        self._source = source
+        self._listener = listener
         self._heartbeat_secs = heartbeat_secs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,7 +209,7 @@ class EventStream(Response):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         finally:
-            self._live.leave(listener)
+            self._source.leave(listener)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, send: Send) -> None:

@@ -13,9 +13,10 @@ from bot.checks.findings import Finding, Level
 from bot.cli.app import main
 from bot.exit_codes import ExitCode
 from ops.disk import LocalDisk
-from ops.jobs.ledger import LEDGER, JobLedger, RunState
+from ops.jobs.ledger import LEDGER, SCHEDULER, JobLedger, RunState
 from ops.journal import Kind, load_or_create_key
 from ops.journal.segments import segment_path
+from ops.runs.folder import LEDGER as RUNS_LEDGER
 from ops.state_dir import JOURNAL, JOURNAL_KEY
 from tests.support.journals import open_journal
 
@@ -122,6 +123,63 @@ def failed_job(state_dir: Path) -> None:
         assert run is not None
         ledger.end(run.run_id, state, 6.0, 74, "exit code 74")
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("attempt", "has_started_again", "level", "words", "advice"),
+    [
+        (1, False, Level.NOTE, "backup, begun at 1970-01-01 00:00:07, was cut off", "the next start"),
+        (1, True, Level.NOTE, "was cut off with the daemon", "argonaut jobs run backup"),
+        (2, True, Level.BAD, "was cut off with the daemon, twice", "argonaut jobs run backup"),
+    ],
+)
+def test_job_that_was_killed_midway_is_explained(
+    tmp_path: Path, attempt: int, has_started_again: bool, level: Level, words: str, advice: str
+) -> None:
+    ledger = JobLedger(tmp_path / LEDGER)
+    for number in range(1, attempt + 1):
+        run = ledger.claim("backup", 60, number, SCHEDULER, 5.0)
+        assert run is not None
+        ledger.begin(run.run_id, 7.0)
+        if has_started_again:
+            ledger.cut_off(8.0)
+    ledger.close()
+
+    finding = look(tmp_path)["jobs"]
+
+    assert finding.level is level
+    assert words in finding.found
+    assert advice in finding.advice
+
+
+def test_runs_that_were_cut_off_wait_or_failed_are_explained_until_one_of_their_kind_ends_well(
+    tmp_path: Path,
+) -> None:
+    ledger = JobLedger(tmp_path / RUNS_LEDGER)
+    for kind in ("train", "walk-forward", "regime-fit", "backtest", "train"):
+        run = ledger.claim(kind, None, 1, "cli ada", NOW - 60.0)
+        assert run is not None
+        ledger.begin(run.run_id, NOW - 50.0)
+        if run.run_id != 5:
+            ledger.end(run.run_id, RunState.FAILED, NOW - 40.0, 65, "exit code 65")
+    ledger.claim("walk-forward", None, 1, "cli ada", NOW)
+    old = ledger.claim("regime-fit", None, 1, "cli ada", NOW)
+    assert old is not None
+    ledger.end(old.run_id, RunState.SUCCEEDED, NOW, 0, "")
+    ledger.close()
+
+    def told(status: dict[str, Any] | None) -> dict[str, str]:
+        found = [one for one in Doctor(tmp_path, status, None, NOW).look() if one.subject == "runs"]
+        return {one.found.partition(" ")[0]: f"{one.found}; {one.advice}" for one in found}
+
+    after_a_kill, while_it_runs = told(None), told(healthy())
+
+    assert after_a_kill.keys() == {"train", "walk-forward", "backtest"}
+    assert "train 5, begun at 1970-01-12 13:45:50, was cut off" in after_a_kill["train"]
+    assert "argonaut runs show 5" in after_a_kill["train"]
+    assert "walk-forward 6 still waits" in after_a_kill["walk-forward"]
+    assert "exit code 65; argonaut runs logs 4" in after_a_kill["backtest"]
+    assert while_it_runs.keys() == {"backtest"}
 
 
 def failed_drill(state_dir: Path) -> None:

@@ -1,5 +1,6 @@
 """Who may do what on the port: every route, every role, pages of other sites, sizes and rates."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from ops.api.app import OPEN
 from ops.api.connection import Peer
-from ops.api.fences import MOST_BODY_BYTES, Turnstile
+from ops.api.fences import MOST_BODY_BYTES, HangUp, Turnstile
 from ops.api.problems import MEDIA_TYPE
 from ops.api.roles import Role
 from ops.api.tokens import TokenBook
@@ -411,3 +412,64 @@ def test_every_answer_tells_a_browser_to_run_frame_and_keep_nothing_of_it() -> N
         assert answer.headers["x-frame-options"] == "DENY"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
+
+
+def test_question_is_dropped_when_whoever_asked_hangs_up_and_a_command_is_not() -> None:
+    ended: list[str] = []
+
+    async def run(method: str) -> None:
+        begun, hung_up = asyncio.Event(), asyncio.Event()
+        messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def work(_scope: Any, _receive: Any, _send: Any) -> None:
+            begun.set()
+            try:
+                await asyncio.wait_for(asyncio.Event().wait(), 0.05)
+            except TimeoutError:
+                ended.append(f"{method} carried out")
+            except asyncio.CancelledError:
+                ended.append(f"{method} dropped")
+                raise
+
+        async def receive() -> Any:
+            if messages:
+                return messages.pop()
+            await hung_up.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(_message: Any) -> None:
+            pytest.fail("nothing was answered")
+
+        asking = asyncio.create_task(
+            HangUp(work)({"type": "http", "method": method, "path": "/v1/fills"}, receive, send)
+        )
+        await begun.wait()
+        hung_up.set()
+        await asking
+
+    for method in ("GET", "POST"):
+        asyncio.run(run(method))
+
+    assert ended == ["GET dropped", "POST carried out"]
+
+
+def test_archive_is_not_asked_on_for_a_browser_that_has_gone() -> None:
+    class Slow(FakeOperator):
+        async def page(self, question: Any, asked: dict[str, Any]) -> bytes:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.set()
+            raise AssertionError((question, asked))
+
+    begun, given_up = asyncio.Event(), asyncio.Event()
+
+    async def use(client: httpx.AsyncClient) -> None:
+        asking = asyncio.create_task(client.get("/v1/fills"))
+        await begun.wait()
+        asking.cancel()
+        await asyncio.wait_for(given_up.wait(), 10.0)
+
+    _, app = on_port(Slow(), None, open_to_read=True)
+    served(app, use)

@@ -232,3 +232,42 @@ def test_reader_that_dies_is_told_and_not_started_again_at_once(tmp_path: Path) 
         ]
 
     assert asking(tmp_path, use, command=dying) == ["the reader ended", "the reader has just ended"]
+
+
+ECHO = """
+import json, os, sys, time
+for line in sys.stdin:
+    asked = json.loads(line)
+    sys.stderr.write(asked["name"] + "\\n")
+    while asked["name"] == "slow" and not os.path.exists(asked["until"]):
+        time.sleep(0.001)
+    sys.stdout.write(f"{asked['id']} 200 2\\n{{}}")
+    sys.stdout.flush()
+"""
+"""Says on standard error what it is asked; what is slow is answered once a file is there."""
+
+
+def test_question_whose_asker_has_given_up_is_dropped_before_it_is_answered(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def use(archive: Archive) -> None:
+        slow = {"name": "slow", "until": str(tmp_path / "go")}
+        names = [slow, {"name": "given-up"}, {"name": "waited-for"}]
+        first, given_up, last = (asyncio.create_task(archive.ask(one)) for one in names)
+        async with asyncio.timeout(30.0):
+            while "slow" not in (said := said_so_far()):
+                await asyncio.sleep(0.001)
+        assert said.split() == ["slow"]
+        given_up.cancel()
+        (tmp_path / "go").touch()
+        await asyncio.gather(first, last)
+
+    told: list[str] = []
+
+    def said_so_far() -> str:
+        told.append(capfd.readouterr().err)
+        return "".join(told)
+
+    asking(tmp_path, use, command=[sys.executable, "-c", ECHO])
+
+    assert said_so_far().split() == ["slow", "waited-for"]

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from ops.api.connection import Peer
-from ops.api.following import MOST_FOLLOWERS, Followers
+from ops.api.following import Followers
 from ops.api.problems import ProblemError
-from ops.api.stream import EventStream
+from ops.api.roles import ANYBODY, Caller, Role
+from ops.api.stream import MOST_CLIENTS, EventStream
 from ops.jobs.job import Command
 from ops.runs.folder import PROGRESS
 from ops.runs.queue import RunQueue
@@ -279,7 +280,7 @@ def test_run_is_followed_from_its_request_to_its_end(tmp_path: Path) -> None:
         await one.queue.start()
         await one.queue.create("train", {"options": {}}, "ada")
         await one.began.wait()
-        stream = EventStream(await one.followers.follow(1))
+        stream = EventStream(one.followers, await one.followers.follow(1, ANYBODY))
         following = asyncio.create_task(stream({"type": "http"}, client.receive, client.send))
         one.says("first\nsec")
         await client.until(lambda: len(client.events) == 2)
@@ -321,7 +322,7 @@ def test_stream_of_a_run_that_has_ended_or_is_deleted_ends(tmp_path: Path) -> No
                     while (await one.queue.run(2)).ended_at is None:
                         await asyncio.sleep(0.001)
             number = 2 if step == "ended" else 1
-            stream = EventStream(await one.followers.follow(number))
+            stream = EventStream(one.followers, await one.followers.follow(number, ANYBODY))
             following = asyncio.create_task(stream({"type": "http"}, client.receive, client.send))
             if number == 1:
                 await one.began.wait()
@@ -343,12 +344,13 @@ def test_no_more_follow_than_may_and_whoever_leaves_makes_room(tmp_path: Path) -
         one = Run(tmp_path)
         await one.queue.start()
         await one.queue.create("train", {"options": {}}, "ada")
-        followed = [await one.followers.follow(1) for _ in range(MOST_FOLLOWERS)]
+        admin = Caller("uid 7", Role.ADMIN)
+        followed = [await one.followers.follow(1, admin) for _ in range(MOST_CLIENTS)]
 
         with pytest.raises(ProblemError):
-            await one.followers.follow(1)
-        followed[0].leave(followed[0].listen())
-        await one.followers.follow(1)
+            await one.followers.follow(1, admin)
+        one.followers.leave(followed[0])
+        await one.followers.follow(1, admin)
         await one.close()
 
     asyncio.run(run())

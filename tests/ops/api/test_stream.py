@@ -1,6 +1,7 @@
 """The live stream over a real port: what it tells, and what becomes of those who do not listen."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 
 from ops.api.connection import Peer
 from ops.api.problems import ProblemError
+from ops.api.roles import ANYBODY, Caller, Role
 from ops.api.stream import MOST_CLIENTS, QUEUED_EVENTS, EventStream, LiveStream
 from strategies.tape import EquityRecord, FillRecord
-from tests.support.operators import FakeOperator, asked, on_socket, served
+from tests.support.operators import FakeOperator, asked, make_tokens, on_port, on_socket, served
 
+ADMIN = Caller("uid 7", Role.ADMIN)
 FILL = FillRecord(1, "one", "A.X", "AR1", "T1", "BUY", 1.0, 10.0, float("nan"), "TAKER")
 EQUITY = EquityRecord(1, "one", 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -88,7 +91,7 @@ def test_stream_ends_when_the_daemon_stops(tmp_path: Any) -> None:
 
     assert names == ["init", "fill"]
     with pytest.raises(ProblemError):
-        daemon.live.listen()
+        daemon.live.listen(ADMIN)
 
 
 def test_nothing_is_worked_out_while_nobody_listens() -> None:
@@ -124,20 +127,44 @@ def test_more_than_some_streams_are_refused_and_one_that_left_makes_room() -> No
     live = LiveStream()
 
     async def use(client: httpx.AsyncClient) -> list[int]:
-        held = [live.listen() for _ in range(MOST_CLIENTS)]
+        held = [live.listen(ADMIN) for _ in range(MOST_CLIENTS)]
         refused = await client.get("/v1/stream")
         live.leave(held[0])
-        live.listen()
+        live.listen(ADMIN)
         await live.close()
         return [refused.status_code, refused.json()["status"]]
 
     assert asked(on_socket(FakeOperator(), live), use, Peer("uid 7", 7)) == [503, 503]
 
 
+def test_whoever_only_looks_leaves_room_for_tokens_and_for_whoever_may_act(tmp_path: Any) -> None:
+    live = LiveStream()
+    (operator,), book = make_tokens(tmp_path, Role.OPERATOR)
+    _, app = on_port(FakeOperator(), book, live=live, open_to_read=True)
+
+    def take_all(caller: Caller) -> int:
+        taken = 0
+        with contextlib.suppress(ProblemError):
+            while True:
+                live.listen(caller)
+                taken += 1
+        return taken
+
+    async def use(client: httpx.AsyncClient) -> list[int]:
+        taken = [take_all(ANYBODY), take_all(Caller("token viewer-0", Role.VIEWER))]
+        nobody = await client.get("/v1/stream")
+        head = {"authorization": f"Bearer {operator}"}
+        async with client.stream("GET", "/v1/stream", headers=head) as answer:
+            await live.close()
+            return [*taken, nobody.status_code, answer.status_code]
+
+    assert served(app, use) == [4, 4, 503, 200]
+
+
 def test_silent_market_is_told_of_by_heartbeats() -> None:
     async def run() -> list[bytes]:
         live, sent = LiveStream(), []
-        stream = EventStream(live, heartbeat_secs=0.01)
+        stream = EventStream(live, live.listen(ADMIN), heartbeat_secs=0.01)
         gone = asyncio.Event()
 
         async def receive() -> Any:
