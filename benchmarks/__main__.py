@@ -27,6 +27,7 @@ PARTS = (
     "snapshot",
     "api",
     "daemon",
+    "dashboard",
     "ppo",
     "known_answers",
 )

@@ -47,7 +47,8 @@ def _fuzz(served: Serving, role: Role) -> Counter[int]:
 
         holds()
 
-    for found in schema.exclude(path=list(_STREAMS)).get_all_operations():
+    operations: list[Any] = list(schema.exclude(path=list(_STREAMS)).get_all_operations())
+    for found in operations:
         ask(found.ok())
     return answered
 

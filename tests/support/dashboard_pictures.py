@@ -32,7 +32,7 @@ def take(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        host, state_dir = _host(place), place / "var"
+        host, state_dir = paper_host(place), place / "var"
         state_dir.mkdir(mode=0o700)
         for seed in (1, 2):
             write_run(state_dir / "runs", example_run(2_000, seed))
@@ -62,7 +62,8 @@ def take(folder: Path) -> None:
             daemon.stop()
 
 
-def _host(place: Path) -> Path:
+def paper_host(place: Path) -> Path:
+    """The host that comes with Argonaut, on a port that is free."""
     text = (ROOT / "configs" / "paper.toml").read_text()
     text = text.replace('"strategies/', f'"{ROOT}/configs/strategies/').replace('"../', f'"{ROOT}/')
     path = place / "paper.toml"
