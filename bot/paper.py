@@ -55,6 +55,8 @@ _UNLIMITED_RATE = "1000000/00:00:01"
 # A daemon lives long and plays slowly: what it holds at a time counts, not how fast it is read.
 _STRETCH_ROWS = 500
 _PURGE_MINS = 10
+_CHATTY = ("nautilus_trading::strategy", "nautilus_execution::engine")
+"""Of these the engine logs lines at every bar; what they do is in our journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +284,7 @@ def _make_node(
     logging = LoggerConfig(
         stdout_level=LogLevel.OFF,
         fileout_level=getattr(LogLevel, host.settings.daemon.log_level),
+        component_levels=dict.fromkeys(_CHATTY, "WARN"),
         file_config=FileWriterConfig(directory=str(log_dir), file_name="engine", file_format="json"),
     )
     builder = (

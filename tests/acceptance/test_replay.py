@@ -71,6 +71,8 @@ def test_recorded_session_is_decided_again_to_the_bit(recorded: Path) -> None:
 
     assert (found["causes"], found["differences"], found["refused"]) == ({}, [], [])
     assert "the data ended" in (recorded / "var" / "sessions" / "latest" / "session.md").read_text()
+    engine_log = (recorded / "var" / "logs" / "engine.jsonl").read_text()
+    assert "QueryAccount" not in engine_log, "a line at every bar would fill the disk"
     assert [found[f"is_{what}"] for what in ("identical", "complete", "same_config", "same_code")] == [
         True
     ] * 4
