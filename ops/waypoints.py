@@ -50,9 +50,6 @@ def load_waypoint(disk: Disk, state_dir: Path, key: VerifyKey, version: str) -> 
     Args:
         key: Who must have signed it.
         version: Of the program; another one may remember something else.
-
-    Raises:
-        OSError: If the disk refuses.
     """
     path, beginning = state_dir / WAYPOINT, Waypoint(None, (), Recall())
     if path.name not in disk.names(state_dir):
@@ -66,7 +63,7 @@ def load_waypoint(disk: Disk, state_dir: Path, key: VerifyKey, version: str) -> 
             return beginning  # after an upgrade
         found = _waypoint_from(document)
         _require_as_they_were(disk, state_dir / JOURNAL, found.files)
-    except (ValueError, KeyError, TypeError, AttributeError, SafetyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetyError) as error:
         _LOG.warning("%s is not used, the whole journal is read: %s", path, error)
         return beginning
     return found

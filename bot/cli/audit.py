@@ -174,8 +174,10 @@ def mark(as_json: JsonOption = False, state_dir: StateDirOption = DEFAULT_STATE_
     Exit codes: 0 done; 70 the journal is not what was written; 74 the disk refused; 78 there is no journal.
     """
     _journal(state_dir)
-    disk = LocalDisk()
-    seq = advance_waypoint(disk, state_dir, load_or_create_key(disk, state_dir / JOURNAL_KEY), code_sha256())
+    disk, path = LocalDisk(), state_dir / JOURNAL_KEY
+    if not path.exists():
+        raise ConfigError(f"{path}: expected the key that signs the journal, found none; put it back")
+    seq = advance_waypoint(disk, state_dir, load_or_create_key(disk, path), code_sha256())
     emit_json({"seq": seq}) if as_json else emit_text(f"a start reads the records after {seq:,}")
     return ExitCode.OK
 

@@ -172,6 +172,14 @@ def test_journal_that_lost_all_after_the_waypoint_is_read_whole(tmp_path: Path) 
         read_chain(DISK, tmp_path / JOURNAL, KEY.verify_key, checked=checked)
 
 
+def test_waypoint_that_cannot_be_read_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    # As one that an operator made as root, and a service that is another user finds.
+    session(tmp_path, 1)
+    (tmp_path / WAYPOINT).mkdir()
+
+    assert not used(tmp_path)
+
+
 @pytest.mark.parametrize(("key", "version"), [(OTHER_KEY, VERSION), (KEY, "v2")])
 def test_waypoint_of_another_key_or_version_is_not_used(
     tmp_path: Path, key: SigningKey, version: str
