@@ -1,6 +1,7 @@
 """``argonaut audit`` as an operator or a script sees it."""
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from bot.exit_codes import ExitCode
 from ops.disk import LocalDisk
 from ops.journal import FileAnchor, Kind, load_or_create_key
 from ops.journal.segments import segment_path
-from ops.state_dir import JOURNAL, JOURNAL_KEY
+from ops.state_dir import INDEX, JOURNAL, JOURNAL_KEY
 from tests.support.journals import open_journal
 
 
@@ -150,3 +151,38 @@ def test_an_unfinished_last_write_is_reported_and_is_no_damage(
     code, document = _run(capsys, "verify", "--state-dir", str(state_dir))
 
     assert (code, document["unfinished_bytes"]) == (ExitCode.OK, 10)
+
+
+def test_mark_says_after_which_record_a_start_reads_and_makes_no_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = load_or_create_key(LocalDisk(), tmp_path / JOURNAL_KEY)
+    journal, _ = open_journal(LocalDisk(), folder=tmp_path / JOURNAL, key=key, segment_bytes=4_096)
+    for _ in range(60):
+        journal.append(Kind.NOTE, {"text": "x" * 50}, 1)
+    journal.close(2)
+    given = ("--state-dir", str(tmp_path))
+
+    code, document = _run(capsys, "mark", *given)
+
+    assert code == ExitCode.OK
+    assert 0 < document["seq"] < journal.seq
+    (tmp_path / JOURNAL_KEY).unlink()
+    assert main(["audit", "mark", *given]) == ExitCode.CONFIG
+    assert "expected the key that signs the journal" in capsys.readouterr().err
+    assert not (tmp_path / JOURNAL_KEY).exists()
+
+
+def test_index_that_was_wrong_is_told_and_right_the_next_time(
+    state_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("verify", "--index", "--state-dir", str(state_dir))
+    first = _run(capsys, *given)
+    with sqlite3.connect(state_dir / INDEX) as connection:
+        connection.execute("INSERT INTO days DEFAULT VALUES")
+    connection.close()
+
+    codes = [_run(capsys, *given)[0] for _ in range(2)]
+
+    assert (first[0], first[1]["is_index_right"]) == (ExitCode.OK, True)
+    assert codes == [ExitCode.FINDINGS, ExitCode.OK]
