@@ -46,6 +46,7 @@ class _Name:
 class _Stages:
     ledger: Ledger
     book: RiskBook
+    regime: None = None
 
 
 class _Pipeline:
@@ -56,6 +57,9 @@ class _Pipeline:
         self.instruments = INSTRUMENTS
         self.identity = Identity(name, "simulated", str(seed))
         self.stages = _Stages(Ledger(INSTRUMENTS, CAPITAL), RiskBook(LIMITS, len(INSTRUMENTS), CAPITAL))
+
+    def remember_belief(self, ts_event: int, state: None) -> None:
+        """There is none."""
 
 
 class Trader:
