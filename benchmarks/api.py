@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ RECORDS = 10_000 if QUICK else 100_000
 QUOTES_PER_SEC = 200
 ASKERS, LISTENERS = 4, 2
 INDEX_SECS = 300.0
+_OF_A_DAEMON = ("/v1/decisions?limit=1000", "/v1/status")
 
 
 class _Operator(FakeOperator):
@@ -99,7 +102,7 @@ async def _quotes(live: LiveStream) -> list[float]:
     return lags
 
 
-async def _besiege(socket: str, secs: float) -> int:
+async def _besiege(socket: str, secs: float, paths: Sequence[str]) -> int:
     answers, until = 0, time.monotonic() + secs
 
     async def listen(client: httpx.AsyncClient) -> None:
@@ -110,8 +113,10 @@ async def _besiege(socket: str, secs: float) -> int:
 
     async def ask(client: httpx.AsyncClient) -> None:
         nonlocal answers
-        while time.monotonic() < until:
-            answers += (await client.get("/v1/orders", params={"limit": 1_000})).status_code == 200
+        for path in cycle(paths):
+            answers += (await client.get(path)).status_code == 200
+            if time.monotonic() > until:
+                return
 
     transport = httpx.AsyncHTTPTransport(uds=socket)
     async with httpx.AsyncClient(transport=transport, base_url="http://argonaut", timeout=60.0) as client:
@@ -124,6 +129,7 @@ async def _besiege(socket: str, secs: float) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        print(json.dumps({"answers": asyncio.run(_besiege(sys.argv[1], float(sys.argv[2])))}))
+        asked = _OF_A_DAEMON if sys.argv[3:] else ("/v1/orders?limit=1000",)
+        print(json.dumps({"answers": asyncio.run(_besiege(sys.argv[1], float(sys.argv[2]), asked))}))
     else:
         report(measure)

@@ -212,6 +212,8 @@ class Chronicle:
         """Write every strategy's state down, once all of them have decided on a bar time."""
         assert self._wired is not None, "strategies are brought back before the first bar"
         for strategy in self._wired.strategies:
+            if strategy.last_ts_event > ts_event:
+                continue  # a bar that it lived through before a restart changes nothing
             body: dict[str, Any] = {"strategy": strategy.name, "state": strategy.snapshot()}
             equity = self.tape.take_equity(strategy.name)
             if equity is not None:
@@ -268,7 +270,7 @@ class Chronicle:
         report = self._compare(account, await self._settle(wired, account), accept=False)
         if report.is_clean and adopts and self._adopt(wired, account, resume_ns, adopts):
             report = self._compare(account, await self._settle(wired, account), accept=False)
-        self.write_states(resume_ns)
+        self.write_states(max(resume_ns, *(one.last_ts_event for one in wired.strategies)))
         return report
 
     async def _settle(self, wired: Wired, account: Account) -> Report:

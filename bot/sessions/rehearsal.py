@@ -197,6 +197,8 @@ class Rehearsal:
 
     def _states(self, ts_event: int) -> Iterator[Outcome]:
         for strategy in self._wired.strategies:
+            if strategy.last_ts_event > ts_event:
+                continue
             body: Body = {"strategy": strategy.name, "state": strategy.snapshot()}
             equity = self._equity.pop(strategy.name, None)
             if equity is not None:

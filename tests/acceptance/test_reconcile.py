@@ -140,12 +140,16 @@ def test_position_that_is_configured_to_be_adopted_is_a_strategys_over_a_crash_a
 
 def _cut_after_adoption(state_dir: Path) -> None:
     """Leave of the journal what was written up to the record that says that something is adopted."""
-    segment = max((state_dir / JOURNAL).glob("segment-*.jsonl"))
-    content = segment.read_bytes()
+    segments = sorted((state_dir / JOURNAL).glob("segment-*.jsonl"))
+    at = next(at for at, one in enumerate(segments) if b'"role":"ADOPT"' in one.read_bytes())
+    content = segments[at].read_bytes()
     end = content.index(b"\n", content.index(b'"role":"ADOPT"')) + 1
+    after = content[end:] + b"".join(one.read_bytes() for one in segments[at + 1 :])
     assert b'"ADOPT-' not in content[:end]
-    assert b'"ADOPT-' in content[end:]
-    segment.write_bytes(content[:end])
+    assert b'"ADOPT-' in after
+    segments[at].write_bytes(content[:end])
+    for one in segments[at + 1 :]:
+        one.unlink()
 
 
 def test_a_flat_strategy_may_go_and_a_new_one_come_without_a_word(long_market: Path, tmp_path: Path) -> None:
