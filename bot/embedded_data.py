@@ -1,12 +1,12 @@
 """Data for a first run: generated markets that a host file names and no catalog holds are made."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bot.config import HostConfig
 from bot.market_data import bar_types_of
+from bot.program import PROGRAM
 from strategies.errors import ConfigError
 
 VENUE = "DEMO"
@@ -32,7 +32,7 @@ def ensure_catalog(host: HostConfig, say: Callable[[str], None]) -> None:
         return
     say(f"no bars in {root} yet: generating a synthetic market, as argonaut data generate does")
     symbols = [f"--symbol={symbol}" for symbol in _symbols(host)]
-    command = [sys.executable, "-m", "bot.cli.app", "data", "generate", f"--catalog={root}", *symbols]
+    command = [*PROGRAM, "data", "generate", f"--catalog={root}", *symbols]
     # Ctrl-C is for us: what is half made would only have to be made again.
     done = subprocess.run(  # noqa: S603 - our own command
         command, capture_output=True, text=True, check=False, start_new_session=True

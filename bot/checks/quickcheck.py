@@ -11,13 +11,13 @@ Every step is a command of the console script in a process of its own, so that w
 import json
 import os
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from bot.program import PROGRAM
 from strategies.errors import ArgonautError
 
 _FOLDER = Path(__file__).resolve().parents[2] / "configs" / "strategies"
@@ -27,7 +27,6 @@ _BACKTEST_DAYS = 3
 _BACKTEST_END = "2024-01-04"
 _SPEED = 1_800
 """Market seconds a second: thirty bars, and still time enough for commands in between."""
-_PROGRAM = (sys.executable, "-P", "-m", "bot.cli.app")
 _PATIENCE_SECS = 60.0
 _POLL_SECS = 0.1
 
@@ -203,12 +202,12 @@ class Quickcheck:
         return f"comes back whole: {found['records']} records"
 
     def _launch(self, out: IO[bytes]) -> "subprocess.Popen[bytes]":
-        command = [*_PROGRAM, "run", str(self._folder / "paper.toml"), "--speed", str(_SPEED)]
+        command = [*PROGRAM, "run", str(self._folder / "paper.toml"), "--speed", str(_SPEED)]
         command += ["--state-dir", str(self._state_dir)]
         return subprocess.Popen(command, stdout=out, stderr=out, env=_environment())  # noqa: S603 - our own
 
     def _ask(self, *args: object, state_dir: Path | None = None) -> Any:
-        command = [*_PROGRAM, *map(str, args), "--json", "--state-dir", str(state_dir or self._state_dir)]
+        command = [*PROGRAM, *map(str, args), "--json", "--state-dir", str(state_dir or self._state_dir)]
         done = subprocess.run(  # noqa: S603 - our own
             command, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECS, env=_environment()
         )

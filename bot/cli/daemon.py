@@ -31,6 +31,7 @@ from bot.cli.standing import show_live
 from bot.config import HostConfig, HostKind, LogsConfig, load_host
 from bot.exit_codes import ExitCode
 from bot.interrupts import Interrupts
+from bot.program import PROGRAM
 from ops.log_files import LogFiles
 from strategies.errors import ConfigError, TransientError
 
@@ -118,7 +119,7 @@ def _leave_session(state_dir: Path, say: Callable[[str], None]) -> None:
 
     It takes a process of its own: what matches trades is no part of a daemon.
     """
-    command = [sys.executable, "-m", "bot.cli.app", "session", "--state-dir", str(state_dir)]
+    command = [*PROGRAM, "session", "--state-dir", str(state_dir)]
     try:
         done = subprocess.run(  # noqa: S603 - our own command
             command, capture_output=True, text=True, check=False, timeout=_MOST_LEAVING_SECS

@@ -6,7 +6,6 @@ To add one: a `Job` in `jobs_of`, and its schedule in `bot.config.JobsConfig`.
 import asyncio
 import logging
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from adapters.catalog import interval_ns_of
 from bot.config import HostConfig, HostKind
 from bot.exit_codes import ExitCode
 from bot.market_data import bar_types_of
+from bot.program import PROGRAM
 from ops.alerts import Severity
 from ops.jobs.job import Command, Job, Limits, Work
 from ops.jobs.ledger import Run, RunState
@@ -47,9 +47,7 @@ def jobs_of(host: HostConfig, state_dir: Path, summarise: Work) -> list[Job]:
     config = host.settings.jobs
 
     def verb(*args: object, limits: Limits) -> Command:
-        # Without -P a folder where we were started would be taken for a package of ours that has its name.
-        program = (sys.executable, "-P", "-m", "bot.cli.app")
-        return Command((*program, *map(str, args), "--state-dir", str(state_dir.resolve())), limits)
+        return Command((*PROGRAM, *map(str, args), "--state-dir", str(state_dir.resolve())), limits)
 
     series = [word for name in bar_types_of(host) for word in ("--bar-type", name)]
     verify = verb(

@@ -113,7 +113,7 @@ def read_chain(
     """
     checks, numbers = _WholeCheck(key, checked), segment_numbers(disk, folder)
     known = 0 if checked is None else checked.segments
-    if 0 < len(numbers) <= known:
+    if known and len(numbers) <= known:
         raise ValueError(f"expected a segment after the {known} that were checked: a journal ends with one")
     offset, tail = 0, None
     for at, number in enumerate(numbers[:last], start=1):

@@ -14,7 +14,7 @@ from tests.support.command import DaemonProcess
 from tests.support.crashes import check_books, check_well, fills_at_venue
 from tests.support.syscalls import Moment, count_calls, run_until, run_with_error, why_not
 
-SAMPLE = int(os.environ.get("ARGONAUT_KILLS_AT_CALLS", "6"))
+SAMPLE = int(os.environ.get("ARGONAUT_KILLS_AT_CALLS", "8"))
 """How many of the calls are tried; 0 for all of them, as ``make soak`` does."""
 PARTS = 1 if SAMPLE else 150
 SEED = 20
@@ -70,7 +70,7 @@ def test_daemon_that_is_killed_on_entry_to_any_call_loses_nothing_and_doubles_no
     assert killed >= len(chosen) // 2
 
 
-@pytest.mark.parametrize("sync", [60])
+@pytest.mark.parametrize("sync", [30, 60])
 def test_daemon_whose_disk_does_not_sync_ends_and_the_next_one_is_halted(
     market: Path, tmp_path: Path, sync: int
 ) -> None:

@@ -216,7 +216,7 @@ def fill_up(place: Path, leave: int) -> None:
             file.flush()
 
 
-@pytest.mark.parametrize("speed", ["7200"])
+@pytest.mark.parametrize("speed", ["max", "7200"])
 def test_daemon_whose_disk_fills_up_ends_and_takes_no_more_risk(
     host: Path, small_disk: Path, speed: str
 ) -> None:

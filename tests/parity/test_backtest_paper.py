@@ -18,7 +18,7 @@ def play(directory: Path, catalog: Path, strategies: tuple[str, ...]) -> Pair:
     return Pair(backtest, paper, directory)
 
 
-@pytest.mark.parametrize("strategies", [("wanderer", "breakout", "holder")])
+@pytest.mark.parametrize("strategies", [("breakout",), ("wanderer", "breakout", "holder")])
 def test_daemon_on_whole_days_decides_and_fills_as_the_backtest(
     market: Path, tmp_path: Path, strategies: tuple[str, ...]
 ) -> None:
@@ -29,7 +29,7 @@ def test_daemon_on_whole_days_decides_and_fills_as_the_backtest(
     assert_same(pair)
 
 
-@pytest.mark.parametrize("order", [("hourly", "breakout")])
+@pytest.mark.parametrize("order", [("hourly", "breakout"), ("breakout", "hourly")])
 def test_daemon_that_trades_one_instrument_by_the_hour_and_by_the_minute_fills_as_the_backtest(
     market: Path, tmp_path: Path, order: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +113,8 @@ def test_loss_limits_trip_at_the_same_bar_and_close_what_is_held_as_in_the_backt
     account = "\n[account]\ndrawdown_frac = 0.0078\nclose_at_loss_limit = true\n"
 
     backtest, paper = (
-        write_bot(tmp_path, market, tuple(limits), kind=kind, more=account) for kind in ("backtest", "paper")
+        write_bot(tmp_path, market, tuple(limits), kind=kind, end="2024-01-02T03:30", more=account)
+        for kind in ("backtest", "paper")
     )
     pair = Pair(backtest, paper, tmp_path)
 

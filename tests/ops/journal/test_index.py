@@ -302,7 +302,7 @@ def test_a_bit_that_flips_anywhere_in_the_index_is_found_and_mended_by_a_check(t
     path, found = tmp_path / "index.sqlite", 0
     content = path.read_bytes()
 
-    for at in range(0, len(content), 1_021):
+    for at in range(0, len(content), 509):
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         path.write_bytes(content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :])
