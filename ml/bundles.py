@@ -53,8 +53,8 @@ class BundleContents:
     """Where the model comes from: parent, data, code, versions."""
     scorecard: Mapping[str, Any]
     """How well it did on bars that it never saw."""
-    drift: Mapping[str, Any]
-    """Reference of the drift monitor."""
+    drift: Mapping[str, Any] | None
+    """Reference of the drift monitor; None where nobody knows the training data: it is not watched then."""
 
 
 def write_bundle(parent: Path, contents: BundleContents) -> Bundle:
@@ -102,8 +102,9 @@ def _fill(directory: Path, contents: BundleContents) -> None:
         TRAINING: _json(contents.training),
         LINEAGE: _json(contents.lineage),
         SCORECARD: _json(contents.scorecard),
-        DRIFT: _json(contents.drift),
     }
+    if contents.drift is not None:
+        files[DRIFT] = _json(contents.drift)
     for name, content in files.items():
         _write(directory / name, content)
     if contents.regime is not None:

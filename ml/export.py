@@ -2,35 +2,30 @@
 
 Flow: ppo, pathwise → **export** → bundles → strategies.policies.onnx.
 
-The graph is written node by node: what is in the file is what is written here, byte for byte the same for
-equal weights, with no path, no trace and no name of whoever trained it. The critic stays behind. The
-weights of a discrete policy are those that the environment gives its choices.
+The critic stays behind. The weights of a discrete policy are those that the environment gives its choices.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from torch import Tensor, nn
 
 from ml.networks import MAX_SCORE, CausalConvolution, Policy, WindowConvolution, WindowMemory
+from ml.onnx_graph import Graph
 from strategies.config import ActionMap
 from strategies.errors import DataError
 from strategies.market import Float32s
 from strategies.observation import PORTFOLIO_FIELDS
-from strategies.policies.onnx import ACTION_MAP_KEY, FORMAT, FORMAT_KEY, SCHEMA_KEY, open_session
+from strategies.policies.onnx import open_session
 
 PARITY_TOLERANCE = 1e-4
 """Largest difference between an action here and in onnxruntime, relative to actions larger than one. With
 ordinary weights it is below 1e-6; it grows with them, and a graph that is wrong is off by far more."""
 
-_OPSET = 17
-_IR_VERSION = 8
 _AT_ONCE = 1_024
 
 
@@ -52,7 +47,7 @@ def policy_onnx(policy: Policy, *, action_map: ActionMap, schema_sha256: str) ->
     if bad:
         raise DataError(f"expected finite weights, found NaN or infinity in {bad}; train again")
     num_states = shapes.vector - len(PORTFOLIO_FIELDS) - shapes.num_instruments
-    graph = _Graph()
+    graph = _PolicyGraph()
     code = graph.encoder(policy, graph.scaled(policy, "window"))
     beside = ["portfolio"] + (["beliefs"] if num_states else [])
     mean = graph.layers(policy.actor, graph.add("Concat", [code, *beside], axis=1))
@@ -61,23 +56,13 @@ def policy_onnx(policy: Policy, *, action_map: ActionMap, schema_sha256: str) ->
         "window": [shapes.lookback, shapes.num_instruments, shapes.num_features],
         "portfolio": [len(PORTFOLIO_FIELDS) + shapes.num_instruments],
     } | ({"beliefs": [num_states]} if num_states else {})
-    outputs = shapes.discrete_dims or shapes.actions
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            f"policy_{policy.config.kind}",
-            [_value(name, shape) for name, shape in inputs.items()],
-            [_value("action", [outputs])],
-            [numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
+    return graph.policy(
+        f"policy_{policy.config.kind}",
+        inputs,
+        shapes.discrete_dims or shapes.actions,
+        action_map=action_map,
+        schema_sha256=schema_sha256,
     )
-    metadata = {FORMAT_KEY: FORMAT, SCHEMA_KEY: schema_sha256, ACTION_MAP_KEY: action_map.value}
-    helper.set_model_props(model, metadata)
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
 
 
 def policy_actions(policy: Policy, windows: Tensor, vectors: Tensor, action_map: ActionMap) -> Tensor:
@@ -152,25 +137,8 @@ def _in_parts(policy: Policy, windows: Float32s, vectors: Float32s, action_map: 
     return torch.cat(parts).numpy()
 
 
-class _Graph:
-    """Nodes and constants, in the order in which they are needed; a node is named after its number."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, npt.NDArray[Any]] = {}
-
-    def add(self, kind: str, inputs: Sequence[str], output: str | None = None, **attributes: Any) -> str:
-        """Append a node; returns the name of its output."""
-        output = output or f"x{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def constant(self, value: npt.ArrayLike | Tensor, dtype: npt.DTypeLike = np.float32) -> str:
-        """Add a constant; returns its name."""
-        array = value.numpy(force=True) if isinstance(value, Tensor) else np.asarray(value)
-        name = f"c{len(self.constants)}"
-        self.constants[name] = np.asarray(array, dtype=dtype, order="C")
-        return name
+class _PolicyGraph(Graph):
+    """The parts of our networks."""
 
     def scaled(self, policy: Policy, window: str) -> str:
         """Features in deviations from their mean, cut where they are far out."""
@@ -199,7 +167,7 @@ class _Graph:
                 case nn.Flatten():
                     x = self.add("Flatten", [x], axis=1)
                 case nn.Linear():
-                    x = self.dense(layer, x)
+                    x = self.dense(layer.weight, layer.bias, x)
                 case nn.Tanh():
                     x = self.add("Tanh", [x])
                 case nn.ReLU():
@@ -215,18 +183,11 @@ class _Graph:
                     raise TypeError(f"expected a layer of ml.networks, found {type(layer).__name__}")
         return x
 
-    def dense(self, layer: nn.Linear, x: str) -> str:
-        """``x · weightᵀ + bias``."""
-        return self.add("Gemm", [x, self.constant(layer.weight), self.constant(layer.bias)], transB=1)
-
     def answer(self, policy: Policy, mean: str, action_map: ActionMap) -> None:
         """The graph's output, ``action``."""
         dims = policy.shapes.discrete_dims
         if dims:
-            shape = self.constant([-1, dims, policy.shapes.actions // dims], np.int64)
-            chosen = self.add("ArgMax", [self.add("Reshape", [mean, shape])], axis=2, keepdims=0)
-            side = self.add("Sub", [self.add("Cast", [chosen], to=TensorProto.FLOAT), self.constant(1.0)])
-            self.add("Div", [side, self.constant(float(dims))], "action")
+            self.choose(mean, dims, policy.shapes.actions // dims)
         elif action_map is ActionMap.WEIGHTS:
             self.add("Clip", [mean, self.constant(-1.0), self.constant(1.0)], "action")
         else:
@@ -235,7 +196,7 @@ class _Graph:
     def _window_cnn(self, encoder: WindowConvolution, window: str) -> str:
         image = self.add("Transpose", [window], perm=[0, 3, 1, 2])
         flat = self.add("Flatten", [self.layers(encoder.convolutions, image)], axis=1)
-        return self.add("Relu", [self.dense(encoder.out, flat)])
+        return self.add("Relu", [self.dense(encoder.out.weight, encoder.out.bias, flat)])
 
     def _window_lstm(self, encoder: WindowMemory, window: str) -> str:
         memory = encoder.memory
@@ -253,7 +214,7 @@ class _Graph:
             helper.make_node("LSTM", [steps, *states], ["", last], hidden_size=memory.hidden_size)
         )
         newest = self.add("Squeeze", [last, self.constant([0], np.int64)])
-        return self.add("Tanh", [self.dense(encoder.out, newest)])
+        return self.add("Tanh", [self.dense(encoder.out.weight, encoder.out.bias, newest)])
 
     def _causal_conv(self, encoder: CausalConvolution, window: str) -> str:
         first = cast("nn.Conv1d", encoder.layers[0])
@@ -271,7 +232,7 @@ class _Graph:
             ahead = self.add("Relu", [ahead])
             x = self.add("Add", [x, ahead]) if layer.in_channels == layer.out_channels else ahead
         newest = self.add("Gather", [x, self.constant(-1, np.int64)], axis=2)
-        return self.add("Tanh", [self.dense(encoder.out, newest)])
+        return self.add("Tanh", [self.dense(encoder.out.weight, encoder.out.bias, newest)])
 
     def _rows(self, width: int, window: str) -> str:
         """The window with each row flat, (B, L, N · F)."""
@@ -282,7 +243,3 @@ def _gates(weight: Tensor) -> npt.NDArray[Any]:
     """Gates as ONNX has them (input, output, forget, cell); torch has input, forget, cell, output."""
     given, forget, cell, output = np.split(weight.numpy(force=True), 4)
     return np.concatenate([given, output, forget, cell])
-
-
-def _value(name: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])

@@ -206,7 +206,7 @@ class ModelStore:
 
 def contents_of(bundle: Bundle) -> dict[str, Any]:
     """A bundle's manifest, lineage, scorecard, training and reference for drift as one document."""
-    # A bundle of before has no reference for drift.
+    # One whose training data nobody knows has no reference for drift.
     documents = [LINEAGE, SCORECARD, TRAINING, *([DRIFT] if DRIFT in bundle.files else [])]
     return {
         "name": bundle.name,

@@ -6,7 +6,8 @@
       regime.npz      parameters of the regime model, where there is one
       features.json   the feature manifest that ``schema_sha256`` is of
       strategy.toml   the strategy that trades it
-      training.json, lineage.json, scorecard.json, drift.json
+      training.json, lineage.json, scorecard.json
+      drift.json      what its training data looked like, where that is known
 
 The id of a bundle is the SHA-256 of its manifest, so it stands for every byte of it. Nothing in a bundle is
 code: `ml.bundles` writes it, this module is the only one that reads it.
@@ -35,8 +36,8 @@ LINEAGE = "lineage.json"
 SCORECARD = "scorecard.json"
 DRIFT = "drift.json"
 
-_REQUIRED = frozenset({POLICY, FEATURES, STRATEGY, TRAINING, LINEAGE, SCORECARD, DRIFT})
-_KNOWN = _REQUIRED | {REGIME}
+_REQUIRED = frozenset({POLICY, FEATURES, STRATEGY, TRAINING, LINEAGE, SCORECARD})
+_KNOWN = _REQUIRED | {REGIME, DRIFT}
 _LARGEST_MANIFEST = 1 << 20
 
 

@@ -19,11 +19,15 @@ from bot.cli.console import (
     print_table,
     refuse,
 )
+from bot.config.host import to_ns
+from bot.config.loading import load_strategy
 from bot.config.problems import flat
 from bot.exit_codes import ExitCode
+from bot.learning.extra import require_trainer
 from ops.model_store import Entry, ModelStore, contents_of
 from ops.refusals import RefusedError
 from strategies.bundle import Bundle, open_bundle
+from strategies.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -77,18 +81,71 @@ def show(
 
 @app.command("import")
 def import_model(
-    source: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A bundle.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Directory of a bundle, or a .zip of stable-baselines3.")
+    ],
+    strategy: Annotated[
+        Path | None,
+        typer.Option("--strategy", help="Strategy file that the .zip was trained for.", show_default=False),
+    ] = None,
+    regime: Annotated[
+        Path | None,
+        typer.Option(
+            "--regime", help="Parameters (.npz) of the strategy's regime model.", show_default=False
+        ),
+    ] = None,
+    learned_until: Annotated[
+        str | None,
+        typer.Option(
+            "--learned-until",
+            help="ISO date or time, UTC: the last bar that the .zip has seen; evaluate begins after it.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
     state_dir: StateDirOption = DEFAULT_STATE_DIR,
 ) -> ExitCode:
-    """Copy a bundle into the store, once every byte of it was checked.
+    """Take over a bundle, or a PPO policy that stable-baselines3 saved.
+
+    Of a bundle every byte is checked. The pickles in a .zip run in a process that can open no file and no
+    connection, and what comes out is taken only if it answers as the original does. Its observations are
+    ours: window, portfolio and beliefs, as parts with these names or one after the other.
 
     Examples:
       argonaut models import var/trainings/RUN/bundle
 
-    Exit codes: 0 done; 74 the disk refused; 78 it is no bundle, or damaged.
+      argonaut models import ppo.zip --strategy mine.toml --regime regime.npz --learned-until 2023-01-01
+
+    Exit codes: 0 done; 74 the disk refused; 78 it is neither, it is damaged, does not fit the strategy, or
+    cannot be read safely here. Nothing is in the store then.
     """
-    return _answer("imported", ModelStore(state_dir).add(open_bundle(source)), as_json=as_json)
+    store = ModelStore(state_dir)
+    if source.is_dir() or strategy is None:
+        if source.is_file():
+            raise ConfigError(
+                f"{source}: expected the directory of a bundle; for a .zip of stable-baselines3 name the "
+                "strategy that it was trained for with --strategy"
+            )
+        return _answer("imported", store.add(open_bundle(source)), as_json=as_json)
+    require_trainer()
+    from bot.learning.importing import import_archive
+
+    config = load_strategy(strategy).config
+    bundle = import_archive(
+        source,
+        config,
+        store.directory(config.name),
+        regime_path=regime,
+        learned_until_ns=None if learned_until is None else _moment_ns(learned_until),
+    )
+    return _answer("imported", bundle, as_json=as_json)
+
+
+def _moment_ns(text: str) -> int:
+    try:
+        return to_ns(text)
+    except ValueError as error:
+        raise typer.BadParameter(f'--learned-until "{text}": {error}') from error
 
 
 @app.command()

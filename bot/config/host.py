@@ -92,7 +92,7 @@ class DataConfig(Section):
     @classmethod
     def _is_a_time(cls, text: str | None) -> str | None:
         if text is not None:
-            _to_ns(text)
+            to_ns(text)
         return text
 
     @model_validator(mode="after")
@@ -104,12 +104,12 @@ class DataConfig(Section):
     @property
     def start_ns(self) -> int | None:
         """Start, UTC nanoseconds."""
-        return None if self.start is None else _to_ns(self.start)
+        return None if self.start is None else to_ns(self.start)
 
     @property
     def end_ns(self) -> int | None:
         """End, UTC nanoseconds."""
-        return None if self.end is None else _to_ns(self.end)
+        return None if self.end is None else to_ns(self.end)
 
 
 class ReplayConfig(Section):
@@ -360,7 +360,12 @@ class HostSettings(Section):
         return self
 
 
-def _to_ns(text: str) -> int:
+def to_ns(text: str) -> int:
+    """A date or time of a file or of a command, as UTC nanoseconds.
+
+    Raises:
+        ValueError: If it is neither.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

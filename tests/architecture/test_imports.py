@@ -112,11 +112,11 @@ def test_tests_are_shadowed_by_no_installed_package() -> None:
 
 
 def test_started_daemon_has_loaded_no_trainer() -> None:
-    # All that a daemon could load: every module but the learning plane, and those that start trainings.
+    # All that a daemon could load: every module but the learning plane, and those that a command starts it with.
     names = [import_name(module) for module in modules("adapters", "bot", "ops", "strategies")]
-    starts_trainings = ("bot.learning.research", "bot.learning.training")
+    starts_learning = ("bot.learning.importing", "bot.learning.research", "bot.learning.training")
     daemon = [
-        name for name in names if not name.startswith(starts_trainings) and not name.endswith("__main__")
+        name for name in names if not name.startswith(starts_learning) and not name.endswith("__main__")
     ]
     program = (
         "import importlib, json, sys\n"

@@ -1,0 +1,113 @@
+"""A policy of stable-baselines3 as a bundle: ``argonaut models import ARCHIVE.zip --strategy FILE``.
+
+Flow: archive + strategy file → ml.foreign → **importing** → bundle.
+
+What it was trained on is not in the archive: the bundle's lineage says so, it is not watched for drift, and
+it is evaluated only on bars after those that its owner says it has seen.
+"""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bot.pins import code_sha256
+from ml.bundles import BundleContents, write_bundle
+from ml.foreign import Reading, foreign_onnx, read_archive
+from strategies.bundle import Bundle, schema_of_model
+from strategies.config import StrategyConfig
+from strategies.errors import ConfigError
+from strategies.features import FeaturePipeline
+from strategies.regime_params import RegimeParams, load_regime_params
+
+
+def import_archive(
+    archive: Path,
+    strategy: StrategyConfig,
+    directory: Path,
+    *,
+    regime_path: Path | None = None,
+    learned_until_ns: int | None = None,
+) -> Bundle:
+    """Read an archive in confinement, convert its policy, and write a bundle once both answer alike.
+
+    Args:
+        archive: What `stable_baselines3.PPO.save` wrote.
+        strategy: What it was trained for; its policy is of the kind ``bundle``.
+        directory: Where the bundle's directory is made.
+        regime_path: Parameters of the strategy's regime model, where it has one.
+        learned_until_ns: Close of the last bar that it has seen, UTC nanoseconds; None where nobody knows.
+
+    Raises:
+        ConfigError: If the archive cannot be read safely, or does not fit the strategy.
+    """
+    regime = _regime(strategy, regime_path)
+    pipeline = FeaturePipeline(strategy.features, len(strategy.instruments))
+    shows_belief = strategy.regime is not None and strategy.regime.append_beliefs
+    num_states = regime.num_states if regime is not None and shows_belief else 0
+    reading = Reading(
+        lookback=strategy.features.lookback,
+        num_instruments=len(strategy.instruments),
+        num_features=pipeline.num_features,
+        num_states=num_states,
+        action_map=strategy.allocation.action_map,
+        schema_sha256=pipeline.schema_sha256,
+    )
+    try:
+        policy = foreign_onnx(read_archive(archive), reading)
+    except ConfigError as error:
+        if str(error).startswith(str(archive)):
+            raise
+        raise ConfigError(f"{archive}: {error}") from error
+    return write_bundle(
+        directory,
+        BundleContents(
+            strategy=strategy,
+            schema=schema_of_model(strategy, pipeline.schema_sha256, num_states),
+            features_json=pipeline.manifest.canonical_json(),
+            policy=policy,
+            regime=regime,
+            training={},
+            lineage=_lineage(archive),
+            scorecard=_scorecard(learned_until_ns),
+            drift=None,
+        ),
+    )
+
+
+def _regime(strategy: StrategyConfig, path: Path | None) -> RegimeParams | None:
+    config = strategy.regime
+    if config is None:
+        return None
+    if path is None:
+        raise ConfigError(
+            f"strategy {strategy.name} has a regime model, and an archive of stable-baselines3 brings none: "
+            "name the .npz that it was trained with (--regime)"
+        )
+    params = load_regime_params(path)
+    if params.num_features != len(config.columns):
+        raise ConfigError(
+            f"{path}: expected a regime model of {list(config.columns)}, found one of {params.num_features} "
+            "columns"
+        )
+    return params
+
+
+def _lineage(archive: Path) -> dict[str, Any]:
+    return {
+        "argonaut": version("argonaut"),
+        "code_sha256": code_sha256("ml", "strategies"),
+        "imported": {
+            "from": "stable-baselines3",
+            "archive_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+            "read_with": version("stable-baselines3"),
+        },
+        "parent": None,
+    }
+
+
+def _scorecard(learned_until_ns: int | None) -> dict[str, Any]:
+    if learned_until_ns is None:
+        return {}
+    seen = {"first_ns": 0, "last_ns": learned_until_ns}
+    return {"spans": {"learn": seen, "select": seen}}
