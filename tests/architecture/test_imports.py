@@ -112,7 +112,7 @@ def test_tests_are_shadowed_by_no_installed_package() -> None:
 
 
 def test_started_daemon_has_loaded_no_trainer() -> None:
-    # All that a daemon could load: every module but the learning plane, and those that a command starts it with.
+    # All that a daemon could load: everything but the learning plane, and what commands start it with.
     names = [import_name(module) for module in modules("adapters", "bot", "ops", "strategies")]
     starts_learning = ("bot.learning.importing", "bot.learning.research", "bot.learning.training")
     daemon = [
