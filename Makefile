@@ -19,8 +19,9 @@ learn: ## The same, with what training needs: 3 GB more to download. It stays un
 run: setup ## Start the paper daemon on embedded data (Ctrl-C stops it in order).
 	@exec $(BIN)/argonaut run configs/paper.toml
 
+# Bytecode is kept whatever the environment says: hundreds of daemons start here.
 test: lint ## Run the linters and all tests.
-	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 check: lint ## Run the linters and the architecture tests: what must stay true of the tree.
 	@$(BIN)/python -m pytest -q tests/architecture
@@ -29,7 +30,7 @@ check: lint ## Run the linters and the architecture tests: what must stay true o
 lint: learn
 	@$(BIN)/ruff format --check --quiet --output-format=concise . || { echo "make: run $(BIN)/ruff format ." >&2; exit 1; }
 	@$(BIN)/ruff check --quiet --output-format=concise .
-	@$(BIN)/mypy
+	@$(BIN)/mypy --num-workers=auto
 	@$(BIN)/lint-imports --no-logo
 
 bench: learn ## Measure speed and memory; rewrites the table in benchmarks/README.md.

@@ -12,10 +12,10 @@ for want of either.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from ops.flattening import Desk, Flattening
+from ops.kill_mode import KillMode
 from ops.latch import Recorder, TradingLatch, as_fields
 from ops.refusals import RefusedError
 from strategies.guardrails import TradingState
@@ -25,17 +25,6 @@ _LOG = logging.getLogger(__name__)
 
 _SECOND_NS = 1_000_000_000
 _RESUMABLE = (Origin.OPERATOR, Origin.AUTOMATIC)
-
-
-class KillMode(StrEnum):
-    """How far a kill goes; a later one is stricter."""
-
-    REDUCE_ONLY = "reduce-only"
-    """Positions may only shrink."""
-    HALT = "halt"
-    """Nothing is decided that adds risk, and what works and could add some is cancelled."""
-    FLATTEN = "flatten"
-    """A halt that also closes every position."""
 
 
 @dataclass(frozen=True, slots=True)

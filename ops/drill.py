@@ -8,7 +8,7 @@ The first step that fails ends the drill, and whatever was killed by then stays 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from ops.commands import KillMode
+from ops.kill_mode import KillMode
 from strategies.guardrails import TradingState
 from strategies.restrictions import EVERYTHING, Restriction
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asyncinotify import Inotify, Mask
 
-from ops.commands import KillMode
+from ops.kill_mode import KillMode
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from strategies.guardrails import TradingState
+from strategies.trading_state import TradingState
 
 SEVERITY = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 """Order of the states; the strictest is the highest."""

@@ -69,7 +69,7 @@ COMMANDS = {
     "report": Command("bot.cli.report:report", "List backtests, or show the figures of one."),
     "restore": Command("bot.cli.backup:restore", "Make a state directory of a backup."),
     "resume": Command("bot.cli.control:resume", "Lift what a kill or a limit imposed."),
-    "run": Command("bot.cli.daemon:run", "Run the daemon."),
+    "run": Command("bot.cli.run:run", "Run the daemon."),
     "runs": Command("bot.cli.runs:app", "List, show, cancel and delete what was asked for over HTTP."),
     "session": Command("bot.cli.session:session", "Write down what a session left, for people."),
     "status": Command("bot.cli.daemon:status", "Say what the daemon is doing."),

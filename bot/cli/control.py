@@ -2,7 +2,7 @@
 
 A kill works whether or not a daemon runs, and whether or not it listens: it is told to the daemon, else
 written into the latch that the next start reads, else the kill-switch file is left for a daemon that
-does not answer.
+does not answer. Nothing is loaded that telling the daemon does not need: a kill is wanted now.
 """
 
 import time
@@ -23,19 +23,12 @@ from bot.cli.console import (
     note,
     refuse,
 )
-from bot.cli.records import newest_record
 from bot.exit_codes import ExitCode
-from ops.commands import ControlLimits, KillMode, check_cooled_down
-from ops.disk import LocalDisk
-from ops.journal import Kind
-from ops.kill_switch import KILL_SWITCH, is_present
-from ops.latch import LATCH, TradingLatch, as_fields
+from ops.kill_mode import KillMode
 from ops.refusals import RefusedError
-from ops.state_lock import lock_holder, try_lock
-from strategies.errors import ArgonautError, TransientError
-from strategies.gate import TradingGate
-from strategies.guardrails import TradingState
-from strategies.restrictions import EVERYTHING, Origin, Restriction, Scope, ScopeKind
+from ops.state_lock import lock_holder
+from strategies.errors import TransientError
+from strategies.restrictions import EVERYTHING, Scope, ScopeKind
 
 _POLL_SECS = 0.1
 
@@ -105,23 +98,17 @@ def resume(
     asked = _scope(scope)
     body = {"scope": scope, "reason": reason, "who": operator_name()}
 
-    def lift(latch: TradingLatch) -> dict[str, Any]:
-        if asked == EVERYTHING and is_present(state_dir):
-            raise RefusedError(f"the file {state_dir / KILL_SWITCH} is there; remove it, then resume")
-        check_cooled_down(latch.restrictions, asked, time.time_ns(), ControlLimits().resume_cooldown_secs)
-        lifted = latch.lift(asked, (Origin.OPERATOR, Origin.AUTOMATIC))
-        return {
-            "scope": scope,
-            "lifted": [as_fields(one) for one in lifted],
-            "remaining": [f"{one.scope}: {one.reason}" for one in latch.restrictions],
-        }
+    def lift() -> dict[str, Any] | None:
+        from bot.cli import control_offline
+
+        return control_offline.resume(asked, state_dir)
 
     def say(answer: dict[str, Any]) -> str:
         lifted = ", ".join(one["reason"] for one in answer["lifted"]) or "nothing was held there"
         held = "".join(f"\nstill held: {one}" for one in answer["remaining"])
         return f"resumed {scope}: {lifted}{held}"
 
-    return _change("/v1/resume", asked, body, lift, say, as_json, state_dir)
+    return _change("/v1/resume", body, lift, say, as_json, state_dir)
 
 
 def pause(
@@ -137,14 +124,15 @@ def pause(
 
     Exit codes: 0 it is paused; 64 there is no such strategy.
     """
-    scope, who = Scope(ScopeKind.STRATEGY, strategy), operator_name()
+    who = operator_name()
 
-    def hold(latch: TradingLatch) -> dict[str, Any]:
-        one = Restriction(scope, TradingState.REDUCING, reason, who, time.time_ns(), Origin.PAUSE)
-        return {"strategy": strategy, "changed": latch.hold(one), "durable": latch.is_durable}
+    def hold() -> dict[str, Any] | None:
+        from bot.cli import control_offline
+
+        return control_offline.pause(strategy, reason, who, state_dir)
 
     body = {"strategy": strategy, "reason": reason, "who": who}
-    return _change("/v1/pause", scope, body, hold, lambda _: f"paused {strategy}", as_json, state_dir)
+    return _change("/v1/pause", body, hold, lambda _: f"paused {strategy}", as_json, state_dir)
 
 
 def unpause(
@@ -160,16 +148,14 @@ def unpause(
 
     Exit codes: 0 it is not paused; 64 there is no such strategy.
     """
-    scope = Scope(ScopeKind.STRATEGY, strategy)
 
-    def lift(latch: TradingLatch) -> dict[str, Any]:
-        lifted = latch.lift(scope, (Origin.PAUSE,))
-        return {"strategy": strategy, "changed": bool(lifted)}
+    def lift() -> dict[str, Any] | None:
+        from bot.cli import control_offline
+
+        return control_offline.unpause(strategy, state_dir)
 
     body = {"strategy": strategy, "reason": reason, "who": operator_name()}
-    return _change(
-        "/v1/unpause", scope, body, lift, lambda _: f"{strategy} is not paused", as_json, state_dir
-    )
+    return _change("/v1/unpause", body, lift, lambda _: f"{strategy} is not paused", as_json, state_dir)
 
 
 def _kill(
@@ -217,24 +203,17 @@ def _wait_until_flat(state_dir: Path, wait_secs: float) -> dict[str, Any]:
 def _kill_offline(
     scope: Scope, mode: KillMode, reason: str, who: str, as_json: bool, state_dir: Path
 ) -> ExitCode:
-    state = TradingState.REDUCING if mode is KillMode.REDUCE_ONLY else TradingState.HALTED
-    restriction = Restriction(scope, state, reason, who, time.time_ns())
-
-    def hold(latch: TradingLatch) -> dict[str, Any]:
-        changed = latch.hold(restriction)
-        return {"changed": changed, "durable": latch.is_durable, "detail": latch.fault}
+    from bot.cli import control_offline
 
     try:
-        held = _with_latch(state_dir, scope, hold)
+        answer = control_offline.kill(scope, mode, reason, who, state_dir)
     except RefusedError as error:
         return refuse(error, as_json=as_json)
-    if held is None:
+    if answer is None:
         return _leave_file(mode, f"process {lock_holder(state_dir)} does not listen", as_json, state_dir)
-    answer = {"scope": str(scope), "mode": mode.value, "trading_state": state.value, "was_running": False}
-    answer |= held
-    if not held["durable"]:
-        raise OSError(held["detail"])
-    text = f"no daemon was running; the next one starts {state.value} for {scope}"
+    if not answer["durable"]:
+        raise OSError(answer["detail"])
+    text = f"no daemon was running; the next one starts {answer['trading_state']} for {scope}"
     if mode is KillMode.FLATTEN:
         text += "\npositions were NOT closed: start the daemon and flatten, or close them at the venue"
     emit_json(answer) if as_json else emit_text(text)
@@ -242,6 +221,8 @@ def _kill_offline(
 
 
 def _leave_file(mode: KillMode, why: str, as_json: bool, state_dir: Path) -> ExitCode:
+    from ops.kill_switch import KILL_SWITCH
+
     path = state_dir / KILL_SWITCH
     staged = path.with_name(f".{KILL_SWITCH}.staged")
     staged.write_text(f"{mode.value}\n")
@@ -258,9 +239,8 @@ def _leave_file(mode: KillMode, why: str, as_json: bool, state_dir: Path) -> Exi
 
 def _change(
     route: str,
-    scope: Scope,
     body: dict[str, Any],
-    offline: Callable[[TradingLatch], dict[str, Any]],
+    offline: Callable[[], dict[str, Any] | None],
     say: Callable[[dict[str, Any]], str],
     as_json: bool,
     state_dir: Path,
@@ -269,7 +249,7 @@ def _change(
     try:
         answer = post(state_dir, route, body)
         if answer is None:
-            answer = _with_latch(state_dir, scope, offline)
+            answer = offline()
             if answer is None:
                 raise TransientError(
                     f"process {lock_holder(state_dir)} uses {state_dir} and does not listen (yet); try again"
@@ -279,52 +259,6 @@ def _change(
         return refuse(error, as_json=as_json)
     emit_json(answer) if as_json else emit_text(say(answer))
     return ExitCode.OK
-
-
-def _with_latch(
-    state_dir: Path, scope: Scope, change: Callable[[TradingLatch], dict[str, Any]]
-) -> dict[str, Any] | None:
-    """Change the latch of a state directory that nobody uses; None where somebody does.
-
-    Raises:
-        RefusedError: If the newest session knew nothing of that name.
-    """
-    lock = try_lock(state_dir)
-    if lock is None:
-        return None
-    with lock:
-        gate = TradingGate(armed=False, now=time.time_ns)
-        latch = TradingLatch(state_dir / LATCH, LocalDisk(), gate, record=lambda *_: None, now=time.time_ns)
-        latch.load()
-        is_held = any(one.scope == scope for one in latch.restrictions)  # of a strategy that is gone, too
-        names = set() if is_held else _names_of(state_dir, scope.kind)
-        if names and scope.name not in names:
-            found = ", ".join(sorted(names))
-            raise RefusedError(
-                f"expected a {scope.kind.value} of the newest session, one of {found}; found {scope.name!r}",
-                is_unknown=True,
-            )
-        return change(latch)
-
-
-def _names_of(state_dir: Path, kind: ScopeKind) -> set[str]:
-    """What the newest session had of a kind; nothing where that cannot be read: no kill may fail of it."""
-    try:
-        record = newest_record(state_dir, Kind.SESSION_START)
-        settings = None if record is None else record.body.get("settings")
-        if not settings:
-            return set()
-        strategies = settings["strategies"]
-        names = {
-            ScopeKind.ALL: set[str](),
-            ScopeKind.VENUE: {settings["host"]["venue"]["name"]},
-            ScopeKind.STRATEGY: {one["name"] for one in strategies},
-            ScopeKind.INSTRUMENT: {name for one in strategies for name in one["instruments"]},
-        }
-    except (ArgonautError, OSError, KeyError, TypeError) as error:
-        note(f"whether there is such a {kind.value} could not be looked up: {error!r}")
-        return set()
-    return names[kind]
 
 
 def _scope(text: str) -> Scope:

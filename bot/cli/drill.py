@@ -11,12 +11,12 @@ import typer
 from bot.cli.ask import get, post
 from bot.cli.console import DEFAULT_STATE_DIR, JsonOption, StateDirOption, emit_json, emit_text
 from bot.exit_codes import ExitCode
-from ops.commands import KillMode
 from ops.disk import LocalDisk
 from ops.drill import WHO, KillDrill, plan_of
 from ops.journal import Kind
 from ops.journal.reading import newest_lines
 from ops.journal.records import decode as decode_line
+from ops.kill_mode import KillMode
 from ops.latch import LATCH, decode
 from ops.state_dir import JOURNAL
 from strategies.errors import TransientError

@@ -18,9 +18,10 @@ from bot.operation.readings import Readings
 from bot.paper import PaperNode
 from ops.arming import Arming
 from ops.clock_sync import ClockWatch
-from ops.commands import ControlLimits, KillMode, TradingCommands
+from ops.commands import ControlLimits, TradingCommands
 from ops.disk import LocalDisk
 from ops.guardian import Cause, Guardian, GuardianLimits, Reading, watch
+from ops.kill_mode import KillMode
 from ops.kill_switch import KillSwitch
 from ops.latch import LATCH, Recorder, TradingLatch, as_fields, from_fields
 from ops.reconciliation import Report

@@ -22,9 +22,9 @@ from bot.operation.regime_view import regime_states
 from bot.paper import PaperNode
 from ops.api.archive import Archive
 from ops.arming import Arming
-from ops.commands import KillMode
 from ops.disk import LocalDisk, room
 from ops.journal.questions import Question
+from ops.kill_mode import KillMode
 from ops.loop_lag import LoopLag
 from ops.state_lock import SOCKET
 from strategies.errors import SafetyError

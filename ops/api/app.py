@@ -42,9 +42,9 @@ from ops.api.roles import Caller, Role, caller_of
 from ops.api.run_files import add_run_files
 from ops.api.runs import RunRoutes, add_runs
 from ops.api.stream import EventStream, LiveStream
-from ops.commands import KillMode
 from ops.dashboard.files import Dashboard
 from ops.journal.questions import Question
+from ops.kill_mode import KillMode
 from strategies.restrictions import EVERYTHING, Scope, ScopeKind
 
 OPEN = frozenset({"/livez", "/readyz"})

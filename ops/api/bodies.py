@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from ops.commands import KillMode
 from ops.journal.questions import LATEST_NS, Cursor
+from ops.kill_mode import KillMode
 from strategies.restrictions import EVERYTHING, Scope
 
 MOST_ROWS = 1_000

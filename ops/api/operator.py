@@ -2,8 +2,8 @@
 
 from typing import Any, Protocol
 
-from ops.commands import KillMode
 from ops.journal.questions import Question
+from ops.kill_mode import KillMode
 from strategies.restrictions import Scope
 
 

@@ -65,7 +65,8 @@ from strategies.guardrails.account import AccountGuard, AccountLimits
 from strategies.guardrails.book import RiskBook
 from strategies.guardrails.chain import GuardrailChain
 from strategies.guardrails.context import GuardrailContext
-from strategies.guardrails.verdict import GuardrailReason, TradingState, Verdict
+from strategies.guardrails.verdict import GuardrailReason, Verdict
+from strategies.trading_state import TradingState
 
 __all__ = [
     "AccountGuard",

@@ -15,7 +15,8 @@ from strategies.errors import SafetyError
 from strategies.guardrails.clock import Step, TradingClock
 from strategies.guardrails.losses import LossLatch, StateLosses, Watermark
 from strategies.guardrails.reservations import Reservations
-from strategies.guardrails.verdict import GuardrailReason, TradingState
+from strategies.guardrails.verdict import GuardrailReason
+from strategies.trading_state import TradingState
 
 MINUTE_NS = 60_000_000_000
 

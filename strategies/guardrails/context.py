@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strategies.guardrails.verdict import TradingState
 from strategies.market import Vector
+from strategies.trading_state import TradingState
 
 
 @dataclass(slots=True)

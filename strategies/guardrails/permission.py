@@ -3,7 +3,8 @@
 import math
 
 from strategies.guardrails.proposal import Finding, Proposal
-from strategies.guardrails.verdict import GuardrailReason, TradingState
+from strategies.guardrails.verdict import GuardrailReason
+from strategies.trading_state import TradingState
 
 _NAN = math.nan
 

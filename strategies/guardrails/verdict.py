@@ -40,17 +40,6 @@ class GuardrailReason(StrEnum):
     SESSION_LOSS = "session_loss"
 
 
-class TradingState(StrEnum):
-    """What may be traded. Neither REDUCING nor HALTED ever adds risk, and neither holds a reduction."""
-
-    ACTIVE = "ACTIVE"
-    """Everything that the limits leave room for."""
-    REDUCING = "REDUCING"
-    """Reductions only: a loss limit latched, or an operator asked for it."""
-    HALTED = "HALTED"
-    """Reductions only, so that a flatten on command gets through; after a fault or by hand."""
-
-
 class Verdict(NamedTuple):
     """The guardrails' answer to one trade."""
 

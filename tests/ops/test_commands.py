@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ops.commands import KillMode
+from ops.kill_mode import KillMode
 from ops.latch import decode
 from ops.refusals import RefusedError
 from strategies.errors import SafetyError

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ops.commands import KillMode
+from ops.kill_mode import KillMode
 from ops.latch import decode
 from ops.refusals import RefusedError
 from strategies.errors import SafetyError

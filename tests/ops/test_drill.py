@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from ops.commands import KillMode
 from ops.drill import KillDrill, plan_of
+from ops.kill_mode import KillMode
 from strategies.guardrails import TradingState
 from strategies.restrictions import EVERYTHING, Restriction
 

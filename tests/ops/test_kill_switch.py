@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.commands import KillMode
+from ops.kill_mode import KillMode
 from ops.kill_switch import KILL_SWITCH, KillSwitch, is_present
 
 

@@ -22,10 +22,10 @@ from ops.api.roles import Role
 from ops.api.runs import RunRoutes
 from ops.api.stream import LiveStream
 from ops.api.tokens import FILE, Token, TokenBook, new_token, write_tokens
-from ops.commands import KillMode
 from ops.dashboard.files import Dashboard
 from ops.disk import LocalDisk
 from ops.journal.questions import Question
+from ops.kill_mode import KillMode
 from ops.refusals import RefusedError
 from ops.runs.desk import Curves
 from ops.runs.files import RunFile

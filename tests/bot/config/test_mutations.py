@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bot.cli.daemon import _load
+from bot.cli.run import load_daemon_host
 from bot.config import HostKind
 from bot.exit_codes import ExitCode, ending_of
 from strategies.errors import ConfigError
@@ -126,7 +126,7 @@ def folder(tmp_path: Path) -> Path:
 def ending(host: Path, spoilt: Path) -> str:
     """What `argonaut run` makes of a host file; anything else than these two is the test's failure."""
     try:
-        found = _load(host, {})
+        found = load_daemon_host(host, {})
     except ConfigError as error:
         refused = ending_of(error)
     else:
