@@ -84,6 +84,16 @@ def play_weights(environment: MarketEnvironment, weights: Floats) -> Play:
     return _play(environment, lambda _: next(answers, held[None]))
 
 
+def play_rows(environment: MarketEnvironment, weights: Floats) -> Play:
+    """Ask for what was decided of each row before.
+
+    Args:
+        environment: Of one portfolio, with the action map ``weights`` and ``observe_rows``.
+        weights: By row of its dataset, shape (T, N).
+    """
+    return _play(environment, lambda observation: weights[observation["row"]])
+
+
 def _codes(policy: Policy, view: MarketView, rows: int) -> Tensor:
     """Code of every window; the first L - 1 rows have none and are nil."""
     first = view.shapes.lookback - 1

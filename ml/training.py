@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from ml.beliefs import first_warm, regime_rows, with_beliefs
 from ml.checkpoints import load_checkpoint
+from ml.classifiers.learning import learn_classifier
 from ml.datasets import Dataset, Ints
 from ml.drift import (
     POLICY_COLUMNS,
@@ -40,7 +41,7 @@ from ml.splits import Split, TimeRange, custom_ranges, eighty_twenty, last_year
 from ml.training_config import SplitConfig, SplitKind, TrainerKind, TrainingConfig
 from ml.views import MarketView, device_of
 from strategies.config import ActionMap, AllocationConfig, CostConfig, StrategyConfig
-from strategies.errors import DataError
+from strategies.errors import ConfigError, DataError
 from strategies.market import Float32s, Floats, Instrument
 from strategies.regime_params import RegimeParams
 
@@ -109,22 +110,23 @@ def train_model(
         dataset = with_beliefs(dataset, task.strategy, regime_fit.params)
     seen = _seen(dataset, task, spans, regime_fit)
     check_rows(*seen, task.config.drift)  # before the hours that learning may take
-    learning = _environment(dataset, task, spans.learn, is_training=True)
-    selecting = _environment(dataset, task, spans.select)
-    policy, outcomes = _learn(learning, selecting, task.config, workdir, on_update)
-    action_map = task.strategy.allocation.action_map
-    lived = play_policy(policy, _environment(dataset, task, spans.learn))
-    content = policy_onnx(policy, action_map=action_map, schema_sha256=dataset.schema_sha256)
+    is_classifier = task.config.trainer is TrainerKind.CLASSIFIER
+    learned = (
+        _classified(dataset, task, spans)
+        if is_classifier
+        else _network(dataset, task, spans, workdir, on_update)
+    )
     scorecard = {
         "spans": _spans_json(dataset, spans),
-        "judged": _judged(dataset, task, spans.judge, policy),
-        "selected": _judged(dataset, task, spans.select, policy),
-        "training": {name: _outcome_json(outcome) for name, outcome in outcomes.items()},
+        "judged": _judged(dataset, task, spans.judge, learned.play),
+        "selected": _judged(dataset, task, spans.select, learned.play),
+        "training": learned.training,
         "regime": None if regime_fit is None else _regime_json(regime_fit, dataset, spans),
-        "parity_error": _parity(content, policy, learning, action_map),
+        "parity_error": learned.parity_error,
     }
+    lived = learned.play(_environment(dataset, task, spans.learn))
     return Trained(
-        policy=content,
+        policy=learned.content,
         regime=None if regime_fit is None else regime_fit.params,
         drift=calibrate_drift(*_with_deeds(*seen, lived), task.config.drift),
         scorecard=scorecard,
@@ -210,6 +212,50 @@ def _environment(
     )
 
 
+class _Learned(NamedTuple):
+    """What decides, however it was learned."""
+
+    content: bytes
+    play: Callable[[MarketEnvironment], Play]
+    training: Mapping[str, Any]
+    parity_error: float
+
+
+def _network(
+    dataset: Dataset,
+    task: Task,
+    spans: Spans,
+    workdir: Path,
+    on_update: Callable[[Stats, Policy], None],
+) -> _Learned:
+    learning = _environment(dataset, task, spans.learn, is_training=True)
+    selecting = _environment(dataset, task, spans.select)
+    policy, outcomes = _learn(learning, selecting, task.config, workdir, on_update)
+    action_map = task.strategy.allocation.action_map
+    content = policy_onnx(policy, action_map=action_map, schema_sha256=dataset.schema_sha256)
+    told = {name: _outcome_json(outcome) for name, outcome in outcomes.items()}
+    return _Learned(
+        content, partial(play_policy, policy), told, _parity(content, policy, learning, action_map)
+    )
+
+
+def _classified(dataset: Dataset, task: Task, spans: Spans) -> _Learned:
+    if task.strategy.allocation.action_map is not ActionMap.WEIGHTS:
+        raise ConfigError(
+            f'allocation.action_map = "{task.strategy.allocation.action_map.value}": expected "weights" for '
+            'trainer = "classifier", which answers with weights'
+        )
+    learned = learn_classifier(
+        dataset,
+        task.config.classifier,
+        learn=spans.learn,
+        judged={"selected": spans.select, "judged": spans.judge},
+        embargo_bars=task.config.split.embargo_bars,
+        bars_per_year=task.bars_per_year,
+    )
+    return _Learned(learned.content, learned.play, {"classifier": learned.metrics}, learned.parity_error)
+
+
 def _learn(
     learning: MarketEnvironment,
     selecting: MarketEnvironment,
@@ -250,12 +296,14 @@ def _tell(on_update: Callable[[Stats, Policy], None], trainer: PPO | Pathwise, s
     on_update(stats, trainer.policy)
 
 
-def _judged(dataset: Dataset, task: Task, span: tuple[int, int], policy: Policy) -> dict[str, Any]:
+def _judged(
+    dataset: Dataset, task: Task, span: tuple[int, int], play: Callable[[MarketEnvironment], Play]
+) -> dict[str, Any]:
     """Figures of a span, beside holding everything and holding nothing."""
     count = dataset.num_instruments
     held = _environment(dataset, task, span, allocation=AllocationConfig(max_step_change=1e6))
     plays = {
-        "policy": play_policy(policy, _environment(dataset, task, span)),
+        "policy": play(_environment(dataset, task, span)),
         "equal_weight_held": play_weights(held, np.full(count, 1.0 / count)),
     }
     return {name: play.metrics(task.bars_per_year) for name, play in plays.items()}

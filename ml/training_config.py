@@ -11,12 +11,14 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from ml.classifiers import ClassifierSettings
 from ml.drift import DriftSettings
 from ml.environment import RewardConfig
 from ml.hmm import HmmSettings
 from ml.networks import NetworkConfig
 from ml.pathwise import PathwiseConfig
 from ml.ppo_config import PPOConfig
+from ml.walk_forward.workers import WorkersConfig
 from strategies.config import Bars, NonNegative, Section
 
 
@@ -76,6 +78,8 @@ class TrainerKind(StrEnum):
     """Gradients through the market itself: far fewer samples, for weights only (`ml.pathwise`)."""
     PATHWISE_PPO = "pathwise_ppo"
     """Pathwise first; PPO goes on from the best network of it."""
+    CLASSIFIER = "classifier"
+    """A model of scikit-learn that says how probable a rise is: what a network has to beat."""
 
 
 class GenerateConfig(Section):
@@ -107,12 +111,15 @@ class TrainingConfig(Section):
     trainer: TrainerKind = TrainerKind.PPO
     ppo: PPOConfig = PPOConfig()
     pathwise: PathwiseConfig = PathwiseConfig()
+    classifier: ClassifierSettings = ClassifierSettings()
     drift: DriftSettings = DriftSettings()
     """Thresholds of the drift monitor."""
+    workers: WorkersConfig = WorkersConfig()
+    """Who works on the folds of a walk-forward."""
 
     @property
     def total_timesteps(self) -> int:
-        """Samples of the whole training."""
+        """Samples of the whole training; 0 for a classifier, which takes no steps."""
         of_ppo, of_pathwise = self.ppo.total_timesteps, self.pathwise.total_timesteps
         match self.trainer:
             case TrainerKind.PPO:
@@ -121,3 +128,5 @@ class TrainingConfig(Section):
                 return of_pathwise
             case TrainerKind.PATHWISE_PPO:
                 return of_pathwise + of_ppo
+            case TrainerKind.CLASSIFIER:
+                return 0

@@ -35,7 +35,10 @@ def walk_forward(
     train_bars: Annotated[int | None, typer.Option("--train-bars", min=2, help="Instead of days.")] = None,
     test_bars: Annotated[int | None, typer.Option("--test-bars", min=2, help="Instead of days.")] = None,
     baselines: Annotated[bool, typer.Option(help="Run the baselines over each test span.")] = True,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Folds at a time.")] = 2,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Folds at a time; default: as CONFIG says, else 2."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Directory; default: walk-forwards/ of the state.")
     ] = None,

@@ -46,6 +46,8 @@ from strategies.regime_params import RegimeParams, load_regime_params
 
 REGISTRY = "training.sqlite"
 RUNS = "training"
+_NOT_OF_THE_MODEL = {"host", "strategy", "workers"}
+"""Settings that say nothing of what is learned; host and strategy are pinned by what is in them."""
 _LIBRARIES = ("numpy", "scipy", "torch")
 
 
@@ -100,7 +102,7 @@ def load_training(path: Path) -> LoadedTraining:
             f'{host.strategies[0].path}: policy.kind = "{host.strategies[0].config.policy.kind}": expected '
             '"bundle": a training makes one'
         )
-    pinned = config.model_dump(mode="json", exclude={"host", "strategy"})
+    pinned = config.model_dump(mode="json", exclude=_NOT_OF_THE_MODEL)
     pinned["costs"] = host.settings.costs.model_dump(mode="json")
     pinned["venue"] = host.settings.venue.model_dump(mode="json")
     # Where the bundle will lie when it is traded says nothing of how it is trained.
@@ -250,7 +252,7 @@ class _Work:
             features_json=read_manifest(strategy.features, dataset.num_instruments).canonical_json(),
             policy=trained.policy,
             regime=trained.regime,
-            training=loaded.config.model_dump(mode="json", exclude={"host", "strategy"}),
+            training=loaded.config.model_dump(mode="json", exclude=_NOT_OF_THE_MODEL),
             lineage={"data": dataset.manifest(), **self.pins},
             scorecard=trained.scorecard,
             drift=trained.drift.as_json(),

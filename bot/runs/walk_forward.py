@@ -26,7 +26,17 @@ from bot.embedded_data import store_generated
 from bot.pins import code_sha256, pins_of, read_series
 from bot.runs.backtests import calendar_of
 from bot.runs.spans import SECOND_NS, backtest_span, bar_times, iso
-from ml.walk_forward import Fold, FoldOutcome, WalkForwardSummary, Window, plan_folds, summarise, walk_forward
+from ml.walk_forward import (
+    Fold,
+    FoldOutcome,
+    WalkForwardSummary,
+    Window,
+    WorkersConfig,
+    make_workers,
+    plan_folds,
+    summarise,
+    walk_forward,
+)
 from ops.model_store import copy_bundle
 from ops.report.walk_forward import render_walk_forward
 from strategies.bundle import MANIFEST, STRATEGY
@@ -84,7 +94,7 @@ def run_walk_forward(
     *,
     directory: Path | None = None,
     baselines: bool = True,
-    workers: int = 2,
+    workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     check_wanted: Callable[[], None] = lambda: None,
     begun: Callable[[Path], None] = lambda _: None,
@@ -97,7 +107,7 @@ def run_walk_forward(
         walks_dir: Where walk-forwards go.
         directory: This one's; None takes one in ``walks_dir`` that is named after all that it depends on.
         baselines: Whether to run the baselines over each test span, too.
-        workers: Folds at a time.
+        workers: Folds at a time; None takes what the training file says.
         progress: Told how many folds are done and how many there are.
         check_wanted: Raises what shall end the run.
         begun: Told the directory before the first fold.
@@ -133,7 +143,7 @@ def run_walk_forward(
         fit=BundleFit(training.resolve(), catalog),
         evaluate=EngineEvaluation(host.path.resolve(), catalog, baselines),
         pins=pins,
-        workers=workers,
+        workers=make_workers(_counted(loaded.config.workers, workers)),
         progress=progress,
         check_wanted=check_wanted,
     )
@@ -142,6 +152,10 @@ def run_walk_forward(
     _write(directory / REPORT, json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n")
     _write(directory / PAGE, render_walk_forward(training.stem, host.settings.venue.currency, summary))
     return FinishedWalkForward(directory, folds, summary)
+
+
+def _counted(config: WorkersConfig, count: int | None) -> WorkersConfig:
+    return config if count is None else replace(config, count=count)
 
 
 def _of_fold(loaded: "LoadedTraining", fold: Fold, catalog: Path) -> "LoadedTraining":

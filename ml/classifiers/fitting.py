@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import ConfigDict, Field
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -12,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ml.classifiers.leakage import Bools, Ints
 from ml.rows import require_usable
+from strategies.config import Bars, Positive, Section
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
 
@@ -22,8 +24,10 @@ _FEWEST_ROWS = 100
 class Signal:
     """How the probability of a rise becomes a weight: gain · (2 p - 1), nothing where that is too little."""
 
-    gain: float = 5.0
-    dead_zone: float = 0.05
+    __pydantic_config__: ClassVar[ConfigDict] = Section.model_config
+
+    gain: Positive = 5.0
+    dead_zone: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
     """Smallest |2 p - 1| that is acted on."""
     allow_short: bool = False
 
@@ -43,16 +47,20 @@ class Signal:
 class ClassifierSettings:
     """What is fitted; equal settings and rows give equal models."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = Section.model_config
+
     kind: Literal["logistic", "forest", "boosting"] = "logistic"
-    inverse_penalty: float = 0.1
+    horizon_bars: Bars = 1
+    """Whether a price rises is asked over so many bars."""
+    inverse_penalty: Positive = 0.1
     """logistic: the smaller, the closer to nil are the coefficients of standardised features."""
-    num_trees: int = 100
-    max_depth: int = 4
-    min_leaf_frac: float = 0.01
+    num_trees: Bars = 100
+    max_depth: Bars = 4
+    min_leaf_frac: Annotated[float, Field(gt=0.0, le=0.5)] = 0.01
     """Smallest share of the training rows in a leaf."""
-    learning_rate: float = 0.05
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     """boosting: share of each tree that is added."""
-    subsample_frac: float = 0.5
+    subsample_frac: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     """boosting: share of the rows that each tree sees."""
     seed: int = 7
     signal: Signal = Signal()
@@ -60,6 +68,7 @@ class ClassifierSettings:
     def __post_init__(self) -> None:
         is_valid = (
             self.kind in ("logistic", "forest", "boosting")
+            and self.horizon_bars >= 1
             and self.inverse_penalty > 0.0
             and self.num_trees >= 1
             and self.max_depth >= 1
@@ -72,7 +81,7 @@ class ClassifierSettings:
         if not is_valid:
             raise ConfigError(
                 "classifier: expected kind logistic, forest or boosting, inverse_penalty and gain > 0, "
-                "num_trees and max_depth >= 1, min_leaf_frac from 0 to 0.5, learning_rate and "
+                "horizon_bars, num_trees and max_depth >= 1, min_leaf_frac from 0 to 0.5, learning_rate and "
                 "subsample_frac from 0 to 1, "
                 f"dead_zone from 0 to below 1, found {self}"
             )

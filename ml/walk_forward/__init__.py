@@ -9,8 +9,9 @@ How a model is fitted and how it is judged is passed in: this plane knows neithe
 """
 
 from ml.walk_forward.folds import Fold, FoldOutcome, Window, plan_folds
-from ml.walk_forward.loop import Evaluate, Fit, FoldError, walk_forward
+from ml.walk_forward.loop import FoldError, walk_forward
 from ml.walk_forward.summary import FoldCard, WalkForwardSummary, summarise
+from ml.walk_forward.workers import Evaluate, Fit, WorkersConfig, WorkersKind, make_workers
 
 __all__ = [
     "Evaluate",
@@ -21,6 +22,9 @@ __all__ = [
     "FoldOutcome",
     "WalkForwardSummary",
     "Window",
+    "WorkersConfig",
+    "WorkersKind",
+    "make_workers",
     "plan_folds",
     "summarise",
     "walk_forward",

@@ -1,4 +1,4 @@
-"""Runs the folds side by side, each in a process of its own, and keeps what is finished.
+"""Runs the folds side by side, and keeps what is finished.
 
     directory/
       plan.json                 which folds, of what; another plan is refused
@@ -6,36 +6,23 @@
       fold-001/outcome.npz      what `evaluate` found; there when the fold is done
       fold-001/failure.txt      why it is not
 
-An engine must not share its process with another, and a trainer keeps a core busy: so one process a fold.
+Whoever works on them (`ml.walk_forward.workers`) shares this directory and nothing else.
 """
 
 import fcntl
 import json
-import multiprocessing
-import shutil
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 from ml.walk_forward.folds import Fold, FoldOutcome
+from ml.walk_forward.workers import FAILURE, OUTCOME, Evaluate, Fit, Processes, Workers
 from strategies.errors import ConfigError, DataError
 
-type Fit = Callable[[Fold, Path], None]
-"""Train on the fold's training span and write the model into an empty directory.
-
-Called in another process, so it must be picklable; equal folds must give equal models."""
-
-type Evaluate = Callable[[Fold, Path], FoldOutcome]
-"""Judge the model in a directory on the fold's test span, likewise."""
-
 _POLL_SECS = 0.5
-_PLAN, _OUTCOME, _FAILURE = "plan.json", "outcome.npz", "failure.txt"
+_PLAN = "plan.json"
 
 
 class FoldError(DataError):
@@ -49,7 +36,7 @@ def walk_forward(
     fit: Fit,
     evaluate: Evaluate,
     pins: Mapping[str, Any],
-    workers: int = 2,
+    workers: Workers | None = None,
     progress: Callable[[int, int], None] | None = None,
     check_wanted: Callable[[], None] = lambda: None,
 ) -> tuple[FoldOutcome, ...]:
@@ -64,7 +51,7 @@ def walk_forward(
         fit: See `Fit`.
         evaluate: See `Evaluate`.
         pins: What else the outcomes depend on, such as hashes of configuration, data and code.
-        workers: Folds at a time.
+        workers: Who works on them, and is closed at the end; None takes two processes of this machine.
         progress: Told how many folds are done and how many there are.
         check_wanted: Raises what shall end the run; asked twice a second.
 
@@ -74,65 +61,41 @@ def walk_forward(
         DataError: If a finished outcome is damaged.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with _claimed(directory, {"folds": [asdict(fold) for fold in folds], "pins": dict(pins)}):
-        pending = [fold for fold in folds if not (directory / fold.name / _OUTCOME).exists()]
-        running: dict[int, tuple[Fold, SpawnProcess]] = {}
-        failed: list[Fold] = []
-        try:
+    workers = workers or Processes(2)
+    try:
+        with _claimed(directory, {"folds": [asdict(fold) for fold in folds], "pins": dict(pins)}):
+            pending = [fold for fold in folds if not (directory / fold.name / OUTCOME).exists()]
+            running, failed = set[Fold](), list[Fold]()
             while running or (pending and not failed):
-                while pending and not failed and len(running) < workers:
+                while pending and not failed and len(running) < workers.count:
                     fold = pending.pop(0)
-                    process = _started(fold, directory / fold.name, fit, evaluate)
-                    running[process.sentinel] = (fold, process)
-                for sentinel in wait(list(running), timeout=_POLL_SECS):
-                    assert isinstance(sentinel, int)
-                    fold, process = running.pop(sentinel)
-                    process.join()
-                    if not (directory / fold.name / _OUTCOME).exists():
+                    workers.start(fold, _home(directory, fold), fit, evaluate)
+                    running.add(fold)
+                for fold in workers.ended(_POLL_SECS):
+                    running.remove(fold)
+                    if not (directory / fold.name / OUTCOME).exists():
                         failed.append(fold)
                 if progress is not None:
                     progress(len(folds) - len(pending) - len(running) - len(failed), len(folds))
                 check_wanted()
-        finally:
-            for _, process in running.values():
-                process.terminate()
-            for _, process in running.values():
-                process.join()
-        if failed:
-            raise FoldError(_explained(failed, directory, len(folds) - len(pending) - len(failed)))
-        return tuple(FoldOutcome.load(directory / fold.name / _OUTCOME) for fold in folds)
+            if failed:
+                raise FoldError(_explained(failed, directory, len(folds) - len(pending) - len(failed)))
+            return tuple(FoldOutcome.load(directory / fold.name / OUTCOME) for fold in folds)
+    finally:
+        workers.close()
 
 
-def _started(fold: Fold, home: Path, fit: Fit, evaluate: Evaluate) -> SpawnProcess:
+def _home(directory: Path, fold: Fold) -> Path:
+    home = directory / fold.name
     home.mkdir(exist_ok=True)
-    (home / _FAILURE).unlink(missing_ok=True)
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_run, args=(fold, home, fit, evaluate), name=fold.name)
-    process.start()
-    return process
-
-
-def _run(fold: Fold, home: Path, fit: Fit, evaluate: Evaluate) -> None:
-    try:
-        model = home / "model"
-        if not model.exists():
-            draft = home / ".model.partial"
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir()
-            fit(fold, draft)
-            draft.rename(model)
-        evaluate(fold, model).save(home / _OUTCOME)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to say it
-        (home / _FAILURE).write_text(f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}")
-        sys.exit(1)
+    (home / FAILURE).unlink(missing_ok=True)
+    return home
 
 
 def _explained(failed: Sequence[Fold], directory: Path, finished: int) -> str:
     lines = []
     for fold in failed:
-        failure = directory / fold.name / _FAILURE
+        failure = directory / fold.name / FAILURE
         reason = (
             failure.read_text().split("\n\n")[0]
             if failure.exists()
