@@ -157,7 +157,7 @@ def build_pipeline(
     features = FeaturePipeline(config.features, len(instruments))
     bundle = open_bundle(base_dir / config.policy.path) if config.policy.kind == "bundle" else None
     regime = _regime_filter(config, base_dir, bundle)
-    num_states = regime.params.num_states if regime is not None and _sees_belief(config) else 0
+    num_states = regime.params.num_states if regime is not None and config.shows_beliefs else 0
     if bundle is not None:
         require_schema(bundle, schema_of_model(config, features.schema_sha256, num_states))
     policy = make_policy(
@@ -328,7 +328,3 @@ def _regime_filter(config: StrategyConfig, base_dir: Path, bundle: Bundle | None
     if config.regime is None:
         return None
     return RegimeFilter(RegimeParams.from_config(config.regime, base_dir, bundle))
-
-
-def _sees_belief(config: StrategyConfig) -> bool:
-    return config.regime is not None and config.regime.append_beliefs

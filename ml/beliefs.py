@@ -34,7 +34,7 @@ def regime_rows(dataset: Dataset, regime: RegimeConfig) -> Floats:
 
 def with_beliefs(dataset: Dataset, strategy: StrategyConfig, params: RegimeParams) -> Dataset:
     """Add the filtered beliefs of a model where the strategy shows them to the policy."""
-    if strategy.regime is None or not strategy.regime.append_beliefs:
+    if strategy.regime is None or not strategy.shows_beliefs:
         return dataset
     rows = regime_rows(dataset, strategy.regime)
     first = first_warm(dataset)

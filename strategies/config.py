@@ -339,6 +339,11 @@ class StrategyConfig(Section):
     guardrails: GuardrailConfig = GuardrailConfig()
     orders: OrdersConfig = OrdersConfig()
 
+    @property
+    def shows_beliefs(self) -> bool:
+        """Whether the policy sees what a regime model believes."""
+        return self.regime is not None and self.regime.append_beliefs
+
     @model_validator(mode="after")
     def _instruments_are_unique(self) -> "StrategyConfig":
         if len(set(self.instruments)) != len(self.instruments):

@@ -120,12 +120,17 @@ def import_model(
     cannot be read safely here. Nothing is in the store then.
     """
     store = ModelStore(state_dir)
-    if source.is_dir() or strategy is None:
-        if source.is_file():
-            raise ConfigError(
-                f"{source}: expected the directory of a bundle; for a .zip of stable-baselines3 name the "
-                "strategy that it was trained for with --strategy"
-            )
+    if source.is_dir() and any((strategy, regime, learned_until)):
+        raise ConfigError(
+            f"{source}: a bundle says by itself what it was trained for; leave --strategy, --regime and "
+            "--learned-until out"
+        )
+    if source.is_file() and strategy is None:
+        raise ConfigError(
+            f"{source}: expected the directory of a bundle; for a .zip of stable-baselines3 name the "
+            "strategy that it was trained for with --strategy"
+        )
+    if strategy is None or source.is_dir():
         return _answer("imported", store.add(open_bundle(source)), as_json=as_json)
     require_trainer()
     from bot.learning.importing import import_archive

@@ -6,7 +6,6 @@ What it was trained on is not in the archive: the bundle's lineage says so, it i
 it is evaluated only on bars after those that its owner says it has seen.
 """
 
-import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from strategies.bundle import Bundle, schema_of_model
 from strategies.config import StrategyConfig
 from strategies.errors import ConfigError
 from strategies.features import FeaturePipeline
-from strategies.regime_params import RegimeParams, load_regime_params
+from strategies.regime_params import RegimeParams
 
 
 def import_archive(
@@ -43,8 +42,7 @@ def import_archive(
     """
     regime = _regime(strategy, regime_path)
     pipeline = FeaturePipeline(strategy.features, len(strategy.instruments))
-    shows_belief = strategy.regime is not None and strategy.regime.append_beliefs
-    num_states = regime.num_states if regime is not None and shows_belief else 0
+    num_states = regime.num_states if regime and strategy.shows_beliefs else 0
     reading = Reading(
         lookback=strategy.features.lookback,
         num_instruments=len(strategy.instruments),
@@ -54,7 +52,8 @@ def import_archive(
         schema_sha256=pipeline.schema_sha256,
     )
     try:
-        policy = foreign_onnx(read_archive(archive), reading)
+        found = read_archive(archive)
+        policy = foreign_onnx(found, reading)
     except ConfigError as error:
         if str(error).startswith(str(archive)):
             raise
@@ -68,7 +67,7 @@ def import_archive(
             policy=policy,
             regime=regime,
             training={},
-            lineage=_lineage(archive),
+            lineage=_lineage(found.archive_sha256),
             scorecard=_scorecard(learned_until_ns),
             drift=None,
         ),
@@ -76,30 +75,26 @@ def import_archive(
 
 
 def _regime(strategy: StrategyConfig, path: Path | None) -> RegimeParams | None:
-    config = strategy.regime
-    if config is None:
+    if strategy.regime is None:
+        if path is not None:
+            raise ConfigError(f"{path}: strategy {strategy.name} has no regime model; leave it out")
         return None
     if path is None:
         raise ConfigError(
             f"strategy {strategy.name} has a regime model, and an archive of stable-baselines3 brings none: "
             "name the .npz that it was trained with (--regime)"
         )
-    params = load_regime_params(path)
-    if params.num_features != len(config.columns):
-        raise ConfigError(
-            f"{path}: expected a regime model of {list(config.columns)}, found one of {params.num_features} "
-            "columns"
-        )
-    return params
+    given = strategy.regime.model_copy(update={"params_path": str(path.resolve())})
+    return RegimeParams.from_config(given, path.parent)
 
 
-def _lineage(archive: Path) -> dict[str, Any]:
+def _lineage(archive_sha256: str) -> dict[str, Any]:
     return {
         "argonaut": version("argonaut"),
         "code_sha256": code_sha256("ml", "strategies"),
         "imported": {
             "from": "stable-baselines3",
-            "archive_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+            "archive_sha256": archive_sha256,
             "read_with": version("stable-baselines3"),
         },
         "parent": None,

@@ -244,8 +244,7 @@ class _Work:
 
     def contents(self, loaded: LoadedTraining, trained: Trained) -> BundleContents:
         strategy, dataset = self.task.strategy, self.dataset
-        shows_belief = strategy.regime is not None and strategy.regime.append_beliefs
-        num_states = trained.regime.num_states if trained.regime is not None and shows_belief else 0
+        num_states = trained.regime.num_states if trained.regime and strategy.shows_beliefs else 0
         return BundleContents(
             strategy=strategy,
             schema=schema_of_model(strategy, dataset.schema_sha256, num_states),

@@ -179,7 +179,7 @@ class Interface:
     ) -> None:
         api = self._host.settings.api
         is_full = self._book is not None or api.open_to_read
-        # One for both: making the routes takes a sixth of a start.
+        # One for both surfaces: who may ask what is up to the fence before it.
         everything = make_app(
             operator,
             self.live,

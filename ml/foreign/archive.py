@@ -6,6 +6,7 @@ The process that says it has run the archive's code, so it is believed like a st
 arrays without pickles, shapes that fit together, finite numbers.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -13,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,19 @@ _LONGEST_SECS = 180
 _MOST_LAYERS = 32
 _LONGEST_WORDS = 600
 _ACTIVATIONS = ("Tanh", "ReLU")
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    MemoryError,
+    RecursionError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a stranger's bytes may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,8 @@ class ForeignPolicy:
     """Shape (n, D)."""
     actions: Float32s
     """What it answered to them, shape (n, A); of a discrete one the numbers of its choices."""
+    archive_sha256: str = ""
+    """Hash of the archive's bytes, as they were read."""
 
 
 def read_archive(path: Path) -> ForeignPolicy:
@@ -69,7 +86,9 @@ def read_archive(path: Path) -> ForeignPolicy:
             "again"
         )
     require_confinement()
-    return read_answer(path, _unpacked(path, _content(path)))
+    content = _content(path)
+    policy = read_answer(path, _unpacked(path, content))
+    return replace(policy, archive_sha256=hashlib.sha256(content).hexdigest())
 
 
 def read_answer(path: Path, answer: bytes) -> ForeignPolicy:
@@ -151,16 +170,17 @@ def _head_and_arrays(path: Path, answer: bytes) -> tuple[_Head, dict[str, Float3
             if sum(one.file_size for one in archive.infolist()) > LARGEST_ANSWER:
                 raise ValueError("more than it may hold")
         with np.load(io.BytesIO(answer), allow_pickle=False) as loaded:
-            arrays: dict[str, Any] = {name: loaded[name] for name in loaded.files}
-        head = TypeAdapter(_Head).validate_python(json.loads(bytes(arrays.pop("head"))))
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+            found: dict[str, Any] = {name: loaded[name] for name in loaded.files}
+        head = TypeAdapter(_Head).validate_python(json.loads(bytes(found.pop("head"))))
+        arrays = {name: np.asarray(array, dtype=np.float32) for name, array in found.items()}
+    except _UNREADABLE as error:
         raise ConfigError(f"{path}: the process that reads it gave no answer that can be read") from error
     if head.error:
         raise ConfigError(
             f"{path}: expected a PPO policy of stable-baselines3 that reads numbers through dense layers: "
             f"{_harmless(head.error)}"
         )
-    return head, {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
+    return head, arrays
 
 
 def _policy(head: _Head, arrays: dict[str, Float32s]) -> ForeignPolicy:

@@ -64,6 +64,8 @@ def confine(*, memory_bytes: int, processor_secs: int) -> None:
     rules = library.SyscallFilter(library.ERRNO(errno.EPERM))
     for name in _ALLOWED:
         rules.add_rule(library.ALLOW, name)
+    # All threads, those that libraries started too: one that is free could be made to act for the others.
+    rules.set_attr(library.Attr.CTL_TSYNC, 1)
     # A mapping with a descriptor needs one, and none but the standard three is left.
     rules.load()
 

@@ -58,7 +58,8 @@ class RayTasks:
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise _no_cluster(address, error) from error
-        signal.signal(signal.SIGTERM, on_end)  # Ray takes it for itself
+        finally:
+            signal.signal(signal.SIGTERM, on_end)  # Ray takes it for itself
         # A fold that fails is told, not tried again: equal folds fail alike.
         self._task = ray.remote(num_cpus=1, max_calls=1, max_retries=0)(run_fold)
 

@@ -1,5 +1,6 @@
 """From an archive of stable-baselines3 to a bundle that trades."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -83,7 +84,9 @@ def test_archive_becomes_a_bundle_that_a_backtest_trades(
     answer = json.loads(capsys.readouterr().out)
     assert code == ExitCode.OK, answer
     bundle = open_bundle(Path(answer["path"]))
-    assert bundle.document(LINEAGE)["imported"]["from"] == "stable-baselines3"
+    imported = bundle.document(LINEAGE)["imported"]
+    assert imported["from"] == "stable-baselines3"
+    assert imported["archive_sha256"] == hashlib.sha256(archive.read_bytes()).hexdigest()
     assert DRIFT not in bundle.files
     assert [one.name for one in ModelStore(state_dir).entries()] == ["foreign"]
     args = [str(host), "--catalog", str(market), "--state-dir", str(state_dir), "--json"]
@@ -125,3 +128,6 @@ def test_archive_needs_its_strategy_and_the_regime_model_that_it_was_shown(
     assert "--strategy" in capsys.readouterr().err
     assert take_over(archive, tmp_path / "var", tmp_path / "strategies/foreign.toml") == ExitCode.CONFIG
     assert "--regime" in capsys.readouterr().err
+    more = ("models", "import", str(tmp_path), "--learned-until", "2024-01-01", "--state-dir", str(tmp_path))
+    assert main(more) == ExitCode.CONFIG
+    assert "leave --strategy, --regime and --learned-until out" in capsys.readouterr().err

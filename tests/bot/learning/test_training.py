@@ -113,3 +113,15 @@ def test_same_settings_elsewhere_are_the_same_training(tmp_path: Path) -> None:
 
     assert one.sha256 == other.sha256
     assert one.sha256 != seeded.sha256
+
+
+def test_who_works_on_folds_says_nothing_of_what_is_learned(tmp_path: Path) -> None:
+    plain, spread = (tmp_path / name for name in ("plain", "spread"))
+    texts = (TRAINING, TRAINING + '\n[workers]\nkind = "ray"\ncount = 8\n')
+
+    one, other = (
+        load_training(write_training(place, tmp_path, text)).sha256
+        for place, text in zip((plain, spread), texts, strict=True)
+    )
+
+    assert one == other

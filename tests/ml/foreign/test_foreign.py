@@ -261,9 +261,22 @@ class TestHostileArchive:
         assert str(refused.value).isprintable()
         assert len(str(refused.value)) < 1_000
 
-    def test_bytes_that_are_no_answer_are_refused(self) -> None:
-        with pytest.raises(ConfigError, match="no answer that can be read"):
-            read_answer(Path("ppo.zip"), b"no arrays")
+    @pytest.mark.parametrize(
+        "arrays",
+        [
+            pytest.param({}, id="no head"),
+            pytest.param({"head": np.frombuffer(b"[" * 100_000, np.uint8)}, id="JSON without end"),
+            pytest.param({"head": np.frombuffer(b"7", np.uint8)}, id="a head that is none"),
+            pytest.param({"head": np.frombuffer(b"{}", np.uint8), "low": np.array("x")}, id="words"),
+        ],
+    )
+    def test_answer_that_cannot_be_read_is_refused(self, arrays: dict[str, Any]) -> None:
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+
+        for answer in (content.getvalue(), b"no arrays", b""):
+            with pytest.raises(ConfigError, match="no answer that can be read"):
+                read_answer(Path("ppo.zip"), answer)
 
 
 def copied(good: Path, directory: Path) -> Path:
