@@ -27,6 +27,7 @@ PARTS = (
     "snapshot",
     "api",
     "daemon",
+    "daemon_asked",
     "dashboard",
     "ppo",
     "known_answers",
