@@ -283,3 +283,47 @@ def test_reading_works_on_a_real_disk_beside_a_writer(tmp_path: Path) -> None:
 
     assert all(counts)
     assert read_chain(LocalDisk(), tmp_path / "copy", KEY.verify_key).chain.head.hex() == journal.head
+
+
+class _CountingDisk(MemoryDisk):
+    """Says how much was read."""
+
+    read_bytes = 0
+
+    def read(self, path: Path, offset: int = 0, size: int | None = None) -> bytes:
+        content = super().read(path, offset, size)
+        self.read_bytes += len(content)
+        return content
+
+
+def test_whoever_follows_a_journal_does_not_read_all_the_room_that_is_reserved_for_more() -> None:
+    disk = _CountingDisk(files={path: bytearray(bytes(held)) for path, held in _DISK.files.items()})
+    disk.files[_SEGMENTS[-1]] += bytes(64 << 20)
+    start = segment_start(disk, FOLDER, 2)
+    assert start is not None
+    end = read_on(disk, FOLDER, start, lambda line: None)
+    disk.read_bytes = 0
+
+    again = read_on(disk, FOLDER, end, lambda line: None)
+
+    assert again == end
+    assert disk.read_bytes < 8 << 20
+
+
+@pytest.mark.parametrize(("behind", "is_found"), [(2_000, True), (3 << 20, False)])
+def test_what_stands_behind_the_last_line_is_found_by_followers_nearby_and_by_a_check_everywhere(
+    behind: int, is_found: bool
+) -> None:
+    path = _SEGMENTS[-1]
+    disk = MemoryDisk(files={name: bytearray(bytes(held)) for name, held in _DISK.files.items()})
+    start = segment_start(disk, FOLDER, len(_SEGMENTS))
+    assert start is not None
+    disk.files[path] += bytes(behind) + b"x" * (2 << 20)
+
+    with pytest.raises(BrokenChainError):
+        read_chain(disk, FOLDER, KEY.verify_key)
+    if is_found:
+        with pytest.raises(BrokenChainError):
+            read_on(disk, FOLDER, start, lambda line: None)
+    else:
+        assert read_on(disk, FOLDER, start, lambda line: None).seq == _RECORDS
