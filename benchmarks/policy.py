@@ -121,6 +121,7 @@ def make(config: OnnxPolicyConfig | DonchianPolicyConfig, directory: Path) -> Po
         columns=COLUMNS,
         num_instruments=INSTRUMENTS,
         num_states=STATES,
+        num_beliefs=STATES,
         schema_sha256="",
         base_dir=directory,
         action_map=ActionMap.WEIGHTS if is_rule else ActionMap.SIMPLEX_CASH,

@@ -13,6 +13,7 @@ from adapters.instruments import InstrumentSpec
 from bot.account_exposure import exposure_of
 from bot.config import HostConfig, LoadedStrategy
 from bot.market_data import bar_type
+from strategies.belief_summary import num_beliefs, summary_for
 from strategies.bundle import Bundle, open_bundle, require_schema, schema_of_model
 from strategies.config import StrategyConfig
 from strategies.decision import DecisionPipeline, Stages
@@ -165,6 +166,7 @@ def build_pipeline(
         columns=features.columns,
         num_instruments=len(instruments),
         num_states=num_states,
+        num_beliefs=num_beliefs(config, num_states),
         schema_sha256=features.schema_sha256,
         base_dir=base_dir,
         action_map=config.allocation.action_map,
@@ -180,6 +182,7 @@ def build_pipeline(
             num_features=features.num_features,
             num_states=num_states,
             columns=features.columns,
+            summary=None if regime is None else summary_for(config, regime.params),
         ),
         policy=policy,
         sizer=Sizer(config.sizing, instruments, bars_per_year),

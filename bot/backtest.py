@@ -61,6 +61,8 @@ class EngineRun:
     """Charged for short positions, quote currency."""
     policies: Mapping[str, str]
     """Policy id by strategy name."""
+    regimes: Mapping[str, str]
+    """Hash of the regime model's parameters by the name of each strategy that has one."""
     account_profit: float
     """Change of the venue account's worth at the last closes, less borrow fees, quote currency."""
     bars: int
@@ -270,6 +272,11 @@ def _outcome(
         costs={names[key]: totals for key, totals in meter.totals.items()},
         borrow=wired.borrow.total,
         policies={strategy.name: strategy.pipeline.identity.policy_id for strategy in wired.strategies},
+        regimes={
+            strategy.name: regime.params.sha256
+            for strategy in wired.strategies
+            if (regime := strategy.pipeline.stages.regime) is not None
+        },
         account_profit=_account_worth(engine, host, wired)
         - host.settings.venue.starting_balance
         - wired.borrow.total,

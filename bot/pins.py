@@ -30,7 +30,12 @@ def read_series(host: HostConfig, catalog: Catalog) -> dict[str, BarColumns]:
 
 
 def pins_of(
-    host: HostConfig, catalog: Catalog, series: Mapping[str, BarColumns], policies: Mapping[str, str]
+    host: HostConfig,
+    catalog: Catalog,
+    series: Mapping[str, BarColumns],
+    *,
+    policies: Mapping[str, str],
+    regimes: Mapping[str, str],
 ) -> dict[str, Any]:
     """Pin a run: equal pins, equal bytes.
 
@@ -39,6 +44,7 @@ def pins_of(
         catalog: Where the bars come from; its notes tell their adjustment.
         series: The very bars, by series.
         policies: Policy id by strategy.
+        regimes: Hash of the regime model's parameters by strategy.
     """
     return {
         "argonaut": version("argonaut"),
@@ -58,6 +64,7 @@ def pins_of(
         "libraries": {name: version(name) for name in _LIBRARIES},
         "policies": dict(policies),
         "python": platform.python_version(),
+        "regimes": dict(regimes),
         "strategies": {loaded.config.name: loaded.sha256 for loaded in host.strategies},
     }
 

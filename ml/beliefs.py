@@ -6,9 +6,11 @@ Flow: datasets → **beliefs** → hmm, training.
 import numpy as np
 
 from ml.datasets import Dataset
+from strategies.belief_summary import summary_for
 from strategies.config import RegimeConfig, StrategyConfig
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
+from strategies.observation import shown
 from strategies.regime import fold
 from strategies.regime_params import RegimeParams
 
@@ -32,15 +34,25 @@ def regime_rows(dataset: Dataset, regime: RegimeConfig) -> Floats:
     return np.asarray(values.mean(axis=1))
 
 
-def with_beliefs(dataset: Dataset, strategy: StrategyConfig, params: RegimeParams) -> Dataset:
-    """Add the filtered beliefs of a model where the strategy shows them to the policy."""
-    if strategy.regime is None or not strategy.shows_beliefs:
-        return dataset
-    rows = regime_rows(dataset, strategy.regime)
+def filtered(dataset: Dataset, regime: RegimeConfig, params: RegimeParams) -> Floats:
+    """Filtered beliefs of a model, shape (T, K); NaN before the features are warm."""
+    rows = regime_rows(dataset, regime)
     first = first_warm(dataset)
     beliefs = np.full((len(dataset), params.num_states), np.nan)
     beliefs[first:] = fold(params, rows[first:])
-    return dataset.with_beliefs(beliefs)
+    return beliefs
+
+
+def with_beliefs(
+    dataset: Dataset, strategy: StrategyConfig, params: RegimeParams, beliefs: Floats
+) -> Dataset:
+    """Add what the strategy shows its policy of filtered beliefs, shape (T, K)."""
+    if not strategy.shows_beliefs:
+        return dataset
+    summary = summary_for(strategy, params)
+    if summary is None:
+        return dataset.with_beliefs(beliefs)
+    return dataset.with_beliefs(np.array([shown(probs, summary) for probs in beliefs.tolist()]))
 
 
 def first_warm(dataset: Dataset) -> int:

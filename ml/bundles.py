@@ -114,11 +114,19 @@ def _fill(directory: Path, contents: BundleContents) -> None:
     manifest = {
         "format": FORMAT,
         "name": contents.strategy.name,
-        "schema": asdict(contents.schema),
+        "schema": _schema_json(contents.schema),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
     }
     _write(directory / MANIFEST, _json(manifest))
     _sync(directory)
+
+
+def _schema_json(schema: ModelSchema) -> dict[str, Any]:
+    """Without what came later and is not in use, so that bundles of before keep their ids."""
+    document = asdict(schema)
+    if schema.summary_of is None:
+        del document["summary_of"]
+    return document
 
 
 def _trading(strategy: StrategyConfig) -> StrategyConfig:

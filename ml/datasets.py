@@ -125,7 +125,7 @@ class Dataset:
     features: Float32s
     """Shape (T, N, F); NaN before the warm-up."""
     beliefs: Float32s
-    """Filtered regime probabilities, shape (T, K); K = 0 without a regime model."""
+    """What a policy is shown of the regime model's beliefs, shape (T, B); B = 0 where it is shown none."""
 
     def __len__(self) -> int:
         return len(self.ts_event)
@@ -141,8 +141,8 @@ class Dataset:
         return int(self.features.shape[2])
 
     @property
-    def num_states(self) -> int:
-        """K."""
+    def num_beliefs(self) -> int:
+        """B."""
         return int(self.beliefs.shape[1])
 
     @property
@@ -172,17 +172,17 @@ class Dataset:
         return replace(self, **{name: getattr(self, name)[rows] for name in _ARRAYS})
 
     def with_beliefs(self, beliefs: npt.ArrayLike) -> Self:
-        """Add the filtered beliefs of a regime model.
+        """Add what is shown of the filtered beliefs of a regime model.
 
         Args:
-            beliefs: Shape (T, K); row *t* may depend on rows up to *t* only; NaN where there is none yet.
+            beliefs: Shape (T, B); row *t* may depend on rows up to *t* only; NaN where there is none yet.
 
         Raises:
             DataError: If there is not one row per bar time.
         """
         array = np.ascontiguousarray(beliefs, dtype=np.float32)
         if array.ndim != 2 or len(array) != len(self):
-            raise DataError(f"expected beliefs of shape ({len(self)}, K), found {array.shape}")
+            raise DataError(f"expected beliefs of shape ({len(self)}, B), found {array.shape}")
         return replace(self, beliefs=array)
 
     def content_sha256(self) -> str:
@@ -206,7 +206,7 @@ class Dataset:
             "decidable_rows": int(self.decidable.sum()),
             "columns": list(self.columns),
             "lookback": self.lookback,
-            "num_states": self.num_states,
+            "num_beliefs": self.num_beliefs,
             "schema_sha256": self.schema_sha256,
             "content_sha256": self.content_sha256(),
         }
@@ -354,7 +354,7 @@ def _header(dataset: Dataset) -> bytes:
         "columns": list(dataset.columns),
         "schema_sha256": dataset.schema_sha256,
         "lookback": dataset.lookback,
-        "shape": [*dataset.features.shape, dataset.num_states],
+        "shape": [*dataset.features.shape, dataset.num_beliefs],
     }
     return json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
 

@@ -296,8 +296,8 @@ class MarketEnvironment(VectorEnv[Observation, Any, Any]):
         else:
             shape = (dataset.lookback, count, dataset.num_features)
             seen["window"] = spaces.Box(-wide, wide, shape, np.float32)
-            if dataset.num_states:
-                seen["beliefs"] = spaces.Box(0.0, 1.0, (dataset.num_states,), np.float32)
+            if dataset.num_beliefs:
+                seen["beliefs"] = spaces.Box(-wide, wide, (dataset.num_beliefs,), np.float32)
         self.single_observation_space = spaces.Dict(seen)
         if self.is_discrete:
             self.single_action_space = spaces.Discrete(3) if count == 1 else spaces.MultiDiscrete([3] * count)
@@ -345,7 +345,7 @@ class MarketEnvironment(VectorEnv[Observation, Any, Any]):
             "portfolio": self._portfolio.copy(),
             "window": self.windows[rows - self.dataset.lookback + 1],
         }
-        if self.dataset.num_states:
+        if self.dataset.num_beliefs:
             seen["beliefs"] = self.dataset.beliefs[rows]
         return seen
 

@@ -46,16 +46,16 @@ def policy_onnx(policy: Policy, *, action_map: ActionMap, schema_sha256: str) ->
     bad = [name for name, value in policy.state_dict().items() if not torch.isfinite(value).all()]
     if bad:
         raise DataError(f"expected finite weights, found NaN or infinity in {bad}; train again")
-    num_states = shapes.vector - len(PORTFOLIO_FIELDS) - shapes.num_instruments
+    num_beliefs = shapes.vector - len(PORTFOLIO_FIELDS) - shapes.num_instruments
     graph = _PolicyGraph()
     code = graph.encoder(policy, graph.scaled(policy, "window"))
-    beside = ["portfolio"] + (["beliefs"] if num_states else [])
+    beside = ["portfolio"] + (["beliefs"] if num_beliefs else [])
     mean = graph.layers(policy.actor, graph.add("Concat", [code, *beside], axis=1))
     graph.answer(policy, mean, action_map)
     inputs = {
         "window": [shapes.lookback, shapes.num_instruments, shapes.num_features],
         "portfolio": [len(PORTFOLIO_FIELDS) + shapes.num_instruments],
-    } | ({"beliefs": [num_states]} if num_states else {})
+    } | ({"beliefs": [num_beliefs]} if num_beliefs else {})
     return graph.policy(
         f"policy_{policy.config.kind}",
         inputs,

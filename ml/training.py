@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ml.beliefs import first_warm, regime_rows, with_beliefs
+from ml.beliefs import filtered, first_warm, regime_rows, with_beliefs
 from ml.checkpoints import load_checkpoint
 from ml.classifiers.learning import learn_classifier
 from ml.datasets import Dataset, Ints
@@ -106,8 +106,11 @@ def train_model(
     """
     spans = cut(dataset, task.config.split)
     regime_fit = _fit_regime(dataset, task, spans, previous_regime)
-    if regime_fit is not None:
-        dataset = with_beliefs(dataset, task.strategy, regime_fit.params)
+    regime_json = None
+    if regime_fit is not None and task.strategy.regime is not None:
+        beliefs = filtered(dataset, task.strategy.regime, regime_fit.params)
+        regime_json = _regime_json(regime_fit, beliefs[slice(*spans.learn)])
+        dataset = with_beliefs(dataset, task.strategy, regime_fit.params, beliefs)
     seen = _seen(dataset, task, spans, regime_fit)
     check_rows(*seen, task.config.drift)  # before the hours that learning may take
     is_classifier = task.config.trainer is TrainerKind.CLASSIFIER
@@ -121,7 +124,7 @@ def train_model(
         "judged": _judged(dataset, task, spans.judge, learned.play),
         "selected": _judged(dataset, task, spans.select, learned.play),
         "training": learned.training,
-        "regime": None if regime_fit is None else _regime_json(regime_fit, dataset, spans),
+        "regime": regime_json,
         "parity_error": learned.parity_error,
     }
     lived = learned.play(_environment(dataset, task, spans.learn))
@@ -370,12 +373,9 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
     return document
 
 
-def _regime_json(fit: HmmFit, dataset: Dataset, spans: Spans) -> dict[str, Any]:
-    shares = None
-    if dataset.num_states:
-        beliefs = dataset.beliefs[spans.learn[0] : spans.learn[1]]
-        warm = beliefs[np.isfinite(beliefs).all(axis=1)]
-        shares = np.bincount(warm.argmax(axis=1), minlength=fit.params.num_states) / len(warm)
+def _regime_json(fit: HmmFit, beliefs: Floats) -> dict[str, Any]:
+    warm = beliefs[np.isfinite(beliefs).all(axis=1)]
+    shares = np.bincount(warm.argmax(axis=1), minlength=fit.params.num_states) / len(warm)
     return {
         "log_likelihood": fit.log_likelihood,
         "bic": fit.bic,
@@ -384,5 +384,5 @@ def _regime_json(fit: HmmFit, dataset: Dataset, spans: Spans) -> dict[str, Any]:
         "means": fit.params.means.tolist(),
         "covariances": fit.params.covariances.tolist(),
         "transition_matrix": fit.params.transition_matrix.tolist(),
-        "share_of_bars": None if shares is None else shares.tolist(),
+        "share_of_bars": shares.tolist(),
     }

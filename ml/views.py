@@ -65,7 +65,7 @@ class MarketView:
             lookback=data.lookback,
             num_instruments=data.num_instruments,
             num_features=data.num_features,
-            vector=7 + data.num_instruments + data.num_states,
+            vector=7 + data.num_instruments + data.num_beliefs,
             actions=actions,
             discrete_dims=discrete,
         )

@@ -5,6 +5,7 @@
     config.toml pins.json metrics.json data_quality.json report.html
     decisions.parquet verdicts.parquet equity.parquet baselines.parquet
     orders.csv fills.csv trades.csv positions.csv regimes.csv equity_daily.csv halts.csv
+    models/                                                  # what traded, where config.toml names it
     manifest.json                                            # SHA-256 of every other file
 
 A directory is there as a whole or not at all: it is written beside its place, flushed, then renamed.
@@ -112,10 +113,18 @@ def _write_files(draft: Path, run: RunContents) -> None:
     _csv(draft / "equity_daily.csv", EquityRecord, last_of_each_day(tape.equity))
     _csv(draft / "halts.csv", HaltRecord, tape.halts)
     _text(draft / "report.html", render_report(run))
-    _json(draft / MANIFEST, {path.name: _sha256(path) for path in sorted(draft.iterdir())})
-    for path in draft.iterdir():
+    for place, content in run.models.items():
+        (draft / place).parent.mkdir(parents=True, exist_ok=True)
+        (draft / place).write_bytes(content)
+    _json(draft / MANIFEST, _hashes(draft))
+    for path in (*draft.rglob("*"), draft):
         _flush(path)
-    _flush(draft)
+
+
+def _hashes(place: Path) -> dict[str, str]:
+    """SHA-256 of every file by its path in the directory."""
+    files = (path for path in sorted(place.rglob("*")) if path.is_file())
+    return {path.relative_to(place).as_posix(): _sha256(path) for path in files}
 
 
 def _publish(draft: Path, place: Path, *, replace: bool) -> None:
@@ -150,7 +159,7 @@ def is_whole(run_dir: Path) -> bool:
 def _holds(place: Path, manifest: bytes) -> bool:
     """Whether the directory holds exactly what the manifest says, unharmed."""
     expected = {MANIFEST: hashlib.sha256(manifest).hexdigest(), **json.loads(manifest)}
-    return {path.name: _sha256(path) for path in place.iterdir() if path.is_file()} == expected
+    return _hashes(place) == expected
 
 
 def regime_stays(decisions: Iterable[DecisionRecord]) -> list[RegimeStay]:

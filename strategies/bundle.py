@@ -58,6 +58,8 @@ class ModelSchema:
     """Whose columns they are; None is the mean over all."""
     num_states: int
     """States of the belief that the policy is shown; 0 where it is shown none."""
+    summary_of: str | None = None
+    """Column whose next value the belief is summed up for; None where the belief itself is shown."""
 
 
 def schema_of_model(config: StrategyConfig, schema_sha256: str, num_states: int) -> ModelSchema:
@@ -79,6 +81,7 @@ def schema_of_model(config: StrategyConfig, schema_sha256: str, num_states: int)
         if regime is None or regime.instrument_id is None
         else _symbol(regime.instrument_id),
         num_states=num_states,
+        summary_of=None if regime is None else regime.summary_of,
     )
 
 

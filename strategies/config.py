@@ -71,11 +71,19 @@ class RegimeConfig(Section):
     """Diagonal covariance, shape (K, D)."""
     append_beliefs: bool = True
     """Whether the policy sees the belief."""
+    summary_of: str | None = None
+    """One of `columns`, the bar's return: instead of the belief the policy sees what it says of the next one,
+    p_bull, p_bear, p_up, mu_over_sigma and sigma (mission SB-102), however many states there are."""
 
     @model_validator(mode="after")
-    def _one_source_of_parameters(self) -> "RegimeConfig":
+    def _parts_agree(self) -> "RegimeConfig":
         inline = (self.initial_probs, self.transition_matrix, self.means, self.variances)
         given = sum(value is not None for value in inline)
+        if self.summary_of is not None and not (self.append_beliefs and self.summary_of in self.columns):
+            raise ValueError(
+                f"summary_of: expected one of columns {list(self.columns)}, and append_beliefs = true, found "
+                f"{self.summary_of!r} and append_beliefs = {str(self.append_beliefs).lower()}"
+            )
         if self.params_path is not None and given:
             raise ValueError("give either params_path or the inline parameters, not both")
         if given not in (0, len(inline)):

@@ -4,10 +4,12 @@ Flow: features, regime, portfolio → **observation** → policies.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from strategies.belief_summary import BeliefSummary
 from strategies.features import FeatureVector
 from strategies.market import Float32s, Floats
 from strategies.portfolio import Ledger
@@ -46,7 +48,8 @@ class Observation:
     traded, as a fraction of equity.
     """
     beliefs: Float32s
-    """Filtered regime probabilities, shape (K,); empty where the policy is not shown them."""
+    """Filtered regime probabilities, shape (K,), or their summary, shape (5,); empty where the policy is
+    shown neither."""
     features: Floats
     """Newest feature row in full precision, shape (N, F)."""
     closes: tuple[float, ...]
@@ -78,6 +81,7 @@ class ObservationBuilder:
         num_features: F.
         num_states: K states of the belief that the policy is shown; 0 shows none.
         columns: Names of the features; they are passed on in the observation.
+        summary: What sums the belief up for the policy; None shows it the belief.
 
     Raises:
         ValueError: If ``columns`` are given and are not F.
@@ -91,6 +95,7 @@ class ObservationBuilder:
         "_num_states",
         "_position",
         "_rows",
+        "_summary",
         "_windows",
     )
 
@@ -101,6 +106,7 @@ class ObservationBuilder:
         num_features: int,
         num_states: int,
         columns: tuple[str, ...] = (),
+        summary: BeliefSummary | None = None,
     ) -> None:
         if columns and len(columns) != num_features:
             raise ValueError(f"expected {num_features} column names, found {len(columns)}: {list(columns)}")
@@ -109,6 +115,7 @@ class ObservationBuilder:
         self._lookback = lookback
         self._num_states = num_states
         self._columns = columns
+        self._summary = summary
         # Both copies of each row, and the window that ends with it: made once, so a push allocates nothing.
         self._rows = [twice[:, position] for position in range(lookback)]
         self._windows = [ring[position + 1 : position + 1 + lookback] for position in range(lookback)]
@@ -174,12 +181,11 @@ class ObservationBuilder:
             belief = None
         elif belief is None or len(belief.probs) != self._num_states:
             raise ValueError(f"expected a belief over {self._num_states} states, found {belief}")
-        beliefs = _NO_BELIEFS if belief is None else np.array(belief.probs, dtype=np.float32)
         return Observation(
             latest.ts_event,
             self._windows[self._position],
             portfolio_vector(ledger),
-            beliefs,
+            _NO_BELIEFS if belief is None else shown(belief.probs, self._summary),
             latest.values,
             closes,
             self._columns,
@@ -187,6 +193,16 @@ class ObservationBuilder:
             tuple(ledger.bars_held),
             belief,
         )
+
+
+def shown(probs: Sequence[float], summary: BeliefSummary | None) -> Float32s:
+    """What a policy is shown of a belief, shape (K,) or (5,).
+
+    Args:
+        probs: Filtered regime probabilities, shape (K,).
+        summary: What sums them up; None shows them as they are.
+    """
+    return np.array(probs if summary is None else summary(probs), dtype=np.float32)
 
 
 def portfolio_vector(ledger: Ledger) -> Float32s:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from bot.config.host import SECTIONS_OF_ONE_KIND, FillPolicy, HostKind, HostSettings
+from bot.config.model_paths import ModelPaths, with_model_paths, without_model_paths
 from bot.config.problems import Problem, problems_of, refuse, shown, suggestion
 from bot.config.supplies import check_supplies
 from strategies.config import StrategyConfig
@@ -30,7 +31,8 @@ class LoadedStrategy:
     path: Path
     config: StrategyConfig
     sha256: str
-    """Hash of the configuration with all defaults in place; comments and order do not matter."""
+    """Hash of the configuration with all defaults in place; comments and order do not matter, nor where its
+    models lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class HostConfig:
     strategies: tuple[LoadedStrategy, ...]
     """In the order in which they are called."""
     sha256: str
-    """Pins the run: hash over host and strategies with all defaults in place, less where files lie and who
-    is served."""
+    """Pins the run: hash over host and strategies with all defaults in place, less where files lie, models
+    among them, and who is served."""
 
     @property
     def catalog_path(self) -> Path:
@@ -73,12 +75,19 @@ class HostConfig:
         """What the hash is of; `host_from_document` reads it back."""
         return _pinned(self.settings, self.strategies)
 
-    def as_file(self) -> Document:
+    def as_file(self, models: Mapping[str, ModelPaths] | None = None) -> Document:
         """A host file that amounts to this, its strategies in it, with all defaults in place.
 
         Paths in it count from the folder where it is put.
+
+        Args:
+            models: Where the models of each strategy will lie, by its name; None leaves them as they are.
         """
         whole = self.document()
+        if models is not None:
+            whole["strategies"] = [
+                with_model_paths(one, models.get(one["name"], {})) for one in whole["strategies"]
+            ]
         foreign = {name for name, kind in SECTIONS_OF_ONE_KIND.items() if kind is not self.settings.kind}
         host = {name: value for name, value in whole["host"].items() if name not in foreign}
         return host | {"strategies": whole["strategies"]}
@@ -88,6 +97,7 @@ class HostConfig:
         pinned = self.pinned
         pinned["host"]["data"]["catalog"] = self.settings.data.catalog
         pinned["host"]["journal"]["anchor_file"] = self.settings.journal.anchor_file
+        pinned["strategies"] = [one.config.model_dump(mode="json") for one in self.strategies]
         for unpinned in sorted(_UNPINNED):
             pinned["host"][unpinned] = getattr(self.settings, unpinned).model_dump(mode="json")
         return pinned
@@ -121,7 +131,12 @@ def load_host(path: Path, overrides: Mapping[str, Any] | None = None) -> HostCon
 
 
 def host_from_document(
-    document: Document, path: Path, strategy_files: Sequence[Path], *, catalog: str
+    document: Document,
+    path: Path,
+    strategy_files: Sequence[Path],
+    *,
+    catalog: str,
+    models: Sequence[ModelPaths],
 ) -> HostConfig:
     """Make a host of the document that its hash is of.
 
@@ -130,6 +145,7 @@ def host_from_document(
         path: Where the host file lay; messages name it.
         strategy_files: Where the strategy files lay; what they name lies beside them.
         catalog: Where the bars lay, which is not pinned.
+        models: Likewise the models of each strategy.
 
     Raises:
         ConfigError: If this version refuses it; the message has a line for each problem.
@@ -140,11 +156,11 @@ def host_from_document(
     host |= {"strategies": [str(one) for one in strategy_files], "data": host["data"] | {"catalog": catalog}}
     settings, problems = validate(path, host, HostSettings)
     loaded: list[LoadedStrategy] = []
-    for one, fields in zip(strategy_files, document["strategies"], strict=True):
-        config, refused = validate(one, fields, StrategyConfig)
+    for one, fields, paths in zip(strategy_files, document["strategies"], models, strict=True):
+        config, refused = validate(one, with_model_paths(fields, paths), StrategyConfig)
         problems += refused
         if config is not None:
-            loaded.append(LoadedStrategy(one, config, document_sha256(config.model_dump(mode="json"))))
+            loaded.append(_loaded(one, config))
     refuse(problems)
     assert settings is not None
     return HostConfig(path, settings, tuple(loaded), document_sha256(_pinned(settings, loaded)))
@@ -188,7 +204,7 @@ def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Doc
     host = settings.model_dump(
         mode="json", exclude={"strategies": True, **places, **dict.fromkeys(_UNPINNED, True)}
     )
-    return {"host": host, "strategies": [one.config.model_dump(mode="json") for one in strategies]}
+    return {"host": host, "strategies": [without_model_paths(one.config) for one in strategies]}
 
 
 def document_sha256(document: Document) -> str:
@@ -246,7 +262,11 @@ def _check_strategy(path: Path, document: Document | None) -> tuple[LoadedStrate
     if config is None:
         return None, problems
     problems += check_supplies(path, config)
-    return LoadedStrategy(path, config, document_sha256(config.model_dump(mode="json"))), problems
+    return _loaded(path, config), problems
+
+
+def _loaded(path: Path, config: StrategyConfig) -> LoadedStrategy:
+    return LoadedStrategy(path, config, document_sha256(without_model_paths(config)))
 
 
 def _named(document: Document | None) -> Document | None:

@@ -13,6 +13,7 @@ from typing import Any
 from bot.pins import code_sha256
 from ml.bundles import BundleContents, write_bundle
 from ml.foreign import Reading, foreign_onnx, read_archive
+from strategies.belief_summary import num_beliefs
 from strategies.bundle import Bundle, schema_of_model
 from strategies.config import StrategyConfig
 from strategies.errors import ConfigError
@@ -47,7 +48,7 @@ def import_archive(
         lookback=strategy.features.lookback,
         num_instruments=len(strategy.instruments),
         num_features=pipeline.num_features,
-        num_states=num_states,
+        num_beliefs=num_beliefs(strategy, num_states),
         action_map=strategy.allocation.action_map,
         schema_sha256=pipeline.schema_sha256,
     )

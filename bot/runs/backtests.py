@@ -29,6 +29,7 @@ from bot.market_data import bar_types_of, matching_bar_types
 from bot.pins import pins_of, read_series, run_id_of
 from bot.runs.baselines import BASELINES, baseline_host
 from bot.runs.exits import exits_in_doubt
+from bot.runs.models import kept_models
 from ml.evaluation import Calendar, EquityCurve, evaluate_run
 from ml.evaluation.curve import equity_curve
 from ops.artifacts import write_run
@@ -116,7 +117,8 @@ def backtest(
         _check_attribution(host, run)
         tell.wait_for_baselines(check_wanted)
         curves = {kind: future.result() for kind, future in pending.items()}
-    pins = pins_of(host, catalog, series, run.policies)
+    pins = pins_of(host, catalog, series, policies=run.policies, regimes=run.regimes)
+    models = kept_models(host, run)
     capital = {end.name: end.capital for end in run.strategies}
     evaluation = evaluate_run(run.tape, capital_quote=capital, calendar=calendar_of(host), baselines=curves)
     tell.rest(_ENDED)
@@ -129,7 +131,8 @@ def backtest(
         instruments={loaded.config.name: loaded.config.instruments for loaded in host.strategies},
         bars={instrument_id_of(name): _bar_series(columns) for name, columns in series.items()},
         pins=pins,
-        config_text=toml_text(redact(host.as_file())),
+        config_text=toml_text(redact(host.as_file(models.paths))),
+        models=models.files,
         costs_quote=_total_costs(run),
         data_quality=_data_quality(host, catalog, run)
         | {"exits_in_doubt": exits_in_doubt(run.tape.orders, _matched(host, series))},

@@ -132,7 +132,7 @@ def run_walk_forward(
     catalog = _catalog(loaded, directory)
     host = _with_span(loaded.host, catalog, loaded.config.start, loaded.config.end)
     opened = Catalog(catalog)
-    pins["data"] = pins_of(host, opened, read_series(host, opened), {})["data"]
+    pins["data"] = pins_of(host, opened, read_series(host, opened), policies={}, regimes={})["data"]
     times = bar_times(host.strategies[0].config, opened, host.settings.data)
     folds = plan_folds(times, window)
     directory.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.config import HostConfig, host_from_document
+from bot.config.model_paths import model_paths
 from bot.pins import code_sha256
 from strategies.errors import ConfigError
 from strategies.market import Instrument
@@ -32,6 +33,7 @@ def session_pins(host: HostConfig, session: str, started_at: datetime) -> dict[s
         "settings": host.pinned,
         "catalog": str(host.catalog_path.absolute()),
         "strategy_files": [str(loaded.path.absolute()) for loaded in host.strategies],
+        "model_paths": [model_paths(loaded.config) for loaded in host.strategies],
     }
 
 
@@ -50,7 +52,13 @@ def pinned_host(pins: Mapping[str, Any]) -> HostConfig:
         )
     # Earlier versions wrote them as they were named where the daemon was started: from there they are found.
     path, *files = (Path(one).absolute() for one in (pins["config"], *pins["strategy_files"]))
-    return host_from_document(pins["settings"], path, files, catalog=str(Path(pins["catalog"]).absolute()))
+    return host_from_document(
+        pins["settings"],
+        path,
+        files,
+        catalog=str(Path(pins["catalog"]).absolute()),
+        models=pins.get("model_paths", [{}] * len(files)),  # earlier versions had them in the settings
+    )
 
 
 def rules_document(strategies: Iterable[PolicyStrategy]) -> dict[str, dict[str, Any]]:

@@ -33,8 +33,8 @@ class Reading:
     lookback: int
     num_instruments: int
     num_features: int
-    num_states: int
-    """Of the belief; 0 where none is shown."""
+    num_beliefs: int
+    """Figures of a belief; 0 where none is shown."""
     action_map: ActionMap
     schema_sha256: str
     """Hash of the feature manifest."""
@@ -46,7 +46,7 @@ class Reading:
             "window": (self.lookback, self.num_instruments, self.num_features),
             "portfolio": (len(PORTFOLIO_FIELDS) + self.num_instruments,),
         }
-        return shapes | ({"beliefs": (self.num_states,)} if self.num_states else {})
+        return shapes | ({"beliefs": (self.num_beliefs,)} if self.num_beliefs else {})
 
     @property
     def outputs(self) -> int:

@@ -45,7 +45,9 @@ class RunContents:
     pins: Mapping[str, Any]
     """What identifies the run: versions and hashes of code, configuration and data. No wall-clock time."""
     config_text: str
-    """The configuration as it was read, secrets redacted."""
+    """The configuration as it was read, secrets redacted; it names `models` where they will lie."""
+    models: Mapping[str, bytes]
+    """The models that traded, by their place in the run's directory."""
     costs_quote: Mapping[str, float]
     """What was paid, by kind: commission, fee, half_spread, impact, borrow."""
     data_quality: Mapping[str, Any]

@@ -13,6 +13,7 @@ import json
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from os.path import normpath
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -202,23 +203,24 @@ class Results:
         if not isinstance(manifest, dict):
             there = _read_or_none(lambda: sorted(one.name for one in path.iterdir() if one.is_file())) or []
             return [{"name": name, "state": "not in a manifest", "size_bytes": None} for name in there]
-        named = {name: digest for name, digest in manifest.items() if name == Path(name).name}
-        return [self._file(path / name, digest) for name, digest in sorted(named.items())]
+        below = [name for name in sorted(manifest) if normpath(path / name).startswith(f"{normpath(path)}/")]
+        return [self._file(path, name, manifest[name]) for name in below]
 
-    def _file(self, path: Path, digest: object) -> dict[str, Any]:
+    def _file(self, folder: Path, name: str, digest: object) -> dict[str, Any]:
+        path = folder / name
         try:
             stamp = _stamp(path)
             if stamp.size_bytes > MOST_FILE_BYTES:
-                return {"name": path.name, "state": "too large to be checked", "size_bytes": stamp.size_bytes}
+                return {"name": name, "state": "too large to be checked", "size_bytes": stamp.size_bytes}
             if stamp not in self._hashes:
                 if len(self._hashes) > _MOST_HELD:
                     self._hashes.clear()
                 with path.open("rb") as file:
                     self._hashes[stamp] = hashlib.file_digest(file, "sha256").hexdigest()
             state = "whole" if self._hashes[stamp] == digest else "changed"
-            return {"name": path.name, "state": state, "size_bytes": stamp.size_bytes}
+            return {"name": name, "state": state, "size_bytes": stamp.size_bytes}
         except OSError:
-            return {"name": path.name, "state": "missing", "size_bytes": None}
+            return {"name": name, "state": "missing", "size_bytes": None}
 
 
 def _row(place: _Place) -> dict[str, Any]:

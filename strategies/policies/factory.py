@@ -26,6 +26,7 @@ def make_policy(
     columns: tuple[str, ...],
     num_instruments: int,
     num_states: int,
+    num_beliefs: int,
     schema_sha256: str,
     base_dir: Path,
     action_map: ActionMap,
@@ -38,7 +39,8 @@ def make_policy(
         config: The section ``policy``.
         columns: Names of the features, in the order of the observation.
         num_instruments: N.
-        num_states: Regime states that the observation shows; 0 where it shows none.
+        num_states: States of the belief that the observation carries; 0 where it carries none.
+        num_beliefs: Figures of it that a network is shown.
         schema_sha256: Hash of the feature manifest.
         base_dir: Directory of the strategy file; paths in it are relative to it.
         action_map: The strategy's ``allocation.action_map``.
@@ -64,7 +66,7 @@ def make_policy(
             policy_id=policy_id,
             num_instruments=num_instruments,
             num_features=len(columns),
-            num_states=num_states,
+            num_beliefs=num_beliefs,
             schema_sha256=schema_sha256,
             action_map=action_map,
             deadline_ms=config.deadline_ms,

@@ -42,7 +42,7 @@ class OnnxPolicy:
         policy_id: What stands for it and all that it came with; None takes the hash of the file.
         num_instruments: N.
         num_features: F.
-        num_states: K; 0 where the observation carries no belief.
+        num_beliefs: Figures of a belief that the observation shows; 0 where it shows none.
         schema_sha256: Hash of the strategy's feature manifest; the file must carry the same.
         action_map: How the strategy reads the action; the file must carry the same.
         deadline_ms: Longest inference that may still trade.
@@ -60,7 +60,7 @@ class OnnxPolicy:
         *,
         num_instruments: int,
         num_features: int,
-        num_states: int,
+        num_beliefs: int,
         schema_sha256: str,
         action_map: ActionMap,
         deadline_ms: float,
@@ -77,8 +77,8 @@ class OnnxPolicy:
             "window": (None, num_instruments, num_features),
             "portfolio": (len(PORTFOLIO_FIELDS) + num_instruments,),
         }
-        if num_states and "beliefs" in inputs:
-            expected["beliefs"] = (num_states,)
+        if num_beliefs and "beliefs" in inputs:
+            expected["beliefs"] = (num_beliefs,)
         _check_names(path, "inputs", inputs.keys(), expected.keys())
         _check_names(path, "outputs", outputs.keys(), ("action",))
         buffers = {name: _buffer(path, inputs[name], shape) for name, shape in expected.items()}

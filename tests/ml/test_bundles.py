@@ -163,6 +163,13 @@ def test_document_that_changed_since_it_was_opened_is_refused(bundle: Bundle) ->
             "regime": {
                 "columns": ("log_return_1",),
                 "instrument_id": "ALPHAUSDT.DEMO",
+                "summary_of": "log_return_1",
+            }
+        },
+        {
+            "regime": {
+                "columns": ("log_return_1",),
+                "instrument_id": "ALPHAUSDT.DEMO",
                 "append_beliefs": False,
             }
         },
@@ -203,6 +210,7 @@ def test_regime_model_over_other_features_than_named_is_refused(bundle: Bundle) 
         ("symbols", ["ALPHAUSDT"]),
         ("regime_columns", ["rsi_14"]),
         ("regime_symbol", "BETAUSDT"),
+        ("summary_of", "log_return_1"),
     ],
 )
 def test_manifest_that_claims_another_schema_is_refused(bundle: Bundle, key: str, value: Any) -> None:

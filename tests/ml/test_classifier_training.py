@@ -83,7 +83,7 @@ def test_file_answers_as_the_model_that_was_judged(trained: Trained, tmp_path: P
         path,
         num_instruments=2,
         num_features=dataset.num_features,
-        num_states=2,
+        num_beliefs=2,
         schema_sha256=dataset.schema_sha256,
         action_map=ActionMap.WEIGHTS,
         deadline_ms=1e3,

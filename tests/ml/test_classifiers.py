@@ -108,7 +108,7 @@ def test_exported_policy_answers_as_the_model_does(tmp_path: Path, kind: str, al
         path,
         num_instruments=INSTRUMENTS,
         num_features=FEATURES,
-        num_states=0,
+        num_beliefs=0,
         schema_sha256=SCHEMA,
         action_map=ActionMap.WEIGHTS,
         deadline_ms=50.0,
@@ -136,7 +136,7 @@ def test_exported_trees_split_as_scikit_learn_does_at_the_very_threshold(tmp_pat
     path = tmp_path / "policy.onnx"
     path.write_bytes(classifier_onnx(fit, lookback=1, num_instruments=1, schema_sha256=SCHEMA))
     policy = OnnxPolicy(
-        path, num_instruments=1, num_features=FEATURES, num_states=0, schema_sha256=SCHEMA,
+        path, num_instruments=1, num_features=FEATURES, num_beliefs=0, schema_sha256=SCHEMA,
         action_map=ActionMap.WEIGHTS, deadline_ms=50.0, monotonic=None,
     )  # fmt: skip
 

@@ -203,5 +203,5 @@ def test_too_few_rows_for_a_window_and_beliefs_of_another_length_are_refused() -
 
     with pytest.raises(DataError, match="at least 4 rows"):
         _ = dataset.windows
-    with pytest.raises(DataError, match=r"shape \(3, K\)"):
+    with pytest.raises(DataError, match=r"shape \(3, B\)"):
         dataset.with_beliefs(np.zeros((4, 2)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.beliefs import regime_rows, with_beliefs
+from ml.beliefs import filtered, regime_rows, with_beliefs
 from ml.datasets import Dataset
 from ml.environment import EpisodeConfig, MarketEnvironment
 from ml.networks import Policy
@@ -16,8 +16,10 @@ from ml.playing import play_weights
 from ml.ppo_config import PPOConfig, Stats
 from ml.training import Trained, cut, train_model
 from ml.training_config import EnvironmentConfig, SplitConfig, SplitKind, TrainerKind
-from strategies.config import AllocationConfig, CostConfig
+from strategies.belief_summary import summary_for
+from strategies.config import AllocationConfig, CostConfig, StrategyConfig
 from strategies.errors import ConfigError, DataError
+from strategies.observation import shown
 from strategies.regime import RegimeFilter
 from tests.support.bundles import TWO_STATES
 from tests.support.market_data import MINUTE_NS, START_NS, priced_dataset, random_dataset, rules_for
@@ -207,8 +209,13 @@ def test_regime_of_an_unknown_column_or_instrument_is_refused() -> None:
             regime_rows(market(), strategy.regime.model_copy(update=change))
 
 
+def believing(dataset: Dataset, strategy: StrategyConfig) -> Dataset:
+    assert strategy.regime is not None
+    return with_beliefs(dataset, strategy, TWO_STATES, filtered(dataset, strategy.regime, TWO_STATES))
+
+
 def test_beliefs_are_those_of_the_filter_that_trades() -> None:
-    dataset = with_beliefs(market(), small_strategy(), TWO_STATES)
+    dataset = believing(market(), small_strategy())
     # The first return is known at the second bar.
     assert np.isnan(dataset.beliefs[0]).all()
     regime = RegimeFilter(TWO_STATES)
@@ -222,7 +229,23 @@ def test_features_that_never_warm_up_are_refused() -> None:
     cold = replace(dataset, features=np.full_like(dataset.features, np.nan))
 
     with pytest.raises(DataError, match="not warm"):
-        with_beliefs(cold, small_strategy(), TWO_STATES)
+        believing(cold, small_strategy())
+
+
+def test_summary_of_beliefs_is_the_one_that_is_shown_where_it_trades() -> None:
+    strategy = small_strategy()
+    assert strategy.regime is not None
+    regime = strategy.regime.model_copy(update={"summary_of": strategy.regime.columns[0]})
+    strategy = strategy.model_copy(update={"regime": regime})
+
+    dataset = believing(market(), strategy)
+
+    summary, regime_filter = summary_for(strategy, TWO_STATES), RegimeFilter(TWO_STATES)
+    assert dataset.beliefs.shape == (len(dataset), 5)
+    assert np.isnan(dataset.beliefs[0]).all()
+    for row in range(1, 200):
+        belief = regime_filter.update(dataset.features[row].astype(float).mean(axis=0).tolist())
+        np.testing.assert_array_equal(dataset.beliefs[row], shown(belief.probs, summary))
 
 
 def held(closes: list[float], **changes: Any) -> MarketEnvironment:

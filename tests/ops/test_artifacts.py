@@ -50,12 +50,13 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in files}
 
 
 def test_run_directory_holds_every_file_and_nothing_else(run: RunContents, written: Path) -> None:
     assert written.name == run.run_id
-    assert {path.name for path in written.iterdir()} == FILES
+    assert set(contents(written)) == {*FILES, *run.models}
     assert list(written.parent.iterdir()) == [written]
 
 
@@ -130,7 +131,7 @@ def test_empty_run_is_written_whole(tmp_path: Path) -> None:
         run, tape=MemoryTape(), bars={}, data_quality={}, instruments={"donchian_fast": INSTRUMENTS}
     )
 
-    assert {path.name for path in write_run(tmp_path, empty).iterdir()} == FILES
+    assert set(contents(write_run(tmp_path, empty))) == {*FILES, *empty.models}
 
 
 def test_same_run_written_twice_is_left_as_it_is(run: RunContents, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strategies.belief_summary import BeliefSummary
 from strategies.features import FeatureVector
 from strategies.market import Instrument
 from strategies.observation import (
@@ -16,6 +17,7 @@ from strategies.observation import (
 )
 from strategies.portfolio import Ledger
 from strategies.regime import RegimeBelief
+from strategies.regime_params import RegimeParams
 
 
 def _ledger(num_instruments: int, capital: float = 1000.0) -> Ledger:
@@ -182,6 +184,23 @@ def test_build_shows_the_book_and_the_belief() -> None:
     assert observation.bars_held == (0, 1)
     assert observation.closes == (50.0, 10.0)
     assert observation.columns == ("a", "b", "c")
+
+
+def test_build_shows_the_summary_in_the_place_of_the_belief() -> None:
+    params = RegimeParams(
+        np.array([0.5, 0.5]), np.eye(2), np.array([[-1.0], [2.0]]), np.array([[1.0], [4.0]])
+    )
+    summary = BeliefSummary(params, 0)
+    belief = RegimeBelief((0.25, 0.75), 1, 0.811278)
+    builder = ObservationBuilder(1, 2, 3, 2, summary=summary)
+    builder.push(_vector(1))
+
+    observation = builder.build(_ledger(2), (1.0, 1.0), belief)
+
+    assert observation.beliefs.tolist() == pytest.approx(summary(belief.probs))
+    assert observation.beliefs[0] == 0.75
+    assert observation.beliefs.dtype == np.float32
+    assert observation.belief is belief
 
 
 def test_build_keeps_the_belief_from_a_policy_that_is_not_shown_it() -> None:

@@ -26,7 +26,7 @@ def reading(**changes: Any) -> Reading:
         "lookback": 4,
         "num_instruments": 2,
         "num_features": 3,
-        "num_states": 2,
+        "num_beliefs": 2,
         "action_map": ActionMap.SIMPLEX_CASH,
         "schema_sha256": "5" * 64,
     }

@@ -126,6 +126,7 @@ def example_run(
         "bars": bars,
         "pins": {"config_sha256": "ab" * 32, "data_sha256": "cd" * 32, "argonaut": "0.1.0", "seed": seed},
         "config_text": 'kind = "backtest"\n[venue]\nname = "BINANCE"\n',
+        "models": {"models/breakout/bundle/policy.onnx": b"a network"},
         "costs_quote": {"commission": 0.7 * fees, "half_spread": 0.1 * fees, "impact": 0.2 * fees},
         "data_quality": {
             "bars": 2 * num_bars,

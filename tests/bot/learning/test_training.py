@@ -4,13 +4,18 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from adapters.instruments import find_spec
+from bot.assembly import build_pipeline, trading_rules
+from bot.config import load_strategy
 from bot.learning.training import load_training, train
 from ml.registry import Registry, RunState
 from ops.model_store import ModelStore
 from strategies.bundle import Bundle, open_bundle
 from strategies.errors import ArgonautError, ConfigError, DataError
+from strategies.features import FeatureVector
 from strategies.regime_params import RegimeParams, load_regime_params
 from tests.support.learners import TRAINING, write_training
 
@@ -102,6 +107,33 @@ def test_regime_model_of_the_bundle_that_trades_is_remembered(tmp_path: Path) ->
     # States are ordered by spread where nothing is remembered; and as the parent has them where it is.
     assert spreads[0][0] < spreads[0][1]
     assert spreads[1][0] > spreads[1][1]
+
+
+def test_policy_that_is_shown_the_summary_of_a_belief_is_trained_and_trades_with_it_alone(
+    tmp_path: Path,
+) -> None:
+    config = write_training(tmp_path, tmp_path)
+    strategy = tmp_path / "learner.toml"
+    text = strategy.read_text()
+    strategy.write_text(text.replace("[regime]\n", '[regime]\nsummary_of = "log_return_1"\n'))
+
+    bundle = train(load_training(config), tmp_path / "var", now_ns=lambda: 7).bundle
+
+    assert (bundle.schema.num_states, bundle.schema.summary_of) == (2, "log_return_1")
+    loaded = load_strategy(bundle.path / "strategy.toml")
+    rules = [trading_rules(find_spec(name), may_short=False) for name in loaded.config.instruments]
+    stages = build_pipeline(loaded, rules, 525_600.0).stages
+    assert stages.regime is not None
+    for row in range(loaded.config.features.lookback):
+        values = np.full((2, stages.features.num_features), 1e-4 * row)
+        stages.observation.push(FeatureVector(row, values, True))
+        stages.regime.update([1e-4 * row])
+    observation = stages.observation.build(stages.ledger, (1.0, 1.0), stages.regime.belief)
+    assert observation.beliefs.shape == (5,)
+    assert len(stages.policy.act(observation).values) == 3
+    strategy.write_text(text.replace('path = "unused"', f'path = "{bundle.path}"'))
+    with pytest.raises(ConfigError, match="summary_of: expected None, found 'log_return_1'"):
+        build_pipeline(load_strategy(strategy), rules, 525_600.0)
 
 
 def test_same_settings_elsewhere_are_the_same_training(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_policy_that_answers_otherwise_than_where_it_came_from_is_refused(policy
     ("wanted", "message"),
     [
         (reading(lookback=5), r"observations: expected window \(5, 2, 3\).*found .*window \(4, 2, 3\)"),
-        (reading(num_states=0), "observations: expected window .* found beliefs"),
+        (reading(num_beliefs=0), "observations: expected window .* found beliefs"),
         (reading(action_map=ActionMap.TANH_LEVERAGE), "actions: expected 2 numbers for 2 instruments"),
     ],
 )

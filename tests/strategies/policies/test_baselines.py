@@ -23,6 +23,7 @@ def _policy(
         columns=("rsi_14",),
         num_instruments=num_instruments,
         num_states=0,
+        num_beliefs=0,
         schema_sha256="",
         base_dir=Path(),
         action_map=action_map,

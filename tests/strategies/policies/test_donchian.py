@@ -26,6 +26,7 @@ def _policy(
         columns=columns,
         num_instruments=num_instruments,
         num_states=num_states,
+        num_beliefs=num_states,
         schema_sha256="",
         base_dir=Path(),
         action_map=ActionMap.WEIGHTS,

@@ -31,6 +31,7 @@ def _load(path: Path, **changes: Any) -> OnnxPolicy:
         "columns": COLUMNS,
         "num_instruments": 2,
         "num_states": 0,
+        "num_beliefs": 0,
         "schema_sha256": SCHEMA,
         "base_dir": path.parent,
         "action_map": ActionMap.SIMPLEX_CASH,
@@ -58,7 +59,7 @@ def test_onnx_action_equals_the_network_in_numpy(
     weights = save_mlp(
         path, **SIZES, num_states=num_states, action_map=action_map, has_dynamic_batch=has_dynamic_batch
     )
-    policy = _load(path, num_states=num_states, action_map=action_map)
+    policy = _load(path, num_beliefs=num_states, action_map=action_map)
 
     for seed in range(3):
         observation = make_observation(FEATURES, [1.0, 1.0], belief=BELIEF if num_states else None, seed=seed)
@@ -75,7 +76,7 @@ def test_onnx_model_may_ignore_the_belief(path: Path) -> None:
     weights = save_mlp(path, **SIZES, num_states=0)
     observation = make_observation(FEATURES, [1.0, 1.0], belief=BELIEF)
 
-    action = _load(path, num_states=3).act(observation)
+    action = _load(path, num_beliefs=3).act(observation)
 
     inputs = np.concatenate([observation.window.ravel(), observation.portfolio])
     assert action.values == pytest.approx(mlp_forward(weights, inputs), abs=1e-5)
@@ -143,7 +144,7 @@ def test_onnx_answer_that_is_not_finite_is_refused(path: Path) -> None:
         ({}, {"num_instruments": 3}, r"window: expected tensor\(float\) of shape \(1, L, 3, 3\)"),
         ({}, {"columns": ("a", "b")}, r"window: expected tensor\(float\) of shape \(1, L, 2, 2\)"),
         ({"num_states": 3}, {}, r"inputs: expected \['portfolio', 'window'\], found \['beliefs'"),
-        ({"num_states": 3}, {"num_states": 2}, r"beliefs: expected tensor\(float\) of shape \(1, 2\)"),
+        ({"num_states": 3}, {"num_beliefs": 2}, r"beliefs: expected tensor\(float\) of shape \(1, 2\)"),
         ({"opset": 99}, {}, "export it again with an older opset"),
         ({"opset": 5}, {}, "export it again with an older opset"),
     ],

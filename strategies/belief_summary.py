@@ -1,0 +1,100 @@
+"""What a regime belief says of the next bar's return, in five figures, however many states there are.
+
+Flow: regime → **summary** → observation.
+"""
+
+from collections.abc import Sequence
+from math import erfc, sqrt, sumprod
+
+import numpy as np
+
+from strategies.config import StrategyConfig
+from strategies.market import Floats
+from strategies.regime_params import RegimeParams
+
+SUMMARY_FIELDS = ("p_bull", "p_bear", "p_up", "mu_over_sigma", "sigma")
+"""In order (mission SB-102)."""
+
+
+class BeliefSummary:
+    """The next bar's return as a regime model foresees it: a mixture of normals.
+
+    With the filtered belief ``a``, ``p = Aᵀ a``, and mean ``m_k`` and deviation ``s_k`` of the return in each
+    state:
+
+        p_bull, p_bear    p of the state with the highest, the lowest mean
+        p_up              Σ p_k Φ(m_k / s_k): that the return is above zero
+        mu_over_sigma     mean over deviation of the mixture: Σ p_k m_k,  Σ p_k (s_k² + m_k²) - (Σ p_k m_k)²
+        sigma             its deviation, over that under the chain's stationary probabilities
+
+    Args:
+        params: Of the model.
+        place: Which of its D features is the bar's return.
+    """
+
+    __slots__ = ("_bear", "_bull", "_columns", "_long_run", "_means", "_squares", "_up")
+
+    def __init__(self, params: RegimeParams, place: int) -> None:
+        means = params.means[:, place]
+        covariances = params.covariances
+        variances = covariances[:, place] if covariances.ndim == 2 else covariances[:, place, place]
+        self._columns: list[list[float]] = params.transition_matrix.T.tolist()
+        self._means: list[float] = means.tolist()
+        self._squares: list[float] = (variances + means**2).tolist()
+        self._up = [
+            0.5 * erfc(-mean / sqrt(2.0 * variance)) for mean, variance in zip(means, variances, strict=True)
+        ]
+        self._bull, self._bear = int(means.argmax()), int(means.argmin())
+        stationary: list[float] = _stationary(params.transition_matrix).tolist()
+        self._long_run = self._moments(stationary)[1]
+
+    def __call__(self, probs: Sequence[float]) -> tuple[float, ...]:
+        """Sum a belief up.
+
+        Args:
+            probs: Filtered probabilities, shape (K,).
+
+        Returns:
+            Shape (5,), see `SUMMARY_FIELDS`.
+        """
+        ahead = [sumprod(column, probs) for column in self._columns]
+        mean, deviation = self._moments(ahead)
+        return (
+            ahead[self._bull],
+            ahead[self._bear],
+            sumprod(self._up, ahead),
+            mean / deviation,
+            deviation / self._long_run,
+        )
+
+    def _moments(self, probs: list[float]) -> tuple[float, float]:
+        mean = sumprod(self._means, probs)
+        return mean, sqrt(sumprod(self._squares, probs) - mean * mean)
+
+
+def summary_for(config: StrategyConfig, params: RegimeParams) -> BeliefSummary | None:
+    """What a strategy's policy is shown in the place of the belief; None where it is shown the belief."""
+    regime = config.regime
+    if regime is None or regime.summary_of is None:
+        return None
+    return BeliefSummary(params, regime.columns.index(regime.summary_of))
+
+
+def num_beliefs(config: StrategyConfig, num_states: int) -> int:
+    """How many figures of a belief a strategy's policy is shown.
+
+    Args:
+        config: The strategy.
+        num_states: Of the belief; 0 where none is shown.
+    """
+    is_summed_up = config.regime is not None and config.regime.summary_of is not None
+    return len(SUMMARY_FIELDS) if num_states and is_summed_up else num_states
+
+
+def _stationary(transition_matrix: Floats) -> Floats:
+    """Share of time in each state in the long run, shape (K,)."""
+    count = len(transition_matrix)
+    balance = np.vstack((transition_matrix.T - np.eye(count), np.ones(count)))
+    found = np.linalg.lstsq(balance, np.append(np.zeros(count), 1.0), rcond=None)[0]
+    probs = np.clip(found, 0.0, None)
+    return np.asarray(probs / probs.sum())
