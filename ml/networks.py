@@ -159,6 +159,15 @@ def distribution(mean: Tensor, policy: Policy) -> Distribution:
     return Independent(Categorical(logits=logits, validate_args=False), 1, validate_args=False)
 
 
+def adam(policy: Policy, learning_rate: float) -> torch.optim.Adam:
+    """What moves the weights of a policy; fused, for weights as few as these are mostly bookkeeping.
+
+    Source:
+        Kingma and Ba (2015), Adam: a method for stochastic optimization.
+    """
+    return torch.optim.Adam(policy.parameters(), learning_rate, eps=1e-5, fused=True)
+
+
 def make_encoder(config: NetworkConfig, shapes: Shapes) -> nn.Module:
     """Build the encoder of a kind: (B, L, N, F) to (B, code).
 

@@ -27,7 +27,7 @@ from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ml.networks import NetworkConfig, Policy, Shapes
+from ml.networks import NetworkConfig, Policy, Shapes, adam
 from ml.ppo import gae
 from ml.ppo_config import Outcome, Schedule, Stats
 from ml.progress import run_to_the_end
@@ -130,7 +130,7 @@ class Pathwise:
         with self._randomness:
             self.policy = Policy(network, world.shapes).to(self.device)
         self.policy.set_feature_moments(*world.feature_moments())
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), config.learning_rate, eps=1e-5)
+        self.optimizer = adam(self.policy, config.learning_rate)
         self.timesteps, self.outcome = 0, Outcome(0, "budget", math.nan)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._scale = RewardScale(config.num_envs, config.gamma)

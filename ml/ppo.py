@@ -21,7 +21,7 @@ import torch
 from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
 
-from ml.networks import NetworkConfig, Policy, distribution
+from ml.networks import NetworkConfig, Policy, adam, distribution
 from ml.ppo_config import Outcome, PPOConfig, Schedule, Stats
 from ml.progress import run_to_the_end
 from ml.randomness import OwnRandomness
@@ -105,7 +105,7 @@ class PPO:
         with self._randomness:
             self.policy = Policy(network, self.view.shapes).to(self.device)
         self.policy.set_feature_moments(*self.view.feature_moments())
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), config.learning_rate, eps=1e-5)
+        self.optimizer = adam(self.policy, config.learning_rate)
         self.timesteps, self.outcome = 0, Outcome(0, "budget", math.nan)
         self._draws = np.random.default_rng(config.seed)
         self._scale = RewardScale(environment.num_envs, config.gamma)

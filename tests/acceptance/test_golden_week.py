@@ -20,8 +20,8 @@ from tests.support.pairs import Pair, assert_same
 
 PINNED = {
     "decisions_sha256": "f5c6a54eba17381694bc544c376bfe18eab75f6b5c74c3eab4529c91c88371ca",
-    "orders_sha256": "2266aa618b703547f2ab1a7c2d614c2501f50381cc6e4b171c29a8aeef5dbd8d",
-    "fills_sha256": "235dd3efb55a007691bff37cde6cc4c792a0b95c4ae32b6e7dacb71bf34ad886",
+    "orders_sha256": "b70821ceade1de266b412bf6ebc0a08dbd94bc588db14786f5bd5a167630b025",
+    "fills_sha256": "288dd1560a9961191c8f04c24e348cfe5a201ad35e56bc6c8f073697a77cab68",
 }
 DECISIONS = 9_849
 FILLS = 163
