@@ -1,24 +1,23 @@
 """Reading host and strategy files: every problem of every file at once, and one hash that pins the run."""
 
-import hashlib
-import json
-import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
+from bot.config.documents import Document, beside, document_sha256, near_file, read_document, validate
 from bot.config.host import SECTIONS_OF_ONE_KIND, FillPolicy, HostKind, HostSettings
-from bot.config.model_paths import ModelPaths, with_model_paths, without_model_paths
-from bot.config.problems import Problem, problems_of, refuse, shown, suggestion
+from bot.config.model_paths import (
+    PARAMS_PATH,
+    ModelPaths,
+    params_sha256,
+    with_model_paths,
+    without_model_paths,
+)
+from bot.config.problems import Problem, refuse, shown
 from bot.config.supplies import check_supplies
 from strategies.config import StrategyConfig
-
-type Document = dict[str, Any]
+from strategies.errors import ConfigError
 
 _UNPINNED = frozenset({"alerts", "api", "jobs", "logs", "runs"})
 """Sections that change nothing about what is traded."""
@@ -33,6 +32,8 @@ class LoadedStrategy:
     sha256: str
     """Hash of the configuration with all defaults in place; comments and order do not matter, nor where its
     models lie."""
+    params_sha256: str | None = None
+    """Of the file with parameters of the regime model; part of `sha256`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,9 @@ def host_from_document(
         config, refused = validate(one, with_model_paths(fields, paths), StrategyConfig)
         problems += refused
         if config is not None:
-            loaded.append(_loaded(one, config))
+            strategy, refused = _loaded(one, config)
+            problems += refused
+            loaded += [] if strategy is None else [strategy]
     refuse(problems)
     assert settings is not None
     return HostConfig(path, settings, tuple(loaded), document_sha256(_pinned(settings, loaded)))
@@ -192,63 +195,14 @@ def is_training(path: Path) -> bool:
     )
 
 
-def canonical_json(document: object) -> bytes:
-    """The one way to write a document: sorted keys, no spaces, UTF-8."""
-    return json.dumps(
-        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_time_text
-    ).encode()
-
-
 def _pinned(settings: HostSettings, strategies: Sequence[LoadedStrategy]) -> Document:
     places = {"data": {"catalog"}, "journal": {"anchor_file"}}
     host = settings.model_dump(
         mode="json", exclude={"strategies": True, **places, **dict.fromkeys(_UNPINNED, True)}
     )
-    return {"host": host, "strategies": [without_model_paths(one.config) for one in strategies]}
-
-
-def document_sha256(document: Document) -> str:
-    """Hash of a document, whatever the order of its keys."""
-    return hashlib.sha256(canonical_json(document)).hexdigest()
-
-
-def read_document(path: Path) -> tuple[Document | None, list[Problem]]:
-    """Read a TOML file; None with a problem where it cannot be read."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), []
-    except tomllib.TOMLDecodeError as error:
-        text = str(error).replace("Cannot overwrite a value", "a key is given twice")
-        return None, [Problem(str(path), "", f"not valid TOML: {text}")]
-    except UnicodeDecodeError as error:
-        return None, [
-            Problem(str(path), "", f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}")
-        ]
-    except FileNotFoundError:
-        return None, [Problem(str(path), "", f"no such file{_near_file(path)}")]
-    except OSError as error:
-        return None, [Problem(str(path), "", f"cannot be read: {error.strerror}")]
-
-
-def _near_file(path: Path, beside: str = "") -> str:
-    try:
-        return suggestion(
-            f"{beside}{path.name}", [f"{beside}{one.name}" for one in path.parent.glob("*.toml")]
-        )
-    except OSError:
-        return ""
-
-
-def validate[M: BaseModel](
-    path: Path, document: Document | None, model: type[M]
-) -> tuple[M | None, list[Problem]]:
-    """Turn a document into its model; None with all problems where it does not fit."""
-    if document is None:
-        return None, []
-    try:
-        # From JSON rather than from Python's values: strict, yet a list may be a tuple and a text an enum.
-        return model.model_validate_json(canonical_json(document)), []
-    except ValidationError as error:
-        return None, problems_of(str(path), model, error)
+    params = {one.config.name: one.params_sha256 for one in strategies if one.params_sha256 is not None}
+    pinned = {"host": host, "strategies": [without_model_paths(one.config) for one in strategies]}
+    return pinned | ({"regime_params": params} if params else {})
 
 
 def _load_strategy(path: Path) -> tuple[LoadedStrategy | None, list[Problem]]:
@@ -262,11 +216,17 @@ def _check_strategy(path: Path, document: Document | None) -> tuple[LoadedStrate
     if config is None:
         return None, problems
     problems += check_supplies(path, config)
-    return _loaded(path, config), problems
+    loaded, refused = _loaded(path, config)
+    return loaded, problems + refused
 
 
-def _loaded(path: Path, config: StrategyConfig) -> LoadedStrategy:
-    return LoadedStrategy(path, config, document_sha256(without_model_paths(config)))
+def _loaded(path: Path, config: StrategyConfig) -> tuple[LoadedStrategy | None, list[Problem]]:
+    try:
+        params = params_sha256(config, path.parent)
+    except ConfigError as error:
+        return None, [Problem(str(path), PARAMS_PATH, f": {error}")]
+    pinned = without_model_paths(config) | ({} if params is None else {"regime_params": params})
+    return LoadedStrategy(path, config, document_sha256(pinned), params), []
 
 
 def _named(document: Document | None) -> Document | None:
@@ -298,7 +258,7 @@ def _load_strategies(host: Path, document: Document | None) -> tuple[list[Loaded
                 Problem(str(host), key, f" = {shown(name)}: the same file as strategies[{seen[path]}]")
             )
         elif not _is_file(path):
-            near = _near_file(path, beside=f"{Path(name).parent}/")
+            near = near_file(path, beside=f"{Path(name).parent}/")
             problems.append(Problem(str(host), key, f" = {shown(name)}: no such file{near}"))
         else:
             one, refused = _load_strategy(path)
@@ -381,14 +341,3 @@ def _replace(document: Document, overrides: Mapping[str, Any], file: str) -> lis
 def _mark_override(problem: Problem, overrides: Mapping[str, Any]) -> Problem:
     given = problem.key.partition("[")[0] in overrides
     return problem._replace(message=f"{problem.message} (given on the command line)") if given else problem
-
-
-def beside(file: Path, name: str) -> Path:
-    """The file that another one names, relative to it."""
-    return Path(os.path.normpath(file.parent / name))
-
-
-def _time_text(value: object) -> str:
-    if isinstance(value, date | datetime | time):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no place in a configuration")

@@ -1,10 +1,11 @@
 """Where the models lie that a strategy names.
 
-What is in a model is pinned by its own hash; the hash of a configuration leaves its place out, so that a run
-whose models were moved is still the same run.
+The hash of a configuration leaves their places out, so that a run whose models were moved is still the same
+run. What is in them is pinned: a policy by its id, parameters of a regime model as if they stood in the file.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from strategies.config import StrategyConfig
@@ -23,6 +24,20 @@ def model_paths(config: StrategyConfig) -> dict[str, str]:
         PARAMS_PATH: None if config.regime is None else config.regime.params_path,
     }
     return {key: path for key, path in named.items() if path is not None}
+
+
+def params_sha256(config: StrategyConfig, base_dir: Path) -> str | None:
+    """Hash of the regime parameters in the file that a strategy names; None where it names none.
+
+    Raises:
+        ConfigError: If there is no such file, or no parameters in it.
+    """
+    named = model_paths(config).get(PARAMS_PATH)
+    if named is None:
+        return None
+    from strategies.regime_params import load_regime_params  # few name such a file, and it needs numpy
+
+    return load_regime_params(base_dir / named).sha256
 
 
 def without_model_paths(config: StrategyConfig) -> dict[str, Any]:

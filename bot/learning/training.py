@@ -21,7 +21,7 @@ from adapters.catalog import Catalog
 from adapters.instruments import spec_of
 from bot.assembly import trading_rules
 from bot.config import AccountType, HostConfig, LoadedStrategy, load_host
-from bot.config.loading import beside, document_sha256, read_document, validate
+from bot.config.documents import beside, document_sha256, read_document, validate
 from bot.config.problems import refuse
 from bot.config.reference import reference_of
 from bot.embedded_data import VENUE as GENERATED_VENUE

@@ -21,7 +21,7 @@ import pyarrow.parquet
 
 from adapters.catalog import Catalog
 from bot.config import load_host
-from bot.config.loading import document_sha256
+from bot.config.documents import document_sha256
 from bot.pins import code_sha256
 from bot.runs.backtests import Progress, calendar_of
 from bot.runs.spans import backtest_span, bar_times, bars_before, iso

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.catalog import Catalog
 from bot.config import DataConfig, HostConfig
-from bot.config.loading import document_sha256
+from bot.config.documents import document_sha256
 from bot.embedded_data import store_generated
 from bot.pins import code_sha256, pins_of, read_series
 from bot.runs.backtests import calendar_of

@@ -103,9 +103,15 @@ def test_run_with_another_regime_model_of_the_same_name_is_another_run(
 
     other = _backtest(host, tmp_path)
 
+    changed.write_bytes(b"no parameters")
+    broken = argonaut("config", "check", host)
     TWO_STATES.save(changed)
     assert first.code == other.code == 0
-    assert first.document()["pins"]["config_sha256"] == other.document()["pins"]["config_sha256"]
+    # Parameters in a file are pinned as those that stand in the strategy file are.
+    assert first.document()["pins"]["config_sha256"] != other.document()["pins"]["config_sha256"]
+    assert broken.code == ExitCode.CONFIG
+    assert "regime.params_path" in broken.err
+    assert "expected regime parameters" in broken.err
     assert first.document()["run_id"] != other.document()["run_id"]
 
 

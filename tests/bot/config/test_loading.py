@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from bot.config import HostKind, load_host, load_strategy
-from bot.config.loading import canonical_json
+from bot.config.documents import canonical_json
 from strategies.config import StrategyConfig
 from tests.support.configs import HOST, STRATEGY, write_configs
 from tests.support.data import ROOT

@@ -48,6 +48,8 @@ class Lesson:
     """Share of the optimum that the better of the two trainers must reach."""
     ppo: PPOConfig
     pathwise: PathwiseConfig
+    environments: int = ENVIRONMENTS
+    """Of PPO, at once."""
     smooth_task: Task | None = None
     """What the pathwise trainer learns instead, where the choices of the task are discrete."""
 
@@ -68,9 +70,20 @@ LESSONS = (
     Lesson(
         Reversion(),
         0.98,
-        replace(PLAIN, total_timesteps=1_000_000, gae_lambda=0.9, ent_coef=0.02),
+        # What a choice is worth is a tenth of the noise in its reward: many samples an update, and enough
+        # entropy for the choices near the edge of the band to be tried until the end.
+        replace(
+            PLAIN,
+            total_timesteps=5_000_000,
+            num_steps=65_536,
+            batch_size=8_192,
+            update_epochs=6,
+            gae_lambda=0.8,
+            ent_coef=0.05,
+        ),
         replace(CLIMB, total_timesteps=200_000, num_envs=64, segment=32),
-        Reversion(is_discrete=False),
+        environments=512,
+        smooth_task=Reversion(is_discrete=False),
     ),
     Lesson(
         Growth(),
@@ -106,7 +119,7 @@ CONTROLS = (
 def learned_by_ppo(lesson: Lesson, seed: int) -> float:
     """Share of the optimum that a run of PPO reaches."""
     config = replace(lesson.ppo, gamma=lesson.task.gamma, seed=seed)
-    run = PPO(TaskEnvironment(lesson.task, ENVIRONMENTS), NETWORK, config)
+    run = PPO(TaskEnvironment(lesson.task, lesson.environments), NETWORK, config)
     run.train()
     return lesson.task.score(rule_of(run.policy, lesson.task))
 
