@@ -3,6 +3,7 @@
 Flow: environment → **views** → ppo, pathwise.
 """
 
+import os
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -148,7 +149,7 @@ def as_asked(action: Tensor, environment: VectorEnv[Any, Any, Any]) -> Any:
 
 
 def device_of(name: str) -> torch.device:
-    """The device of a name.
+    """The device of a name; equal seeds give equal weights on either.
 
     Raises:
         ConfigError: If there is no such device.
@@ -157,6 +158,11 @@ def device_of(name: str) -> torch.device:
         raise ConfigError(f"device = {name!r}: expected 'cpu' or 'cuda'")
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device = 'cuda': this machine has no GPU that torch can use; set device = 'cpu'")
+    if name == "cuda":
+        # What adds up in whatever order its threads come would give other weights each time.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read as the first matrix is multiplied
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
     return torch.device(name)
 
 

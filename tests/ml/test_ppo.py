@@ -21,6 +21,12 @@ from strategies.config import ActionMap, AllocationConfig, CostConfig
 from strategies.errors import ConfigError, DataError
 from tests.support.market_data import random_dataset, rules_for
 
+DEVICES = (
+    "cpu",
+    pytest.param(
+        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
+    ),
+)
 SMALL = PPOConfig(
     total_timesteps=512, num_steps=128, batch_size=32, update_epochs=2, learning_rate=1e-3, eval_every=128
 )
@@ -176,9 +182,10 @@ def test_reference_of_the_update_notices_another_clip() -> None:
     )
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", list(PolicyKind))
-def test_equal_seeds_give_equal_weights_and_others_do_not(kind: PolicyKind) -> None:
-    runs = [trainer(replace(SMALL, seed=seed), kind) for seed in (1, 1, 2)]
+def test_equal_seeds_give_equal_weights_and_others_do_not(kind: PolicyKind, device: str) -> None:
+    runs = [trainer(replace(SMALL, seed=seed, device=device), kind) for seed in (1, 1, 2)]
 
     for run in runs:
         run.train()
@@ -187,8 +194,23 @@ def test_equal_seeds_give_equal_weights_and_others_do_not(kind: PolicyKind) -> N
     assert weights(runs[0]) != weights(runs[2])
 
 
-def test_interrupted_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    config = replace(SMALL, schedule=Schedule.LINEAR)
+@pytest.mark.parametrize("device", DEVICES[1:])
+def test_mixed_precision_learns_what_full_precision_does_nearly(device: str) -> None:
+    full, mixed = (
+        trainer(replace(SMALL, device=device, mixed_precision=is_mixed)) for is_mixed in (False, True)
+    )
+
+    for run in (full, mixed):
+        run.train()
+
+    for one, other in zip(full.policy.parameters(), mixed.policy.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0.1, atol=0.02)
+    assert weights(full) != weights(mixed)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_interrupted_run_goes_on_bit_for_bit(tmp_path: Path, device: str) -> None:
+    config = replace(SMALL, schedule=Schedule.LINEAR, device=device)
     whole, stopped, resumed = trainer(config), trainer(config), trainer(replace(config, seed=9))
     whole.train(lambda _: 1.0)
     for _ in range(2):
