@@ -6,6 +6,7 @@ import { gain, instant, market, money, price, quantity, tone } from "./format.js
 
 const ROW_PX = 30;
 const SPARE = 8;
+const WINDOW_PX = 480; // as high as .window gets
 const FIRST = 1_000;
 const PAGE = 5_000;
 const COLUMNS = [
@@ -117,7 +118,7 @@ export function tradesTable(key, path) {
 
   function paint() {
     const first = Math.max(0, Math.floor(frame.scrollTop / ROW_PX) - SPARE);
-    const last = Math.min(seen.length, first + Math.ceil((frame.clientHeight || 480) / ROW_PX) + 2 * SPARE);
+    const last = Math.min(seen.length, first + Math.ceil(WINDOW_PX / ROW_PX) + 2 * SPARE);
     above.style.height = `${first * ROW_PX}px`;
     below.style.height = `${(seen.length - last) * ROW_PX}px`;
     above.hidden = first === 0;
