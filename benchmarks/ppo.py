@@ -5,6 +5,7 @@ through the market with sixteen portfolios a clock, theirs with eight portfolios
 """
 
 import gc
+import math
 import subprocess
 import tempfile
 import time
@@ -24,7 +25,7 @@ from tests.support.market_data import random_dataset, rules_for
 
 ASSETS, FEATURES, LOOKBACK = 5, 8, 64
 CLOCKS, GROUP = 4, 16
-UPDATES = 1
+UPDATES = 3
 CONFIG = PPOConfig(num_steps=4_096, batch_size=1_024, update_epochs=10, total_timesteps=10**9)
 TARGETS = {PolicyKind.MLP: 6.0, PolicyKind.WINDOW_CNN: 8.0, PolicyKind.WINDOW_LSTM: 15.0}
 MEMORY_LIMIT_MIB = 2_048.0
@@ -52,7 +53,7 @@ def _beside(kind: PolicyKind, target: float, theirs: Path | str) -> Figure:
     how = (
         f"{ASSETS} assets, {FEATURES} features, window {LOOKBACK}, rollouts of {CONFIG.num_steps:,}, "
         f"minibatches of {CONFIG.batch_size:,}, {CONFIG.update_epochs} passes; "
-        f"processor time of one update, compiled before"
+        f"processor time of the best of {UPDATES} updates"
     )
     name, unit = f"PPO, {kind}, a step", "µs"
     ours = 1e6 / steps_per_second(kind)
@@ -92,10 +93,12 @@ def steps_per_second(kind: PolicyKind) -> float:
     run = PPO(market(CLOCKS * GROUP, CLOCKS, observe_rows=True), network(kind), CONFIG)
     run.update()  # compiles the environment
     gc.collect()
-    begun, before = time.process_time(), run.timesteps
+    best = math.inf
     for _ in range(UPDATES):
+        begun = time.process_time()
         run.update()
-    return (run.timesteps - before) / (time.process_time() - begun)
+        best = min(best, time.process_time() - begun)
+    return CONFIG.num_steps / best
 
 
 if __name__ == "__main__":

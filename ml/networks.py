@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent, Normal
+from torch.distributions import Categorical, Distribution, Independent
 from torch.nn import functional
 
 from strategies.config import Bars, Positive, Section
@@ -28,6 +28,7 @@ from strategies.errors import ConfigError
 from strategies.market import Floats
 
 MIN_LOG_STD, MAX_LOG_STD = -5.0, 1.0
+_HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 MAX_SCORE = 10.0
 """Deviations from the mean at which a scaled feature is cut."""
 
@@ -136,16 +137,49 @@ class Policy(nn.Module):
         return cast("Tensor", self.dropout(self.encoder(scaled)))
 
     def forward(self, code: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean or logits, shape (B, A), and value, shape (B,), of codes (B, code) and vectors (B, V)."""
-        seen = torch.cat((code, vector), dim=1)
-        return self.actor(seen), self.critic(seen).squeeze(-1)
+        """Mean or logits, and value, of what is seen.
 
-    def std(self) -> Tensor:
-        """Deviation of a continuous action, shape (A,)."""
-        return self.log_std.clamp(MIN_LOG_STD, MAX_LOG_STD).exp()
+        Args:
+            code: Of windows, shape (U, code).
+            vector: What is seen beside them, shape (U · G, V): the first G share the first window, and so on.
+
+        Returns:
+            Shapes (U · G, A) and (U · G,).
+        """
+        if len(code) == len(vector):
+            seen = torch.cat((code, vector), dim=1)
+            return self.actor(seen), self.critic(seen).squeeze(-1)
+        return _shared(self.actor, code, vector), _shared(self.critic, code, vector).squeeze(-1)
 
 
-def distribution(mean: Tensor, policy: Policy) -> Distribution:
+class Gaussian:
+    """Independent normal numbers whose deviations are the same for every row.
+
+    ``torch.distributions`` spreads the deviations over the rows first, and takes a tenth of an update for it.
+
+    Args:
+        mean: Shape (B, A).
+        log_std: Logarithm of the deviations, shape (A,).
+    """
+
+    def __init__(self, mean: Tensor, log_std: Tensor) -> None:
+        self.mean, self.log_std = mean, log_std
+
+    def sample(self) -> Tensor:
+        """One draw of each row, shape (B, A)."""
+        return self.mean + self.log_std.exp() * torch.randn_like(self.mean)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Logarithm of the density, shape (B,)."""
+        scores = (value - self.mean) * (-self.log_std).exp()
+        return -0.5 * (scores * scores).sum(dim=1) - (self.log_std + _HALF_LOG_2_PI).sum()
+
+    def entropy(self) -> Tensor:
+        """In nats, shape (B,)."""
+        return (self.log_std + (0.5 + _HALF_LOG_2_PI)).sum().expand(len(self.mean))
+
+
+def distribution(mean: Tensor, policy: Policy) -> Distribution | Gaussian:
     """What actions are drawn from.
 
     Args:
@@ -154,18 +188,9 @@ def distribution(mean: Tensor, policy: Policy) -> Distribution:
     """
     dims = policy.shapes.discrete_dims
     if dims == 0:
-        return Independent(Normal(mean, policy.std(), validate_args=False), 1, validate_args=False)
+        return Gaussian(mean, policy.log_std.clamp(MIN_LOG_STD, MAX_LOG_STD))
     logits = mean.reshape(len(mean), dims, -1)
     return Independent(Categorical(logits=logits, validate_args=False), 1, validate_args=False)
-
-
-def adam(policy: Policy, learning_rate: float) -> torch.optim.Adam:
-    """What moves the weights of a policy; fused, for weights as few as these are mostly bookkeeping.
-
-    Source:
-        Kingma and Ba (2015), Adam: a method for stochastic optimization.
-    """
-    return torch.optim.Adam(policy.parameters(), learning_rate, eps=1e-5, fused=True)
 
 
 def make_encoder(config: NetworkConfig, shapes: Shapes) -> nn.Module:
@@ -251,6 +276,18 @@ class CausalConvolution(nn.Module):
             ahead = functional.relu(convolution(functional.pad(rows, (reach, 0))))
             rows = rows + ahead if rows.shape == ahead.shape else ahead
         return torch.tanh(self.out(rows[:, :, -1]))
+
+
+def _shared(layers: nn.Sequential, code: Tensor, vector: Tensor) -> Tensor:
+    """Layers over codes that several vectors share: what the first layer makes of a code is computed once."""
+    first, *others = layers
+    weight, width = cast("Tensor", first.weight), code.shape[1]
+    own = functional.linear(vector, weight[:, width:], cast("Tensor", first.bias))
+    common = functional.linear(code, weight[:, :width])
+    hidden = (own.view(len(code), -1, own.shape[1]) + common[:, None]).flatten(0, 1)
+    for layer in others:
+        hidden = layer(hidden)
+    return hidden
 
 
 def _layers(widths: Sequence[int], outputs: int, gain: float) -> nn.Sequential:

@@ -24,10 +24,11 @@ from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import torch
 from pydantic import ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
-from ml.networks import NetworkConfig, Policy, Shapes, adam
+from ml.networks import NetworkConfig, Policy, Shapes
+from ml.optimizer import FlatAdam
 from ml.ppo import gae
 from ml.ppo_config import Outcome, Schedule, Stats
 from ml.progress import run_to_the_end
@@ -130,7 +131,7 @@ class Pathwise:
         with self._randomness:
             self.policy = Policy(network, world.shapes).to(self.device)
         self.policy.set_feature_moments(*world.feature_moments())
-        self.optimizer = adam(self.policy, config.learning_rate)
+        self.optimizer = FlatAdam(self.policy, config.learning_rate)
         self.timesteps, self.outcome = 0, Outcome(0, "budget", math.nan)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._scale = RewardScale(config.num_envs, config.gamma)
@@ -161,7 +162,7 @@ class Pathwise:
         config = self.config
         if config.schedule is Schedule.LINEAR:
             left = 1.0 - self.timesteps / config.total_timesteps
-            self.optimizer.param_groups[0]["lr"] = config.learning_rate * left
+            self.optimizer.learning_rate = config.learning_rate * left
         with self._randomness:
             finished = self._renew()
             self.policy.train()
@@ -174,9 +175,9 @@ class Pathwise:
             errors = (values[:-1] - targets) ** 2
             value_loss = 0.5 * errors[segment.alive[:-1]].mean()
             loss = policy_loss + config.vf_coef * value_loss
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-        norms = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
+        norms = self.optimizer.clip(config.max_grad_norm)
         if not (torch.isfinite(loss) and torch.isfinite(norms)):
             raise DataError(
                 f"the loss after {self.timesteps} samples is not finite; lower learning_rate or segment, or "
@@ -196,7 +197,7 @@ class Pathwise:
             approx_kl=math.nan,
             clip_frac=float(norms > config.max_grad_norm),
             explained_variance=1.0 - float(errors.detach().mean() / spread) if spread > 0.0 else math.nan,
-            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+            learning_rate=self.optimizer.learning_rate,
             grad_norms={
                 name: float(weight.grad.norm())
                 for name, weight in self.policy.named_parameters()

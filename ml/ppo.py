@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
-from torch import Tensor, nn
+from torch import Tensor
 
-from ml.networks import NetworkConfig, Policy, adam, distribution
+from ml.networks import NetworkConfig, Policy, distribution
+from ml.optimizer import FlatAdam
 from ml.ppo_config import Outcome, PPOConfig, Schedule, Stats
 from ml.progress import run_to_the_end
 from ml.randomness import OwnRandomness
@@ -105,7 +106,7 @@ class PPO:
         with self._randomness:
             self.policy = Policy(network, self.view.shapes).to(self.device)
         self.policy.set_feature_moments(*self.view.feature_moments())
-        self.optimizer = adam(self.policy, config.learning_rate)
+        self.optimizer = FlatAdam(self.policy, config.learning_rate)
         self.timesteps, self.outcome = 0, Outcome(0, "budget", math.nan)
         self._draws = np.random.default_rng(config.seed)
         self._scale = RewardScale(environment.num_envs, config.gamma)
@@ -134,7 +135,7 @@ class PPO:
         """Collect one rollout and learn from it."""
         if self.config.schedule is Schedule.LINEAR:
             left = 1.0 - self.timesteps / self.config.total_timesteps
-            self.optimizer.param_groups[0]["lr"] = self.config.learning_rate * left
+            self.optimizer.learning_rate = self.config.learning_rate * left
         with self._randomness:
             rollout, mean_return = self.collect()
             return self.learn(rollout, mean_return)
@@ -211,9 +212,9 @@ class PPO:
             for chosen in torch.split(order, max(1, config.batch_size // group)):
                 batch = Rollout(flat.rows[chosen], *(part[chosen].flatten(0, 1) for part in flat[1:]))
                 loss, terms = self.loss(batch)
-                self.optimizer.zero_grad(set_to_none=True)
+                self.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                norms = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
+                norms = self.optimizer.clip(config.max_grad_norm)
                 if not (torch.isfinite(loss) and torch.isfinite(norms)):
                     raise DataError(
                         f"the loss after {self.timesteps} samples is not finite; lower learning_rate, or "
@@ -235,7 +236,7 @@ class PPO:
             approx_kl=kl,
             clip_frac=clipped,
             explained_variance=float(1.0 - unexplained / spread) if spread > 0.0 else math.nan,
-            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+            learning_rate=self.optimizer.learning_rate,
             grad_norms={
                 name: float(weight.grad.norm())
                 for name, weight in self.policy.named_parameters()

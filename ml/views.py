@@ -72,8 +72,9 @@ class MarketView:
         )
         self._decidable = data.decidable
         self._data, self._device = data, device
-        # A view of (T - L + 1, N, F, L) into one array: a window costs memory only while it is used.
-        self._windows = torch.tensor(data.features, device=device).unfold(0, data.lookback, 1)
+        # Windows are gathered row by row: one costs memory only while it is used.
+        self._features = torch.tensor(data.features, device=device)
+        self._back = torch.arange(1 - data.lookback, 1, device=device)
         self._beliefs = torch.tensor(data.beliefs, device=device)
 
     def read(self, observation: Any) -> Seen:
@@ -82,7 +83,9 @@ class MarketView:
         return Seen(rows[:: self.group], torch.cat((portfolio, self._beliefs[rows]), dim=1))
 
     def windows(self, rows: Tensor) -> Tensor:
-        return self._windows[rows - self.shapes.lookback + 1].permute(0, 3, 1, 2)
+        places = rows[:, None] + self._back
+        gathered = self._features.index_select(0, places.flatten())
+        return gathered.view(*places.shape, *gathered.shape[1:])
 
     def feature_moments(self) -> tuple[Floats, Floats]:
         rows = self._data.features[self._decidable].astype(np.float64)
@@ -124,8 +127,7 @@ class PlainView:
 
 def policy_answer(policy: Policy, view: View, seen: Seen) -> tuple[Tensor, Tensor]:
     """Mean or logits (E, A) and value (E,); each window is encoded once for the group that shares it."""
-    codes = policy.encode(view.windows(seen.rows))
-    mean, value = policy(codes.repeat_interleave(view.group, dim=0), seen.vector)
+    mean, value = policy(policy.encode(view.windows(seen.rows)), seen.vector)
     return mean, value
 
 
