@@ -5,9 +5,7 @@ compiled environment and not a loop over single ones, which would be slower.
 """
 
 import json
-import math
 import sys
-import time
 from importlib.metadata import version
 from typing import Any
 
@@ -18,7 +16,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
-from benchmarks.ppo import CONFIG, UPDATES, market, network
+from benchmarks.ppo import CONFIG, best_secs, market, network
 from ml.environment import MarketEnvironment
 from ml.networks import NetworkConfig, PolicyKind, Shapes, make_encoder
 
@@ -104,12 +102,8 @@ def main() -> None:
     )
     environment.reset()
     environment.step(np.zeros((ENVIRONMENTS, *environment.action_space.shape)))  # compiles it
-    best = math.inf
-    for _ in range(UPDATES):
-        begun = time.process_time()
-        model.learn(config.num_steps, reset_num_timesteps=False)
-        best = min(best, time.process_time() - begun)
-    print(json.dumps({"steps_per_sec": config.num_steps / best, "version": version("stable-baselines3")}))
+    secs = best_secs(lambda: model.learn(config.num_steps, reset_num_timesteps=False))
+    print(json.dumps({"steps_per_sec": config.num_steps / secs, "version": version("stable-baselines3")}))
 
 
 if __name__ == "__main__":
