@@ -155,7 +155,7 @@ class Policy(nn.Module):
 class Gaussian:
     """Independent normal numbers whose deviations are the same for every row.
 
-    ``torch.distributions`` spreads the deviations over the rows first, and takes a tenth of an update for it.
+    ``torch.distributions`` spreads the deviations over the rows first, which takes time at every step.
 
     Args:
         mean: Shape (B, A).

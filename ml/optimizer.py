@@ -67,4 +67,8 @@ class FlatAdam:
         Raises:
             KeyError, ValueError: If it is of something else.
         """
+        for moments in state["state"].values():
+            if moments["exp_avg"].numel() != self._vector.numel():
+                expected, found = self._vector.numel(), moments["exp_avg"].numel()
+                raise ValueError(f"expected the state of {expected} weights, found that of {found}")
         self._adam.load_state_dict(dict(state))

@@ -151,7 +151,7 @@ def as_asked(action: Tensor, environment: VectorEnv[Any, Any, Any]) -> Any:
 
 
 def device_of(name: str) -> torch.device:
-    """The device of a name; equal seeds give equal weights on either.
+    """The device of a name; on a GPU, sums are made in one order.
 
     Raises:
         ConfigError: If there is no such device.

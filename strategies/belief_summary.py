@@ -24,7 +24,7 @@ class BeliefSummary:
 
         p_bull, p_bear    p of the state with the highest, the lowest mean
         p_up              Σ p_k Φ(m_k / s_k): that the return is above zero
-        mu_over_sigma     mean over deviation of the mixture: Σ p_k m_k,  Σ p_k (s_k² + m_k²) - (Σ p_k m_k)²
+        mu_over_sigma     M / S of the mixture:  M = Σ p_k m_k,  S² = Σ p_k (s_k² + (m_k - M)²)
         sigma             its deviation, over that under the chain's stationary probabilities
 
     Args:
@@ -32,7 +32,7 @@ class BeliefSummary:
         place: Which of its D features is the bar's return.
     """
 
-    __slots__ = ("_bear", "_bull", "_columns", "_long_run", "_means", "_squares", "_up")
+    __slots__ = ("_bear", "_bull", "_columns", "_long_run", "_means", "_up", "_variances")
 
     def __init__(self, params: RegimeParams, place: int) -> None:
         means = params.means[:, place]
@@ -40,7 +40,7 @@ class BeliefSummary:
         variances = covariances[:, place] if covariances.ndim == 2 else covariances[:, place, place]
         self._columns: list[list[float]] = params.transition_matrix.T.tolist()
         self._means: list[float] = means.tolist()
-        self._squares: list[float] = (variances + means**2).tolist()
+        self._variances: list[float] = variances.tolist()
         self._up = [
             0.5 * erfc(-mean / sqrt(2.0 * variance)) for mean, variance in zip(means, variances, strict=True)
         ]
@@ -69,7 +69,9 @@ class BeliefSummary:
 
     def _moments(self, probs: list[float]) -> tuple[float, float]:
         mean = sumprod(self._means, probs)
-        return mean, sqrt(sumprod(self._squares, probs) - mean * mean)
+        # Around the mean, not around 0: nothing cancels where the states lie far off and close together.
+        around = [v + (m - mean) ** 2 for m, v in zip(self._means, self._variances, strict=True)]
+        return mean, sqrt(sumprod(around, probs))
 
 
 def summary_for(config: StrategyConfig, params: RegimeParams) -> BeliefSummary | None:

@@ -65,11 +65,11 @@ def beside(file: Path, name: str) -> Path:
     return Path(os.path.normpath(file.parent / name))
 
 
-def near_file(path: Path, beside: str = "") -> str:
+def near_file(path: Path, folder: str = "") -> str:
     """A hint at a file of nearly this name, where there is one."""
     try:
         return suggestion(
-            f"{beside}{path.name}", [f"{beside}{one.name}" for one in path.parent.glob("*.toml")]
+            f"{folder}{path.name}", [f"{folder}{one.name}" for one in path.parent.glob("*.toml")]
         )
     except OSError:
         return ""

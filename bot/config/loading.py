@@ -258,7 +258,7 @@ def _load_strategies(host: Path, document: Document | None) -> tuple[list[Loaded
                 Problem(str(host), key, f" = {shown(name)}: the same file as strategies[{seen[path]}]")
             )
         elif not _is_file(path):
-            near = near_file(path, beside=f"{Path(name).parent}/")
+            near = near_file(path, folder=f"{Path(name).parent}/")
             problems.append(Problem(str(host), key, f" = {shown(name)}: no such file{near}"))
         else:
             one, refused = _load_strategy(path)

@@ -29,7 +29,7 @@ from bot.market_data import bar_types_of, matching_bar_types
 from bot.pins import pins_of, read_series, run_id_of
 from bot.runs.baselines import BASELINES, baseline_host
 from bot.runs.exits import exits_in_doubt
-from bot.runs.models import kept_models
+from bot.runs.models import read_models, require_traded
 from ml.evaluation import Calendar, EquityCurve, evaluate_run
 from ml.evaluation.curve import equity_curve
 from ops.artifacts import write_run
@@ -110,15 +110,16 @@ def backtest(
     """
     catalog = Catalog(host.catalog_path)
     series = read_series(host, catalog)
+    models = read_models(host)
     with _spawning_pool(workers) as pool:
         pending = {kind: pool.submit(_run_baseline, host, kind) for kind in baselines} if workers else {}
         tell = _Teller(progress, list(pending.values()))
         run = run_engine(host, catalog, tell.own_run, check_wanted)
+        require_traded(models, run)
         _check_attribution(host, run)
         tell.wait_for_baselines(check_wanted)
         curves = {kind: future.result() for kind, future in pending.items()}
     pins = pins_of(host, catalog, series, policies=run.policies, regimes=run.regimes)
-    models = kept_models(host, run)
     capital = {end.name: end.capital for end in run.strategies}
     evaluation = evaluate_run(run.tape, capital_quote=capital, calendar=calendar_of(host), baselines=curves)
     tell.rest(_ENDED)

@@ -10,7 +10,6 @@ from bot.config import HostConfig, LoadedStrategy
 from bot.config.model_paths import PARAMS_PATH, POLICY_PATH, ModelPaths, model_paths
 from strategies.bundle import MANIFEST, open_bundle
 from strategies.errors import ConfigError
-from strategies.regime_params import load_regime_params
 
 FOLDER = "models"
 """In a run's directory."""
@@ -24,50 +23,66 @@ class KeptModels:
     """By strategy: where its models lie in the run's directory."""
     files: Mapping[str, bytes]
     """By place in the run's directory."""
+    policies: Mapping[str, str]
+    """Policy id of each strategy whose policy is kept."""
+    regimes: Mapping[str, str]
+    """Hash of the parameters of each strategy whose regime model is kept by itself."""
 
 
-def kept_models(host: HostConfig, run: EngineRun) -> KeptModels:
-    """Read the very models that a run has traded.
+def read_models(host: HostConfig) -> KeptModels:
+    """Read what a run is about to trade: a model that is promoted meanwhile takes nothing from it.
 
     Raises:
-        ConfigError: If one is not what it was when the run began.
+        ConfigError: If a model cannot be read.
     """
     paths: dict[str, dict[str, str]] = {}
     files: dict[str, bytes] = {}
+    policies: dict[str, str] = {}
+    regimes: dict[str, str] = {}
     for loaded in host.strategies:
-        named = model_paths(loaded.config)
-        kept = paths.setdefault(loaded.config.name, {})
-        for key, read in ((POLICY_PATH, _policy), (PARAMS_PATH, _params)):
-            if key not in named:
-                continue
-            source = loaded.path.parent / named[key]
-            place, found = read(loaded, source, run)
-            kept[key] = f"{FOLDER}/{loaded.config.name}/{place}"
-            files |= {f"{FOLDER}/{loaded.config.name}/{name}": content for name, content in found.items()}
-    return KeptModels(paths, files)
+        name, named = loaded.config.name, model_paths(loaded.config)
+        kept = paths.setdefault(name, {})
+        folder = f"{FOLDER}/{name}"
+        if POLICY_PATH in named:
+            policies[name], place, found = _policy(loaded, loaded.path.parent / named[POLICY_PATH])
+            kept[POLICY_PATH] = f"{folder}/{place}"
+            files |= {f"{folder}/{file}": content for file, content in found.items()}
+        if PARAMS_PATH in named and loaded.params_sha256 is not None:
+            regimes[name] = loaded.params_sha256
+            kept[PARAMS_PATH] = f"{folder}/regime.npz"
+            files[kept[PARAMS_PATH]] = _read(loaded.path.parent / named[PARAMS_PATH])
+    return KeptModels(paths, files, policies, regimes)
 
 
-def _policy(loaded: LoadedStrategy, source: Path, run: EngineRun) -> tuple[str, dict[str, bytes]]:
-    traded = run.policies[loaded.config.name]
+def require_traded(models: KeptModels, run: EngineRun) -> None:
+    """Check that a run traded what was read for it.
+
+    Raises:
+        ConfigError: If a model was replaced in between.
+    """
+    for kept, traded in ((models.policies, run.policies), (models.regimes, run.regimes)):
+        for name, expected in kept.items():
+            if traded[name] != expected:
+                raise ConfigError(
+                    f"strategy {name}: a model was replaced just when the run began (expected "
+                    f"{expected[:12]}, found {traded[name][:12]}); run the backtest again"
+                )
+
+
+def _policy(loaded: LoadedStrategy, source: Path) -> tuple[str, str, dict[str, bytes]]:
+    """Its id, its place, and its files by name."""
     if loaded.config.policy.kind != "bundle":
-        content = source.read_bytes()
-        _require(sha256(content).hexdigest() == traded, source)
-        return "policy.onnx", {"policy.onnx": content}
+        content = _read(source)
+        return sha256(content).hexdigest(), "policy.onnx", {"policy.onnx": content}
     bundle = open_bundle(source)
-    files = {name: (bundle.path / name).read_bytes() for name in (MANIFEST, *bundle.files)}
-    hashes = {name: sha256(content).hexdigest() for name, content in files.items()}
-    _require(hashes == {MANIFEST: traded, **bundle.files}, source)
-    return "bundle", {f"bundle/{name}": content for name, content in files.items()}
+    files = {name: _read(bundle.path / name) for name in (MANIFEST, *bundle.files)}
+    return bundle.bundle_id, "bundle", {f"bundle/{name}": content for name, content in files.items()}
 
 
-def _params(loaded: LoadedStrategy, source: Path, run: EngineRun) -> tuple[str, dict[str, bytes]]:
-    _require(load_regime_params(source).sha256 == run.regimes[loaded.config.name], source)
-    return "regime.npz", {"regime.npz": source.read_bytes()}
-
-
-def _require(is_same: bool, source: Path) -> None:
-    if not is_same:
+def _read(source: Path) -> bytes:
+    try:
+        return source.read_bytes()
+    except OSError as error:
         raise ConfigError(
-            f"{source}: expected the model that the run began with, found another; run the backtest again, "
-            "and do not replace its models meanwhile"
-        )
+            f"{source}: expected a model, but it cannot be read: {error.strerror}; correct the path"
+        ) from error

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 from torch.distributions import Independent, Normal
@@ -59,6 +60,15 @@ def test_state_that_is_taken_over_goes_on_bit_for_bit() -> None:
     assert resumed.learning_rate == 1e-2
     for one, other in zip(whole.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_state_of_other_weights_is_refused() -> None:
+    other = nn.Linear(2, 3)
+    optimizer = FlatAdam(other, 1e-2)
+    optimizer.step()
+
+    with pytest.raises(ValueError, match="expected the state of 58 weights, found that of 9"):
+        FlatAdam(network(), 1e-2).load_state_dict(optimizer.state_dict())
 
 
 def test_normal_actions_have_the_density_and_the_entropy_of_the_librarys() -> None:

@@ -73,6 +73,17 @@ def test_deviation_is_told_beside_what_the_chain_shows_in_the_long_run() -> None
     assert sure[4] == pytest.approx(np.sqrt(variance) / returns.std(), rel=0.01)
 
 
+def test_states_that_lie_far_off_and_close_together_have_a_deviation() -> None:
+    params = RegimeParams(
+        np.array([0.5, 0.5]), np.full((2, 2), 0.5), np.array([[1e6], [1e6 + 2e-3]]), np.full((2, 1), 1e-6)
+    )
+
+    found = dict(zip(SUMMARY_FIELDS, BeliefSummary(params, 0)([0.5, 0.5]), strict=True))
+
+    assert found["mu_over_sigma"] == pytest.approx(1e6 / np.sqrt(2e-6), rel=1e-6)
+    assert found["sigma"] == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     "change",
     [{"summary_of": "rsi_14"}, {"summary_of": "log_return_1", "append_beliefs": False}],

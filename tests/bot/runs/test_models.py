@@ -9,7 +9,7 @@ import pytest
 
 from bot.config import HostConfig, load_host
 from bot.config.toml import toml_text
-from bot.runs.models import kept_models
+from bot.runs.models import read_models, require_traded
 from strategies.errors import ConfigError
 from tests.support.bots import write_bot
 from tests.support.bundles import TWO_STATES, strategy_with_bundle, write_small_bundle
@@ -46,8 +46,9 @@ def traded(host: HostConfig, **changes: str) -> Any:
 
 
 def test_every_model_is_kept_where_the_configuration_of_the_run_will_name_it(host: HostConfig) -> None:
-    kept = kept_models(host, traded(host))
+    kept = read_models(host)
 
+    require_traded(kept, traded(host))
     assert kept.paths == {
         "two_trained": {"policy.path": "models/two_trained/bundle"},
         "bare": {"policy.path": "models/bare/policy.onnx", "regime.params_path": "models/bare/regime.npz"},
@@ -63,13 +64,29 @@ def test_every_model_is_kept_where_the_configuration_of_the_run_will_name_it(hos
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"two_trained": "0" * 64}, "bundle"),
-        ({"bare": "0" * 64}, "net.onnx"),
-        ({"regime": "0" * 64}, "states.npz"),
+        ({"two_trained": "0" * 64}, "two_trained"),
+        ({"bare": "0" * 64}, "bare"),
+        ({"regime": "0" * 64}, "bare"),
     ],
 )
-def test_model_that_was_replaced_while_the_run_went_on_is_refused(
+def test_model_that_was_replaced_before_the_run_opened_it_is_refused(
     host: HostConfig, change: dict[str, str], name: str
 ) -> None:
-    with pytest.raises(ConfigError, match=f"{name}: expected the model that the run began with"):
-        kept_models(host, traded(host, **change))
+    with pytest.raises(ConfigError, match=f"strategy {name}: a model was replaced"):
+        require_traded(read_models(host), traded(host, **change))
+
+
+def test_model_that_is_replaced_later_takes_nothing_from_the_run(host: HostConfig) -> None:
+    kept, run = read_models(host), traded(host)
+    (host.path.parent / "net.onnx").write_bytes(b"another")
+
+    require_traded(kept, run)
+
+    assert kept.files["models/bare/policy.onnx"] == b"a network"
+
+
+def test_model_that_is_not_there_is_named(host: HostConfig) -> None:
+    (host.path.parent / "net.onnx").unlink()
+
+    with pytest.raises(ConfigError, match=r"net\.onnx: expected a model, but it cannot be read"):
+        read_models(host)

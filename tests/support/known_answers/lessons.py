@@ -70,7 +70,7 @@ LESSONS = (
     Lesson(
         Reversion(),
         0.98,
-        # What a choice is worth is a tenth of the noise in its reward: many samples an update, and enough
+        # What a choice is worth is small beside the noise in its reward: many samples an update, and enough
         # entropy for the choices near the edge of the band to be tried until the end.
         replace(
             PLAIN,
