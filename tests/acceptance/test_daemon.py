@@ -261,9 +261,9 @@ def test_daemon_whose_disk_is_low_goes_on_and_takes_no_more_risk(host: Path, sma
         again.ready()
         status = again.ask("status", "--json").document()
 
-    assert 64 <= mebibytes_left(reason) < 256
+    assert 140 <= mebibytes_left(reason) <= 160
     assert status["trading_state"] == "HALTED"
-    assert mebibytes_left(status["reason"]) < 64
+    assert 32 <= mebibytes_left(status["reason"]) <= 48
 
 
 def test_daemon_that_cannot_get_flat_in_time_says_so(market: Path, tmp_path: Path) -> None:
