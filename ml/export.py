@@ -14,7 +14,15 @@ import torch
 from onnx import helper
 from torch import Tensor, nn
 
-from ml.networks import MAX_SCORE, CausalConvolution, Policy, WindowConvolution, WindowMemory
+from ml.heads import ACTOR, Column
+from ml.networks import (
+    MAX_SCORE,
+    CausalConvolution,
+    Policy,
+    WindowConvolution,
+    WindowLayer,
+    WindowMemory,
+)
 from ml.onnx_graph import Graph
 from strategies.config import ActionMap
 from strategies.errors import DataError
@@ -50,7 +58,7 @@ def policy_onnx(policy: Policy, *, action_map: ActionMap, schema_sha256: str) ->
     graph = _PolicyGraph()
     code = graph.encoder(policy, graph.scaled(policy, "window"))
     beside = ["portfolio"] + (["beliefs"] if num_beliefs else [])
-    mean = graph.layers(policy.actor, graph.add("Concat", [code, *beside], axis=1))
+    mean = graph.column(policy.heads.column(ACTOR), graph.add("Concat", [code, *beside], axis=1))
     graph.answer(policy, mean, action_map)
     inputs = {
         "window": [shapes.lookback, shapes.num_instruments, shapes.num_features],
@@ -79,7 +87,7 @@ def policy_actions(policy: Policy, windows: Tensor, vectors: Tensor, action_map:
     """
     policy.eval()
     with torch.no_grad():
-        mean, _ = policy(policy.encode(windows), vectors)
+        mean, _ = policy(policy.encode(policy.scaling.scores(windows.clone())), vectors)
     dims = policy.shapes.discrete_dims
     if dims:
         return cast("Tensor", (mean.reshape(len(mean), dims, -1).argmax(dim=-1) - 1.0) / dims)
@@ -142,8 +150,8 @@ class _PolicyGraph(Graph):
 
     def scaled(self, policy: Policy, window: str) -> str:
         """Features in deviations from their mean, cut where they are far out."""
-        centred = self.add("Sub", [window, self.constant(policy.feature_mean)])
-        scores = self.add("Mul", [centred, self.constant(policy.feature_scale)])
+        centred = self.add("Sub", [window, self.constant(policy.scaling.mean)])
+        scores = self.add("Mul", [centred, self.constant(policy.scaling.scale)])
         return self.add("Clip", [scores, self.constant(-MAX_SCORE), self.constant(MAX_SCORE)])
 
     def encoder(self, policy: Policy, window: str) -> str:
@@ -155,33 +163,18 @@ class _PolicyGraph(Graph):
                 return self._window_lstm(memory, window)
             case CausalConvolution() as convolution:
                 return self._causal_conv(convolution, window)
-            case nn.Sequential() as flat:
-                return self.layers(flat, window)
+            case WindowLayer() as layer:
+                flat = self.add("Flatten", [window], axis=1)
+                return self.add("Tanh", [self.dense(layer.out.weight, layer.out.bias, flat)])
             case _:
                 raise TypeError(f"expected an encoder of ml.networks, found {type(policy.encoder).__name__}")
 
-    def layers(self, sequence: nn.Sequential, x: str) -> str:
-        """Dense layers and what stands between them."""
-        for layer in sequence:
-            match layer:
-                case nn.Flatten():
-                    x = self.add("Flatten", [x], axis=1)
-                case nn.Linear():
-                    x = self.dense(layer.weight, layer.bias, x)
-                case nn.Tanh():
-                    x = self.add("Tanh", [x])
-                case nn.ReLU():
-                    x = self.add("Relu", [x])
-                case nn.Conv2d():
-                    x = self.add(
-                        "Conv",
-                        [x, self.constant(layer.weight), self.constant(cast("Tensor", layer.bias))],
-                        kernel_shape=list(layer.kernel_size),
-                        strides=list(layer.stride),
-                    )
-                case _:
-                    raise TypeError(f"expected a layer of ml.networks, found {type(layer).__name__}")
-        return x
+    def column(self, column: Column, x: str) -> str:
+        """The actor."""
+        *hidden, last = column
+        for layer in hidden:
+            x = self.add("Tanh", [self.dense(layer.weight.T, layer.bias, x)])
+        return self.dense(last.weight.T, last.bias, x)
 
     def answer(self, policy: Policy, mean: str, action_map: ActionMap) -> None:
         """The graph's output, ``action``."""
@@ -195,7 +188,17 @@ class _PolicyGraph(Graph):
 
     def _window_cnn(self, encoder: WindowConvolution, window: str) -> str:
         image = self.add("Transpose", [window], perm=[0, 3, 1, 2])
-        flat = self.add("Flatten", [self.layers(encoder.convolutions, image)], axis=1)
+        for layer in encoder.convolutions:
+            if isinstance(layer, nn.Conv2d):
+                image = self.add(
+                    "Conv",
+                    [image, self.constant(layer.weight), self.constant(cast("Tensor", layer.bias))],
+                    kernel_shape=list(layer.kernel_size),
+                    strides=list(layer.stride),
+                )
+            else:
+                image = self.add("Relu", [image])
+        flat = self.add("Flatten", [image], axis=1)
         return self.add("Relu", [self.dense(encoder.out.weight, encoder.out.bias, flat)])
 
     def _window_lstm(self, encoder: WindowMemory, window: str) -> str:

@@ -10,11 +10,9 @@ is computed once for all of them.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent
 from torch.nn import functional
 
+from ml.heads import TwinHead, linear, quick_tanh
 from strategies.config import Bars, Positive, Section
 from strategies.errors import ConfigError
 from strategies.market import Floats
@@ -81,6 +80,38 @@ class Shapes:
     """Independent choices of a discrete action, actions / discrete_dims each; 0 for a continuous one."""
 
 
+class Scaling(NamedTuple):
+    """How features become scores: deviations from their mean, cut where they are far out."""
+
+    mean: Tensor
+    """Shape (F,), float32."""
+    scale: Tensor
+    """Inverse of the standard deviation, likewise."""
+
+    @classmethod
+    def of(cls, mean: Floats, std: Floats) -> Self:
+        """The scaling by moments of the training data, each of shape (F,).
+
+        Raises:
+            ConfigError: If a feature is constant or not finite: a policy could learn nothing from it.
+        """
+        usable = np.isfinite(mean) & np.isfinite(std) & (std > 0.0)
+        if not usable.all():
+            bad = np.flatnonzero(~usable).tolist()
+            raise ConfigError(
+                f"features {bad} are constant or not finite in the training data; take them out"
+            )
+        return cls(*(torch.as_tensor(part, dtype=torch.float32) for part in (mean, 1.0 / std)))
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Scores of features, shape (..., F), in their place."""
+        return features.sub_(self.mean).mul_(self.scale).clamp_(-MAX_SCORE, MAX_SCORE)
+
+
+NO_FEATURES = Scaling(torch.zeros(0), torch.ones(0))
+"""Of what is seen without windows."""
+
+
 class Policy(nn.Module):
     """Encoder, actor and critic.
 
@@ -90,51 +121,28 @@ class Policy(nn.Module):
     Args:
         config: Shape of the network.
         shapes: Shape of what it reads and writes.
+        scaling: How the features it is shown have become scores; goes with it where it is exported.
 
     Raises:
         ConfigError: If a window is too short for the convolutions.
     """
 
-    def __init__(self, config: NetworkConfig, shapes: Shapes) -> None:
+    def __init__(self, config: NetworkConfig, shapes: Shapes, scaling: Scaling) -> None:
         super().__init__()
         self.config, self.shapes = config, shapes
         self.encoder: nn.Module | None = make_encoder(config, shapes) if shapes.lookback else None
-        code = config.code if self.encoder is not None else 0
+        self.code_width = config.code if self.encoder is not None else 0
         self.dropout = nn.Dropout(config.dropout)
-        widths = (code + shapes.vector, *config.hidden)
-        self.actor = _layers(widths, shapes.actions, gain=0.01)
-        self.critic = _layers(widths, 1, gain=1.0)
-        self.feature_mean: Tensor
-        self.feature_scale: Tensor
-        self.register_buffer("feature_mean", torch.zeros(shapes.num_features))
-        self.register_buffer("feature_scale", torch.ones(shapes.num_features))
+        self.heads = TwinHead(self.code_width, shapes.vector, config.hidden, shapes.actions)
+        self.scaling = scaling
         start = math.log(config.initial_std)
         self.log_std = nn.Parameter(torch.full((0 if shapes.discrete_dims else shapes.actions,), start))
 
-    def set_feature_moments(self, mean: Floats, std: Floats) -> None:
-        """Fix how features are scaled; part of the policy from then on.
-
-        Args:
-            mean: Of the training data, shape (F,).
-            std: Likewise.
-
-        Raises:
-            ConfigError: If a feature is constant or not finite: a policy could learn nothing from it.
-        """
-        if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0.0).all()):
-            bad = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(std) & (std > 0.0))).tolist()
-            raise ConfigError(
-                f"features {bad} are constant or not finite in the training data; take them out"
-            )
-        self.feature_mean.copy_(torch.as_tensor(mean))
-        self.feature_scale.copy_(torch.as_tensor(1.0 / std))
-
-    def encode(self, window: Tensor) -> Tensor:
-        """Code of windows, shape (B, L, N, F) to (B, code)."""
+    def encode(self, scores: Tensor) -> Tensor:
+        """Code of windows of scores, shape (B, L, N, F) to (B, code)."""
         if self.encoder is None:
-            return window.new_zeros((len(window), 0))
-        scaled = ((window - self.feature_mean) * self.feature_scale).clamp(-MAX_SCORE, MAX_SCORE)
-        return cast("Tensor", self.dropout(self.encoder(scaled)))
+            return scores.new_zeros((len(scores), 0))
+        return cast("Tensor", self.dropout(self.encoder(scores)))
 
     def forward(self, code: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
         """Mean or logits, and value, of what is seen.
@@ -146,10 +154,7 @@ class Policy(nn.Module):
         Returns:
             Shapes (U · G, A) and (U · G,).
         """
-        if len(code) == len(vector):
-            seen = torch.cat((code, vector), dim=1)
-            return self.actor(seen), self.critic(seen).squeeze(-1)
-        return _shared(self.actor, code, vector), _shared(self.critic, code, vector).squeeze(-1)
+        return cast("tuple[Tensor, Tensor]", self.heads(code, vector))
 
 
 class Gaussian:
@@ -163,7 +168,7 @@ class Gaussian:
     """
 
     def __init__(self, mean: Tensor, log_std: Tensor) -> None:
-        self.mean, self.log_std = mean, log_std
+        self.mean, self.log_std, self._volume = mean, log_std, log_std.sum()
 
     def sample(self) -> Tensor:
         """One draw of each row, shape (B, A)."""
@@ -172,11 +177,12 @@ class Gaussian:
     def log_prob(self, value: Tensor) -> Tensor:
         """Logarithm of the density, shape (B,)."""
         scores = (value - self.mean) * (-self.log_std).exp()
-        return -0.5 * (scores * scores).sum(dim=1) - (self.log_std + _HALF_LOG_2_PI).sum()
+        squares = (scores * scores).sum(dim=1)
+        return torch.sub(-self._volume - len(self.log_std) * _HALF_LOG_2_PI, squares, alpha=0.5)
 
     def entropy(self) -> Tensor:
-        """In nats, shape (B,)."""
-        return (self.log_std + (0.5 + _HALF_LOG_2_PI)).sum().expand(len(self.mean))
+        """In nats, of every row alike, shape ()."""
+        return self._volume + len(self.log_std) * (0.5 + _HALF_LOG_2_PI)
 
 
 def distribution(mean: Tensor, policy: Policy) -> Distribution | Gaussian:
@@ -202,13 +208,25 @@ def make_encoder(config: NetworkConfig, shapes: Shapes) -> nn.Module:
     match config.kind:
         case PolicyKind.MLP:
             width = shapes.lookback * shapes.num_instruments * shapes.num_features
-            return nn.Sequential(nn.Flatten(), _linear(width, config.code), nn.Tanh())
+            return WindowLayer(config, width)
         case PolicyKind.WINDOW_CNN:
             return WindowConvolution(config, shapes)
         case PolicyKind.WINDOW_LSTM:
             return WindowMemory(config, shapes)
         case PolicyKind.CAUSAL_CONV:
             return CausalConvolution(config, shapes)
+
+
+class WindowLayer(nn.Module):
+    """One layer over all of the window."""
+
+    def __init__(self, config: NetworkConfig, width: int) -> None:
+        super().__init__()
+        self.out = linear(width, config.code)
+
+    def forward(self, window: Tensor) -> Tensor:
+        """See `make_encoder`."""
+        return quick_tanh(self.out(window.flatten(1)))
 
 
 class WindowConvolution(nn.Module):
@@ -228,7 +246,7 @@ class WindowConvolution(nn.Module):
             height = (height - kept) // min(stride, kept) + 1
             inputs = width
         self.convolutions = nn.Sequential(*layers)
-        self.out = _linear(width * height * shapes.num_instruments, config.code)
+        self.out = linear(width * height * shapes.num_instruments, config.code)
 
     def forward(self, window: Tensor) -> Tensor:
         """See `make_encoder`."""
@@ -242,7 +260,7 @@ class WindowMemory(nn.Module):
     def __init__(self, config: NetworkConfig, shapes: Shapes) -> None:
         super().__init__()
         self.memory = nn.LSTM(shapes.num_instruments * shapes.num_features, config.channels, batch_first=True)
-        self.out = _linear(config.channels, config.code)
+        self.out = linear(config.channels, config.code)
 
     def forward(self, window: Tensor) -> Tensor:
         """See `make_encoder`."""
@@ -265,7 +283,7 @@ class CausalConvolution(nn.Module):
             layers.append(nn.Conv1d(inputs, config.channels, kernel_size=3, dilation=2**level))
             inputs = config.channels
         self.layers = nn.ModuleList(layers)
-        self.out = _linear(config.channels, config.code)
+        self.out = linear(config.channels, config.code)
 
     def forward(self, window: Tensor) -> Tensor:
         """See `make_encoder`."""
@@ -276,30 +294,3 @@ class CausalConvolution(nn.Module):
             ahead = functional.relu(convolution(functional.pad(rows, (reach, 0))))
             rows = rows + ahead if rows.shape == ahead.shape else ahead
         return torch.tanh(self.out(rows[:, :, -1]))
-
-
-def _shared(layers: nn.Sequential, code: Tensor, vector: Tensor) -> Tensor:
-    """Layers over codes that several vectors share: what the first layer makes of a code is computed once."""
-    first, *others = layers
-    weight, width = cast("Tensor", first.weight), code.shape[1]
-    own = functional.linear(vector, weight[:, width:], cast("Tensor", first.bias))
-    common = functional.linear(code, weight[:, :width])
-    hidden = (own.view(len(code), -1, own.shape[1]) + common[:, None]).flatten(0, 1)
-    for layer in others:
-        hidden = layer(hidden)
-    return hidden
-
-
-def _layers(widths: Sequence[int], outputs: int, gain: float) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        layers += [_linear(before, after), nn.Tanh()]
-    return nn.Sequential(*layers, _linear(widths[-1], outputs, gain))
-
-
-def _linear(inputs: int, outputs: int, gain: float = math.sqrt(2.0)) -> nn.Linear:
-    """Orthogonal weights of a given gain, as PPO wants them (Engstrom et al. 2020)."""
-    layer = nn.Linear(inputs, outputs)
-    nn.init.orthogonal_(layer.weight, gain)
-    nn.init.zeros_(layer.bias)
-    return layer

@@ -8,58 +8,77 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
+
+_BETAS, _EPSILON = (0.9, 0.999), 1e-5
+_STATE = ("learning_rate", "steps", "first_moment", "second_moment")
 
 
 class FlatAdam:
-    """Moves the weights of a policy against their gradients.
+    """Moves the weights of a policy against their gradient.
 
-    The weights become views of one vector, and so do the gradients: networks as small as these are moved in
-    less time than it takes to go through their tensors one by one.
+    The weights become views of one vector: networks as small as these are moved in less time than it takes
+    to go through their tensors one by one.
 
     Args:
         policy: On the device where it stays.
         learning_rate: To begin with.
 
     Source:
-        Kingma and Ba (2015), Adam: a method for stochastic optimization.
+        Kingma and Ba (2015), Adam: a method for stochastic optimization, algorithm 1.
     """
 
     def __init__(self, policy: nn.Module, learning_rate: float) -> None:
-        weights = list(policy.parameters())
-        self._vector = nn.Parameter(torch.cat([one.detach().flatten() for one in weights]))
-        self._gradient = self._vector.grad = torch.zeros_like(self._vector)
-        at = 0
-        for one in weights:
-            place = slice(at, at + one.numel())
-            one.data = self._vector.data[place].view_as(one)
-            one.grad = self._gradient[place].view_as(one)
-            at += one.numel()
-        self._adam = torch.optim.Adam([self._vector], learning_rate, eps=1e-5, fused=True)
+        self.learning_rate = learning_rate
+        self._names = [name for name, _ in policy.named_parameters()]
+        self._weights = list(policy.parameters())
+        self._vector = torch.cat([one.detach().flatten() for one in self._weights])
+        self._gradient = torch.zeros_like(self._vector)
+        self._first, self._second = torch.zeros_like(self._vector), torch.zeros_like(self._vector)
+        self._norm = torch.zeros((), device=self._vector.device)
+        self._steps = torch.zeros((), device=self._vector.device)
+        for one, part in zip(self._weights, self._parts(self._vector), strict=True):
+            one.data = part.view_as(one)
 
-    @property
-    def learning_rate(self) -> float:
-        """Of the next step."""
-        return float(self._adam.param_groups[0]["lr"])
+    def differentiate(self, loss: Tensor) -> float:
+        """Take the gradient of a loss, nil for weights that it does not depend on.
 
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        self._adam.param_groups[0]["lr"] = value
+        Returns:
+            Its norm; not finite if the gradient is not.
+        """
+        parts = torch.autograd.grad(loss, self._weights, materialize_grads=True)
+        torch.cat([part.flatten() for part in parts], out=self._gradient)
+        self._norm = torch.linalg.vector_norm(self._gradient)
+        return float(self._norm)
 
-    def zero_grad(self) -> None:
-        """Forget all gradients, as before each backward pass."""
-        self._gradient.zero_()
+    def step(self, max_norm: float) -> None:
+        """Shorten the gradient to a norm, and move the weights."""
+        adam(
+            [self._vector],
+            [self._gradient],
+            [self._first],
+            [self._second],
+            [],
+            [self._steps],
+            fused=True,
+            grad_scale=((self._norm + 1e-6) / max_norm).clamp_min(1.0),
+            amsgrad=False,
+            beta1=_BETAS[0],
+            beta2=_BETAS[1],
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            eps=_EPSILON,
+            maximize=False,
+        )
 
-    def clip(self, max_norm: float) -> Tensor:
-        """Shorten the gradient to a norm; the norm that it had."""
-        return nn.utils.clip_grad_norm_([self._vector], max_norm)
-
-    def step(self) -> None:
-        """Move the weights."""
-        self._adam.step()
+    def grad_norms(self) -> dict[str, float]:
+        """Norm of the gradient by tensor of weights; after a step, of the shortened one."""
+        parts = self._parts(self._gradient)
+        return {name: float(part.norm()) for name, part in zip(self._names, parts, strict=True)}
 
     def state_dict(self) -> dict[str, Any]:
         """What the next steps depend on, beside the weights."""
-        return self._adam.state_dict()
+        return dict(zip(_STATE, (self.learning_rate, self._steps, self._first, self._second), strict=True))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave.
@@ -67,8 +86,14 @@ class FlatAdam:
         Raises:
             KeyError, ValueError: If it is of something else.
         """
-        for moments in state["state"].values():
-            if moments["exp_avg"].numel() != self._vector.numel():
-                expected, found = self._vector.numel(), moments["exp_avg"].numel()
-                raise ValueError(f"expected the state of {expected} weights, found that of {found}")
-        self._adam.load_state_dict(dict(state))
+        learning_rate, steps, first, second = (state[name] for name in _STATE)
+        expected, found = self._vector.numel(), first.numel()
+        if not expected == found == second.numel():
+            raise ValueError(f"expected the state of {expected} weights, found that of {found}")
+        self.learning_rate = float(learning_rate)
+        self._steps.copy_(steps)
+        self._first.copy_(first)
+        self._second.copy_(second)
+
+    def _parts(self, vector: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(vector, [one.numel() for one in self._weights])

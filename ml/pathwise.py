@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
-from torch.func import functional_call
 
-from ml.networks import NetworkConfig, Policy, Shapes
+from ml.heads import ACTOR, CRITIC
+from ml.networks import NetworkConfig, Policy, Scaling, Shapes
 from ml.optimizer import FlatAdam
 from ml.ppo import gae
 from ml.ppo_config import Outcome, Schedule, Stats
@@ -38,7 +38,6 @@ from ml.smooth_market import State
 from ml.views import device_of
 from strategies.config import Bars, Fraction, NonNegative, Positive, Section
 from strategies.errors import ConfigError, DataError
-from strategies.market import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,8 @@ class World(Protocol):
     def shapes(self) -> Shapes:
         """What a policy reads and writes in it."""
 
-    def feature_moments(self) -> tuple[Floats, Floats]:
+    @property
+    def scaling(self) -> Scaling:
         """See `ml.views.View`."""
 
     def begin(self, count: int, generator: torch.Generator) -> State:
@@ -83,7 +83,7 @@ class World(Protocol):
         """Steps that are left to each, shape (E,)."""
 
     def ahead(self, state: State, steps: int) -> Tensor:
-        """Windows of this and the next decisions, step by step: shape (steps · E, L, N, F)."""
+        """Windows of scores of this and the next decisions, step by step: shape (steps · E, L, N, F)."""
 
     def vector(self, state: State) -> Tensor:
         """What is read beside the window, float32, shape (E, V)."""
@@ -129,8 +129,7 @@ class Pathwise:
         torch.set_num_threads(1)  # as in ml.ppo
         self._randomness = OwnRandomness(config.seed)
         with self._randomness:
-            self.policy = Policy(network, world.shapes).to(self.device)
-        self.policy.set_feature_moments(*world.feature_moments())
+            self.policy = Policy(network, world.shapes, world.scaling).to(self.device)
         self.optimizer = FlatAdam(self.policy, config.learning_rate)
         self.timesteps, self.outcome = 0, Outcome(0, "budget", math.nan)
         self._generator = torch.Generator().manual_seed(config.seed)
@@ -175,15 +174,13 @@ class Pathwise:
             errors = (values[:-1] - targets) ** 2
             value_loss = 0.5 * errors[segment.alive[:-1]].mean()
             loss = policy_loss + config.vf_coef * value_loss
-            self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-        norms = self.optimizer.clip(config.max_grad_norm)
-        if not (torch.isfinite(loss) and torch.isfinite(norms)):
+            norm = self.optimizer.differentiate(loss)
+        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
             raise DataError(
                 f"the loss after {self.timesteps} samples is not finite; lower learning_rate or segment, or "
                 "look at the rewards"
             )
-        self.optimizer.step()
+        self.optimizer.step(config.max_grad_norm)
         self.timesteps += config.segment * config.num_envs
         self._state = {name: value.detach() for name, value in segment.state.items()}
         self._alive = segment.alive[-1]
@@ -195,14 +192,10 @@ class Pathwise:
             value_loss=value_loss.item(),
             entropy=math.nan,
             approx_kl=math.nan,
-            clip_frac=float(norms > config.max_grad_norm),
+            clip_frac=float(norm > config.max_grad_norm),
             explained_variance=1.0 - float(errors.detach().mean() / spread) if spread > 0.0 else math.nan,
             learning_rate=self.optimizer.learning_rate,
-            grad_norms={
-                name: float(weight.grad.norm())
-                for name, weight in self.policy.named_parameters()
-                if weight.grad is not None
-            },
+            grad_norms=self.optimizer.grad_norms(),
         )
 
     def live(self, codes: Tensor) -> Segment:
@@ -211,10 +204,10 @@ class Pathwise:
         Args:
             codes: Of the windows, shape (H + 1, E, code).
         """
-        state, alive = self._state, self._alive
+        state, alive, actor = self._state, self._alive, self.policy.heads.column(ACTOR)
         vectors, rewards, lives = [self.world.vector(state)], [], [alive]
         for code in codes[:-1]:
-            action = self.policy.actor(torch.cat((code, vectors[-1]), dim=1))
+            action = actor(torch.cat((code, vectors[-1]), dim=1))
             state, reward, terminated = self.world.step(state, action, self._generator)
             rewards.append(torch.where(alive, reward, 0.0))
             alive = alive & ~terminated
@@ -289,16 +282,15 @@ class Pathwise:
         discounts = config.gamma ** torch.arange(config.segment + 1, device=self.device)
         earned = (discounts[:-1, None] * segment.rewards).sum(dim=0) / deviation
         # The actor is judged by the critic, and must not bribe it: its weights stand still here.
-        frozen = {name: weight.detach() for name, weight in self.policy.critic.named_parameters()}
-        seen = torch.cat((codes[-1], segment.vectors[-1]), dim=1)
-        rest = functional_call(self.policy.critic, frozen, (seen,)).squeeze(-1)
+        critic = self.policy.heads.column(CRITIC).detached()
+        rest = critic(torch.cat((codes[-1], segment.vectors[-1]), dim=1)).squeeze(-1)
         worth = earned + discounts[-1] * torch.where(segment.alive[-1], rest, 0.0)
         return -worth.mean() / config.segment, deviation
 
     def _opinions(self, codes: Tensor, vectors: Tensor) -> Tensor:
         """The critic's values of what was seen, shape (H + 1, E); the encoder serves the actor alone."""
-        values: Tensor = self.policy.critic(torch.cat((codes, vectors), dim=2).detach()).squeeze(-1)
-        return values
+        critic = self.policy.heads.column(CRITIC)
+        return critic(torch.cat((codes, vectors), dim=2).detach()).squeeze(-1)
 
     def _targets(self, segment: Segment, values: Tensor, deviation: float) -> Tensor:
         """Returns that the critic learns, shape (H, E)."""

@@ -56,8 +56,8 @@ def play_policy(policy: Policy, environment: MarketEnvironment) -> Play:
         policy: What decides; it is left in evaluation mode.
         environment: Of one portfolio, with ``observe_rows``.
     """
-    device = next(policy.parameters()).device
-    view = MarketView(environment, device)
+    device = policy.log_std.device
+    view = MarketView(environment, device, policy.scaling)
     policy.eval()
     with torch.no_grad():
         codes = _codes(policy, view, len(environment.dataset))
@@ -96,10 +96,10 @@ def play_rows(environment: MarketEnvironment, weights: Floats) -> Play:
 
 def _codes(policy: Policy, view: MarketView, rows: int) -> Tensor:
     """Code of every window; the first L - 1 rows have none and are nil."""
-    first = view.shapes.lookback - 1
-    found = [torch.zeros((first, policy.config.code), device=policy.feature_mean.device)]
+    first, device = view.shapes.lookback - 1, policy.log_std.device
+    found = [torch.zeros((first, policy.code_width), device=device)]
     for start in range(first, rows, _ROWS_AT_ONCE):
-        at = torch.arange(start, min(start + _ROWS_AT_ONCE, rows), device=policy.feature_mean.device)
+        at = torch.arange(start, min(start + _ROWS_AT_ONCE, rows), device=device)
         found.append(policy.encode(view.windows(at)))
     return torch.cat(found)
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 from torch import Tensor
+from torch.nn import functional
 
 from ml.networks import NetworkConfig, Policy, distribution
 from ml.optimizer import FlatAdam
@@ -27,7 +28,7 @@ from ml.ppo_config import Outcome, PPOConfig, Schedule, Stats
 from ml.progress import run_to_the_end
 from ml.randomness import OwnRandomness
 from ml.reward_scale import RewardScale
-from ml.views import Seen, as_asked, device_of, most_likely_actions, policy_answer, view_of
+from ml.views import CodesAhead, Seen, as_asked, device_of, most_likely_actions, policy_answer, view_of
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
 
@@ -104,8 +105,7 @@ class PPO:
         torch.set_num_threads(1)  # more of them halve the speed of networks as small as these
         self._randomness = OwnRandomness(config.seed)
         with self._randomness:
-            self.policy = Policy(network, self.view.shapes).to(self.device)
-        self.policy.set_feature_moments(*self.view.feature_moments())
+            self.policy = Policy(network, self.view.shapes, self.view.scaling).to(self.device)
         self.optimizer = FlatAdam(self.policy, config.learning_rate)
         self.timesteps, self.outcome = 0, Outcome(0, "budget", math.nan)
         self._draws = np.random.default_rng(config.seed)
@@ -153,12 +153,12 @@ class PPO:
         rewards, next_values = np.zeros((steps, count)), np.zeros((steps, count))
         terminated, ended = np.zeros((steps, count), bool), np.zeros((steps, count), bool)
         finished: list[float] = []
+        codes = CodesAhead(self.policy, self.view, len(self._seen.rows))
         for t in range(steps):
             seen = self._seen
-            mean, value = policy_answer(self.policy, self.view, seen)
-            choice = distribution(mean, self.policy)
-            action = choice.sample()
-            kept.append((seen.rows, seen.vector, action, choice.log_prob(action), value))
+            mean, value = self.policy(codes.at(seen.rows), seen.vector)
+            action = distribution(mean, self.policy).sample()
+            kept.append((seen.rows, seen.vector, action, mean, value))
             if t:
                 next_values[t - 1] = np.where(ended[t - 1], next_values[t - 1], value.numpy(force=True))
             answer = self.environment.step(as_asked(action, self.environment))
@@ -172,9 +172,11 @@ class PPO:
             if self.config.scale_reward:
                 rewards[t] = self._scale(rewards[t], ended[t])
             self._seen = self.view.read(observation)
-        _, last = policy_answer(self.policy, self.view, self._seen)
+        _, last = self.policy(codes.at(self._seen.rows), self._seen.vector)
         next_values[-1] = np.where(ended[-1], next_values[-1], last.numpy(force=True))
-        rows, vectors, actions, logprobs, values = (torch.stack(parts) for parts in zip(*kept, strict=True))
+        rows, vectors, actions, means, values = (torch.stack(parts) for parts in zip(*kept, strict=True))
+        chosen = distribution(means.flatten(0, 1), self.policy)
+        logprobs = chosen.log_prob(actions.flatten(0, 1)).view_as(values)
         advantages = torch.as_tensor(
             gae(
                 rewards,
@@ -201,26 +203,23 @@ class PPO:
         self.policy.train()
         config, group = self.config, self.view.group
         # One unit is one clock at one step: its window, and the group of samples that share it.
-        units = rollout.rows.numel()
-        flat = Rollout(
+        units, at_once = rollout.rows.numel(), max(1, config.batch_size // group)
+        whole = [
             rollout.rows.reshape(units),
             *(part.reshape(units, group, *part.shape[2:]) for part in rollout[1:]),
-        )
+        ]
         totals, passes = np.zeros(5), 0
         for _ in range(config.update_epochs):
             order = torch.as_tensor(self._draws.permutation(units), device=self.device)
-            for chosen in torch.split(order, max(1, config.batch_size // group)):
-                batch = Rollout(flat.rows[chosen], *(part[chosen].flatten(0, 1) for part in flat[1:]))
-                loss, terms = self.loss(batch)
-                self.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                norms = self.optimizer.clip(config.max_grad_norm)
-                if not (torch.isfinite(loss) and torch.isfinite(norms)):
+            for rows, *rest in zip(*(torch.split(part[order], at_once) for part in whole), strict=True):
+                loss, terms = self.loss(Rollout(rows, *(part.flatten(0, 1) for part in rest)))
+                norm = self.optimizer.differentiate(loss)
+                if not (math.isfinite(loss.item()) and math.isfinite(norm)):
                     raise DataError(
                         f"the loss after {self.timesteps} samples is not finite; lower learning_rate, or "
                         "look at the rewards"
                     )
-                self.optimizer.step()
+                self.optimizer.step(config.max_grad_norm)
                 totals, passes = totals + terms, passes + 1
             if config.target_kl is not None and terms[3] > 1.5 * config.target_kl:
                 break
@@ -237,11 +236,7 @@ class PPO:
             clip_frac=clipped,
             explained_variance=float(1.0 - unexplained / spread) if spread > 0.0 else math.nan,
             learning_rate=self.optimizer.learning_rate,
-            grad_norms={
-                name: float(weight.grad.norm())
-                for name, weight in self.policy.named_parameters()
-                if weight.grad is not None
-            },
+            grad_norms=self.optimizer.grad_norms(),
         )
 
     def loss(self, batch: Rollout) -> tuple[Tensor, Floats]:
@@ -262,12 +257,13 @@ class PPO:
         choice = distribution(mean.float(), self.policy)
         log_ratio = choice.log_prob(batch.actions) - batch.logprobs
         ratio = log_ratio.exp()
-        advantages = batch.advantages
-        if config.normalize_advantage and len(advantages) > 1:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        costs = -batch.advantages
+        if config.normalize_advantage and len(costs) > 1:
+            deviation, mean_cost = torch.std_mean(costs)
+            costs = (costs - mean_cost) / (deviation + 1e-8)
         clipped = ratio.clamp(1.0 - config.clip_coef, 1.0 + config.clip_coef)
-        policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
-        errors = (value.float() - batch.returns) ** 2
+        policy_loss = torch.max(ratio * costs, clipped * costs).mean()
+        errors = functional.mse_loss(value.float(), batch.returns, reduction="none")
         if config.clip_value is not None:
             near = batch.values + (value - batch.values).clamp(-config.clip_value, config.clip_value)
             errors = torch.max(errors, (near - batch.returns) ** 2)

@@ -46,7 +46,7 @@ class SmoothMarket:
     def __init__(self, environment: MarketEnvironment, device: torch.device | None = None) -> None:
         self._device = device or torch.device("cpu")
         self.view = MarketView(environment, self._device)
-        self.shapes = self.view.shapes
+        self.shapes, self.scaling = self.view.shapes, self.view.scaling
         if environment.is_discrete:
             raise ConfigError("gradients need actions that are numbers: set is_discrete = False")
         self.rules, self.terms = environment.rules[0], environment.terms[0]
@@ -61,10 +61,6 @@ class SmoothMarket:
         self._shortable = torch.as_tensor(environment.names["shortable"].copy(), device=self._device)
         self._years = self._tensor(np.diff(environment.dataset.ts_event) / YEAR_NS)
         self._starts = torch.as_tensor(environment.starts, device=self._device)
-
-    def feature_moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """See `ml.views.View`."""
-        return self.view.feature_moments()
 
     def begin(self, count: int, generator: torch.Generator) -> State:
         """Portfolios of nothing but cash, where episodes begin."""
@@ -93,7 +89,7 @@ class SmoothMarket:
         return state["end"] - state["row"]
 
     def ahead(self, state: State, steps: int) -> Tensor:
-        """Windows of this and the next decisions, step by step: shape (steps · E, L, N, F)."""
+        """Windows of scores of this and the next decisions, step by step: shape (steps · E, L, N, F)."""
         later = torch.arange(steps, device=self._device)[:, None]
         return self.view.windows((state["row"] + later).flatten())
 

@@ -13,9 +13,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from torch import Tensor
 
 from ml.environment import MarketEnvironment
-from ml.networks import Policy, Shapes
+from ml.networks import NO_FEATURES, Policy, Scaling, Shapes
 from strategies.errors import ConfigError
-from strategies.market import Floats
+from strategies.market import Float32s, Floats
 
 
 class Seen(NamedTuple):
@@ -34,14 +34,16 @@ class View(Protocol):
     group: int
     """Environments that share a clock; they stand side by side."""
 
+    scaling: Scaling
+    """How features become the scores that a policy is shown."""
+    last_row: int
+    """Of the data."""
+
     def read(self, observation: Any) -> Seen:
         """Turn an observation of all environments into tensors."""
 
     def windows(self, rows: Tensor) -> Tensor:
-        """Windows that end with these rows, shape (U, L, N, F)."""
-
-    def feature_moments(self) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of each feature over the training data, shape (F,)."""
+        """Windows of scores that end with these rows, shape (U, L, N, F)."""
 
 
 class MarketView:
@@ -49,13 +51,16 @@ class MarketView:
 
     Args:
         environment: With ``observe_rows``.
-        device: Where features and tensors are.
+        device: Where scores and tensors are.
+        scaling: Of the policy that is shown them; by default that of the environment's own features.
 
     Raises:
         ConfigError: If the environment hands out windows.
     """
 
-    def __init__(self, environment: MarketEnvironment, device: torch.device) -> None:
+    def __init__(
+        self, environment: MarketEnvironment, device: torch.device, scaling: Scaling | None = None
+    ) -> None:
         spaces_seen = environment.single_observation_space
         if not (isinstance(spaces_seen, spaces.Dict) and "row" in spaces_seen.spaces):
             raise ConfigError("expected a market environment with observe_rows=True: windows are looked up")
@@ -70,11 +75,13 @@ class MarketView:
             actions=actions,
             discrete_dims=discrete,
         )
-        self._decidable = data.decidable
-        self._data, self._device = data, device
-        # Windows are gathered row by row: one costs memory only while it is used.
-        self._features = torch.tensor(data.features, device=device)
-        self._back = torch.arange(1 - data.lookback, 1, device=device)
+        self._device = device
+        self.scaling = scaling or Scaling.of(*_moments(data.features[data.decidable]))
+        # Rows are scaled once. Windows overlap in them: one costs memory only while it is used.
+        scores = self.scaling.scores(torch.tensor(data.features)).to(device)
+        row = data.num_instruments * data.num_features
+        self.last_row = len(data) - 1
+        self._windows = scores.as_strided((len(data) - data.lookback + 1, data.lookback * row), (row, 1))
         self._beliefs = torch.tensor(data.beliefs, device=device)
 
     def read(self, observation: Any) -> Seen:
@@ -83,13 +90,9 @@ class MarketView:
         return Seen(rows[:: self.group], torch.cat((portfolio, self._beliefs[rows]), dim=1))
 
     def windows(self, rows: Tensor) -> Tensor:
-        places = rows[:, None] + self._back
-        gathered = self._features.index_select(0, places.flatten())
-        return gathered.view(*places.shape, *gathered.shape[1:])
-
-    def feature_moments(self) -> tuple[Floats, Floats]:
-        rows = self._data.features[self._decidable].astype(np.float64)
-        return rows.mean(axis=(0, 1)), rows.std(axis=(0, 1))
+        shapes = self.shapes
+        found = self._windows.index_select(0, rows - (shapes.lookback - 1))
+        return found.view(-1, shapes.lookback, shapes.num_instruments, shapes.num_features)
 
 
 class PlainView:
@@ -112,6 +115,7 @@ class PlainView:
         discrete, actions = _actions_of(environment.single_action_space)
         self.group = 1
         self.shapes = Shapes(0, 0, 0, seen.shape[0], actions, discrete)
+        self.scaling, self.last_row = NO_FEATURES, 0
         self._device = device
 
     def read(self, observation: Any) -> Seen:
@@ -121,8 +125,44 @@ class PlainView:
     def windows(self, rows: Tensor) -> Tensor:
         return torch.zeros((len(rows), 0, 0, 0), device=self._device)
 
-    def feature_moments(self) -> tuple[Floats, Floats]:
-        return np.zeros(0), np.ones(0)
+
+class CodesAhead:
+    """Codes of windows while a policy stands still: those that a clock comes to next are made at once.
+
+    Args:
+        policy: In evaluation mode.
+        view: Of the environment that it acts in.
+        clocks: How many there are, U.
+    """
+
+    _STEPS = 32
+
+    def __init__(self, policy: Policy, view: View, clocks: int) -> None:
+        self._policy, self._view = policy, view
+        device = policy.log_std.device
+        self._clocks = torch.arange(clocks, device=device)
+        self._ahead = torch.arange(self._STEPS, device=device)
+        self._first = torch.full((clocks,), -self._STEPS, device=device)
+        self._codes = torch.zeros((clocks, self._STEPS, policy.code_width), device=device)
+
+    def at(self, rows: Tensor) -> Tensor:
+        """Codes of the windows that end with a row for each clock, shape (U,) to (U, code)."""
+        passed = rows - self._first
+        new = (passed < 0) | (passed >= self._STEPS)
+        if new.any():
+            first = rows[new]
+            ahead = (first[:, None] + self._ahead).clamp_max(self._view.last_row)
+            codes = self._policy.encode(self._view.windows(ahead.flatten()))
+            self._codes[new] = codes.view(*ahead.shape, codes.shape[1])
+            self._first[new] = first
+            passed = rows - self._first
+        return self._codes[self._clocks, passed]
+
+
+def _moments(rows: Float32s) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each feature, shape (T, N, F) to (F,)."""
+    exact = rows.astype(np.float64)
+    return exact.mean(axis=(0, 1)), exact.std(axis=(0, 1))
 
 
 def policy_answer(policy: Policy, view: View, seen: Seen) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,8 @@ import torch
 from ml import export
 from ml.environment import EpisodeConfig, MarketEnvironment
 from ml.export import parity_error, policy_onnx
-from ml.networks import NetworkConfig, Policy, PolicyKind, Shapes
+from ml.heads import CRITIC
+from ml.networks import NO_FEATURES, NetworkConfig, Policy, PolicyKind, Scaling, Shapes
 from ml.views import MarketView
 from strategies.config import ActionMap, AllocationConfig, CostConfig
 from strategies.errors import DataError
@@ -29,10 +30,10 @@ def network(
     policy = Policy(
         NetworkConfig(kind=kind, hidden=(16, 8), code=12, channels=6),
         Shapes(lookback, 2, features, 7 + 2 + 3, actions, discrete_dims),
+        Scaling.of(np.full(features, 1e-4), np.full(features, 0.002)),
     )
     for weight in policy.parameters():
         weight.data.add_(0.2 * torch.randn_like(weight))
-    policy.set_feature_moments(np.full(features, 1e-4), np.full(features, 0.002))
     return policy.eval()
 
 
@@ -103,7 +104,7 @@ def test_same_weights_make_the_same_bytes_and_other_weights_make_others() -> Non
     content = policy_onnx(policy, action_map=ActionMap.SIMPLEX_CASH, schema_sha256=SCHEMA)
 
     assert policy_onnx(policy, action_map=ActionMap.SIMPLEX_CASH, schema_sha256=SCHEMA) == content
-    next(policy.actor.parameters()).data[0, 0] += 1e-3
+    policy.heads.actor_out.weight.data[0, 0] += 1e-3
     assert policy_onnx(policy, action_map=ActionMap.SIMPLEX_CASH, schema_sha256=SCHEMA) != content
 
 
@@ -117,7 +118,7 @@ def test_file_holds_no_path_no_trace_and_no_critic(kind: PolicyKind) -> None:
     assert not re.search(rb"/[a-z]+/|\.py|torch|Traceback", content)
     assert not any(node.doc_string or node.name or node.metadata_props for node in model.graph.node)
     held = sum(np.prod(one.dims, dtype=int) for one in model.graph.initializer)
-    critic = sum(weight.numel() for weight in policy.critic.parameters())
+    critic = sum(part.numel() for layer in policy.heads.column(CRITIC) for part in layer)
     assert held < sum(weight.numel() for weight in policy.parameters()) - critic + 50
 
 
@@ -133,7 +134,7 @@ def test_gates_in_the_wrong_order_are_noticed(
 
 
 def test_network_without_a_window_is_refused() -> None:
-    policy = Policy(NetworkConfig(), Shapes(0, 0, 0, 4, 2))
+    policy = Policy(NetworkConfig(), Shapes(0, 0, 0, 4, 2), NO_FEATURES)
 
     with pytest.raises(DataError, match="reads a window"):
         policy_onnx(policy, action_map=ActionMap.WEIGHTS, schema_sha256=SCHEMA)
@@ -141,7 +142,7 @@ def test_network_without_a_window_is_refused() -> None:
 
 def test_weight_that_is_not_finite_is_refused() -> None:
     policy = network(PolicyKind.MLP, ActionMap.WEIGHTS)
-    next(policy.actor.parameters()).data[0, 0] = float("nan")
+    policy.heads.actor_out.weight.data[0, 0] = float("nan")
 
-    with pytest.raises(DataError, match=r"finite weights.*actor\.0\.weight"):
+    with pytest.raises(DataError, match=r"finite weights.*heads\.actor_out\.weight"):
         policy_onnx(policy, action_map=ActionMap.WEIGHTS, schema_sha256=SCHEMA)

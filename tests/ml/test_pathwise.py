@@ -5,13 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from ml.checkpoints import load_checkpoint, save_checkpoint
 from ml.environment import EpisodeConfig, MarketEnvironment
-from ml.networks import NetworkConfig, PolicyKind, Shapes
+from ml.networks import NO_FEATURES, NetworkConfig, PolicyKind, Shapes
 from ml.pathwise import Pathwise, PathwiseConfig
 from ml.ppo import PPO
 from ml.ppo_config import PPOConfig, Schedule, Stats
@@ -53,8 +52,9 @@ class Slope:
     def __init__(self, limit: float = math.inf) -> None:
         self.limit = limit
 
-    def feature_moments(self) -> Any:
-        return np.zeros(0), np.ones(0)
+    @property
+    def scaling(self) -> Any:
+        return NO_FEATURES
 
     def begin(self, count: int, generator: torch.Generator) -> State:
         return {"x": torch.zeros(count), "age": torch.zeros(count, dtype=torch.int64)}
@@ -78,9 +78,9 @@ def on_slope(limit: float = math.inf, **changes: Any) -> Pathwise:
     config = PathwiseConfig(num_envs=2, segment=3, gamma=0.5, gae_lambda=0.5, scale_reward=False)
     run = Pathwise(Slope(limit), NetworkConfig(hidden=(), dropout=0.0), replace(config, **changes))
     with torch.no_grad():
-        for head, answer in ((run.policy.actor[0], 1.0), (run.policy.critic[0], 5.0)):
-            head.weight.zero_()  # type: ignore[operator]
-            head.bias.fill_(answer)  # type: ignore[operator]
+        for last, answer in ((run.policy.heads.actor_out, 1.0), (run.policy.heads.critic_out, 5.0)):
+            last.weight.zero_()
+            last.bias.fill_(answer)
     return run
 
 
@@ -93,10 +93,9 @@ def test_objective_and_its_gradient_by_hand() -> None:
 
     stats = run.update()
 
-    actor: Any = run.policy.actor[0]
     assert stats.policy_loss == pytest.approx(-6.125 / 3.0)
-    assert actor.bias.grad.item() == pytest.approx(-5.5 / 3.0)
-    assert actor.weight.grad.item() == pytest.approx(-2.5 / 3.0)
+    assert stats.grad_norms["heads.actor_out.bias"] == pytest.approx(5.5 / 3.0)
+    assert stats.grad_norms["heads.actor_out.weight"] == pytest.approx(2.5 / 3.0)
 
 
 def test_critic_learns_the_returns_and_nothing_of_the_actor() -> None:
@@ -107,9 +106,8 @@ def test_critic_learns_the_returns_and_nothing_of_the_actor() -> None:
 
     stats = run.update()
 
-    critic: Any = run.policy.critic[0]
     assert stats.value_loss == pytest.approx(0.5 * (0.09375**2 + 2.375**2 + 3.5**2) / 3.0)
-    assert critic.bias.grad.item() == pytest.approx(-(0.09375 + 2.375 + 3.5) / 3.0)
+    assert stats.grad_norms["heads.critic_out.bias"] == pytest.approx((0.09375 + 2.375 + 3.5) / 3.0)
 
 
 def test_life_that_ended_earns_nothing_more_and_begins_anew() -> None:
@@ -187,7 +185,7 @@ def test_policy_is_a_start_for_ppo() -> None:
 def test_loss_that_is_not_finite_stops_the_run() -> None:
     run = trainer()
     with torch.no_grad():
-        next(run.policy.critic.parameters()).fill_(math.nan)
+        run.policy.heads.critic_out.bias.fill_(math.nan)
 
     with pytest.raises(DataError, match="not finite"):
         run.update()

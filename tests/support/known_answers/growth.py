@@ -18,7 +18,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from ml.networks import Shapes
+from ml.networks import NO_FEATURES, Scaling, Shapes
 from ml.smooth_market import State, simplex_cash
 from strategies.market import Floats
 from tests.support.known_answers.tasks import Rule, nothing_ahead, shapes_of
@@ -61,8 +61,9 @@ class Growth:
         """Mean log growth a step of weights by state, shape (S, N)."""
         return float(np.log1p((self.returns @ weights[:, :, None])[:, :, 0]).mean())
 
-    def feature_moments(self) -> tuple[Floats, Floats]:
-        return np.zeros(0), np.ones(0)
+    @property
+    def scaling(self) -> Scaling:
+        return NO_FEATURES
 
     def begin(self, count: int, generator: torch.Generator) -> State:
         return {

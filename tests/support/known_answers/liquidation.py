@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ml.networks import Shapes
+from ml.networks import NO_FEATURES, Scaling, Shapes
 from ml.smooth_market import State
 from strategies.market import Floats
 from tests.support.known_answers.tasks import Rule, discounted_worth, nothing_ahead, shapes_of
@@ -52,8 +52,9 @@ class Liquidation:
         """Of a path of what is left."""
         return float((np.diff(path) ** 2).sum() + self.risk * (path[1:] ** 2).sum())
 
-    def feature_moments(self) -> tuple[Floats, Floats]:
-        return np.zeros(0), np.ones(0)
+    @property
+    def scaling(self) -> Scaling:
+        return NO_FEATURES
 
     def begin(self, count: int, generator: torch.Generator) -> State:
         return {

@@ -16,13 +16,11 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ml.networks import Shapes
+from ml.networks import NO_FEATURES, Scaling, Shapes
 from ml.smooth_market import State
-from strategies.market import Floats
 from tests.support.known_answers.tasks import Rule, discounted_worth, nothing_ahead, shapes_of
 
 
@@ -55,8 +53,9 @@ class Rebalancing:
         root = math.sqrt(held**2 + 4.0 * self.risk * self.cost * self.gamma**2)
         return (root - held) / (2.0 * self.gamma)
 
-    def feature_moments(self) -> tuple[Floats, Floats]:
-        return np.zeros(0), np.ones(0)
+    @property
+    def scaling(self) -> Scaling:
+        return NO_FEATURES
 
     def begin(self, count: int, generator: torch.Generator) -> State:
         signal = torch.tensor(self.strength) * torch.randn((count, 2), generator=generator)

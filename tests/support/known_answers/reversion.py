@@ -19,7 +19,7 @@ import torch
 from scipy.special import ndtr
 from torch import Tensor
 
-from ml.networks import Shapes
+from ml.networks import NO_FEATURES, Scaling, Shapes
 from ml.smooth_market import State
 from strategies.market import Floats
 from tests.support.known_answers.tasks import Rule, discounted_worth, nothing_ahead, shapes_of
@@ -54,8 +54,9 @@ class Reversion:
         """Standard deviation of the price."""
         return 1.0 / math.sqrt(1.0 - (1.0 - self.pull) ** 2)
 
-    def feature_moments(self) -> tuple[Floats, Floats]:
-        return np.zeros(0), np.ones(0)
+    @property
+    def scaling(self) -> Scaling:
+        return NO_FEATURES
 
     def begin(self, count: int, generator: torch.Generator) -> State:
         return {
