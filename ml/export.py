@@ -173,8 +173,8 @@ class _PolicyGraph(Graph):
         """The actor."""
         *hidden, last = column
         for layer in hidden:
-            x = self.add("Tanh", [self.dense(layer.weight.T, layer.bias, x)])
-        return self.dense(last.weight.T, last.bias, x)
+            x = self.add("Tanh", [self.dense(*layer, x)])
+        return self.dense(*last, x)
 
     def answer(self, policy: Policy, mean: str, action_map: ActionMap) -> None:
         """The graph's output, ``action``."""

@@ -38,7 +38,9 @@ def test_a_column_is_layers_of_its_own() -> None:
 
     answer = heads.column(ACTOR)(seen)
 
-    torch.testing.assert_close(answer, torch.tanh(seen @ first.weight + first.bias) @ last.weight + last.bias)
+    torch.testing.assert_close(
+        answer, torch.tanh(seen @ first.weight.T + first.bias) @ last.weight.T + last.bias
+    )
     assert not heads.column(CRITIC).detached()(seen).requires_grad
 
 
@@ -47,9 +49,9 @@ def test_heads_begin_with_orthogonal_weights() -> None:
 
     for which, gain in ((ACTOR, 0.01), (CRITIC, 1.0)):
         first, last = heads.column(which)
-        torch.testing.assert_close(first.weight @ first.weight.T, 2.0 * torch.eye(8), atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(first.weight.T @ first.weight, 2.0 * torch.eye(8), atol=1e-5, rtol=0.0)
         torch.testing.assert_close(
-            last.weight.T @ last.weight, gain**2 * torch.eye(last.weight.shape[1]), atol=1e-5, rtol=0.0
+            last.weight @ last.weight.T, gain**2 * torch.eye(len(last.weight)), atol=1e-5, rtol=0.0
         )
         assert not first.bias.any()
         assert not last.bias.any()
