@@ -31,6 +31,7 @@ from ml.networks import NetworkConfig, Policy, Scaling, Shapes
 from ml.optimizer import FlatAdam
 from ml.ppo import gae
 from ml.ppo_config import Outcome, Schedule, Stats
+from ml.process import prepare_process
 from ml.progress import run_to_the_end
 from ml.randomness import OwnRandomness
 from ml.reward_scale import RewardScale
@@ -126,7 +127,7 @@ class Pathwise:
         self.device = device_of(config.device)
         if world.shapes.discrete_dims:
             raise ConfigError("gradients need actions that are numbers, found choices")
-        torch.set_num_threads(1)  # as in ml.ppo
+        prepare_process()
         self._randomness = OwnRandomness(config.seed)
         with self._randomness:
             self.policy = Policy(network, world.shapes, world.scaling).to(self.device)

@@ -25,6 +25,7 @@ from torch.nn import functional
 from ml.networks import NetworkConfig, Policy, distribution
 from ml.optimizer import FlatAdam
 from ml.ppo_config import Outcome, PPOConfig, Schedule, Stats
+from ml.process import prepare_process
 from ml.progress import run_to_the_end
 from ml.randomness import OwnRandomness
 from ml.reward_scale import RewardScale
@@ -102,7 +103,7 @@ class PPO:
         self.device = device_of(config.device)
         self.view = view_of(environment, self.device)
         self._check()
-        torch.set_num_threads(1)  # more of them halve the speed of networks as small as these
+        prepare_process()
         self._randomness = OwnRandomness(config.seed)
         with self._randomness:
             self.policy = Policy(network, self.view.shapes, self.view.scaling).to(self.device)
