@@ -10,7 +10,7 @@ from strategies.belief_summary import summary_for
 from strategies.config import RegimeConfig, StrategyConfig
 from strategies.errors import ConfigError, DataError
 from strategies.market import Floats
-from strategies.observation import shown
+from strategies.observation import belief_vector
 from strategies.regime import fold
 from strategies.regime_params import RegimeParams
 
@@ -52,7 +52,7 @@ def with_beliefs(
     summary = summary_for(strategy, params)
     if summary is None:
         return dataset.with_beliefs(beliefs)
-    return dataset.with_beliefs(np.array([shown(probs, summary) for probs in beliefs.tolist()]))
+    return dataset.with_beliefs(np.array([belief_vector(probs, summary) for probs in beliefs.tolist()]))
 
 
 def first_warm(dataset: Dataset) -> int:

@@ -185,7 +185,7 @@ class ObservationBuilder:
             latest.ts_event,
             self._windows[self._position],
             portfolio_vector(ledger),
-            _NO_BELIEFS if belief is None else shown(belief.probs, self._summary),
+            _NO_BELIEFS if belief is None else belief_vector(belief.probs, self._summary),
             latest.values,
             closes,
             self._columns,
@@ -195,8 +195,8 @@ class ObservationBuilder:
         )
 
 
-def shown(probs: Sequence[float], summary: BeliefSummary | None) -> Float32s:
-    """What a policy is shown of a belief, shape (K,) or (5,).
+def belief_vector(probs: Sequence[float], summary: BeliefSummary | None) -> Float32s:
+    """A belief as a network reads it, shape (K,) or (5,).
 
     Args:
         probs: Filtered regime probabilities, shape (K,).
