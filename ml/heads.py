@@ -34,9 +34,10 @@ class _LogisticTanh(torch.autograd.Function):
 def quick_tanh(x: Tensor) -> Tensor:
     """The hyperbolic tangent; of much that wants gradients by way of the logistic function, within 2e-7.
 
-    That takes torch half of the time on the batches of learning; on the few rows of acting it does not pay.
+    That takes torch half of the time on the batches of learning; on the few rows of acting, and on a GPU, it
+    does not pay.
     """
-    if not x.requires_grad or x.numel() < _WORTH_IT:
+    if not x.requires_grad or x.numel() < _WORTH_IT or x.device.type != "cpu":
         return torch.tanh(x)
     return cast("Tensor", _LogisticTanh.apply(x))
 
