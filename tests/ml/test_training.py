@@ -19,7 +19,7 @@ from ml.training_config import EnvironmentConfig, SplitConfig, SplitKind, Traine
 from strategies.belief_summary import summary_for
 from strategies.config import AllocationConfig, CostConfig, StrategyConfig
 from strategies.errors import ConfigError, DataError
-from strategies.observation import shown
+from strategies.observation import belief_vector
 from strategies.regime import RegimeFilter
 from tests.support.bundles import TWO_STATES
 from tests.support.market_data import MINUTE_NS, START_NS, priced_dataset, random_dataset, rules_for
@@ -245,7 +245,7 @@ def test_summary_of_beliefs_is_the_one_that_is_shown_where_it_trades() -> None:
     assert np.isnan(dataset.beliefs[0]).all()
     for row in range(1, 200):
         belief = regime_filter.update(dataset.features[row].astype(float).mean(axis=0).tolist())
-        np.testing.assert_array_equal(dataset.beliefs[row], shown(belief.probs, summary))
+        np.testing.assert_array_equal(dataset.beliefs[row], belief_vector(belief.probs, summary))
 
 
 def held(closes: list[float], **changes: Any) -> MarketEnvironment:
