@@ -9,8 +9,8 @@ three passes, each of T / C steps over C lanes:
 2. the forward recursion of all lanes from those starts;
 3. the backward recursion, which gathers the sums that the estimates need and stores nothing.
 
-Two compiled loops over the bars would take three fifths of the time. But a running daemon fits, too, when it is
-asked to, and its sandbox forbids code that is made while it runs (`ops.runs.confinement`).
+Two compiled loops over the bars would take three fifths of the time. But a daemon fits, too, when it is asked
+to, and its sandbox forbids code that is made while it runs (`ops.runs.confinement`).
 
 Source:
     Rabiner (1989), eqs. 18-27, 90-92, normalised per step; the lanes are the parallel prefix of

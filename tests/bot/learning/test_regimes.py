@@ -1,6 +1,8 @@
 """Beliefs about the past, and models that are fitted apart from a training."""
 
 import json
+import subprocess
+import sys
 from math import erf, sqrt
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from strategies.regime import RegimeFilter
 from strategies.regime_params import RegimeParams, load_regime_params
 from tests.support.bots import write_bot
 from tests.support.bundles import TWO_STATES, write_small_bundle
+from tests.support.data import ROOT
 from tests.support.learners import STRATEGY
 from tests.support.markets import ALPHA, DAY_START_NS, MINUTE_NS, market
 
@@ -121,6 +124,39 @@ def test_fitted_model_is_written_as_a_strategy_file_can_name_it(market: Path, tm
     # The generated market has calm and wild times; the states are ordered by how wild they are.
     assert params.covariances[1, 0] > 2.0 * params.covariances[0, 0]
     assert params.transition_matrix.diagonal().min() > 0.8
+
+
+CONFINED = """
+import ctypes, pathlib, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
+    raise SystemExit(77)
+from bot.config import load_host
+from bot.learning.regimes import fit_regime
+from ops.runs.confinement import may_make_code
+assert not may_make_code()
+options = {options!r}
+host = load_host(pathlib.Path(sys.argv[1]), {{"strategies": ["learner.toml"]}})
+fit_regime(host, pathlib.Path(sys.argv[2]), options)
+"""
+"""A fit in a process that may not make code, as systemd's MemoryDenyWriteExecute has the daemon's."""
+
+
+def test_daemon_whose_sandbox_forbids_to_make_code_fits(market: Path, tmp_path: Path) -> None:
+    path = write_bot(tmp_path, market, ("holder",))
+    (tmp_path / "learner.toml").write_text(STRATEGY)
+
+    done = subprocess.run(
+        [sys.executable, "-c", CONFINED.format(options=OPTIONS), str(path), str(tmp_path / "out")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    if done.returncode == 77:
+        pytest.skip("the kernel has no PR_SET_MDWE (Linux 6.3)")
+    assert done.returncode == 0, done.stderr
+    assert load_regime_params(tmp_path / "out" / PARAMS).num_states == OPTIONS["num_states"]
 
 
 def test_strategy_without_a_regime_model_is_refused(market: Path, tmp_path: Path) -> None:
