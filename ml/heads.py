@@ -79,7 +79,7 @@ class Column(tuple[Layer, ...]):
 class TwinHead(nn.Module):
     """The two, on a code that several vectors may share.
 
-    Networks as small as these spend as much on each call of a layer as on its sums: both hidden layers of a
+    Networks as small as these spend much of their time on the calls of their layers: both hidden layers of a
     depth are one product of stacked matrices, and what the first makes of a code is computed once for all
     vectors that share it.
 
