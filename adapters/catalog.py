@@ -95,8 +95,8 @@ class Catalog:
         if not found:
             raise CatalogError(
                 f"{self.path}: expected instrument {instrument_id}, found {_listed(self.instrument_ids())}; "
-                "import its bars with `argonaut data import` or name another catalog (`--catalog DIR`, or "
-                "`[data] catalog` of the host file)"
+                "import its bars with `argonaut data import` or name another catalog (`[data] catalog` "
+                "of the host file, or `--catalog DIR` where the command takes it)"
             )
         instrument: NautilusInstrument = found[-1]
         return instrument
@@ -184,8 +184,8 @@ class Catalog:
         if not files:
             raise CatalogError(
                 f"{self.path}: expected bars of {bar_type}, found {_listed(self.bar_types())}; "
-                "import them with `argonaut data import` or name another catalog (`--catalog DIR`, or "
-                "`[data] catalog` of the host file)"
+                "import them with `argonaut data import` or name another catalog (`[data] catalog` "
+                "of the host file, or `--catalog DIR` where the command takes it)"
             )
         return files
 

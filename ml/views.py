@@ -33,7 +33,6 @@ class View(Protocol):
     shapes: Shapes
     group: int
     """Environments that share a clock; they stand side by side."""
-
     scaling: Scaling
     """How features become the scores that a policy is shown."""
     last_row: int

@@ -107,7 +107,9 @@ def test_empty_catalog_has_no_series_and_says_so(tmp_path: Path) -> None:
 
 
 def test_instrument_without_bars_is_refused_with_those_that_have_some(catalog: Catalog) -> None:
-    with pytest.raises(CatalogError, match=r"found BTCUSDT\.BINANCE-1-MINUTE.* or name another"):
+    with pytest.raises(
+        CatalogError, match=r"found BTCUSDT\.BINANCE-1.* name another catalog \(`\[data\] catalog`"
+    ):
         catalog.read_bars("ETHUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL")
 
 

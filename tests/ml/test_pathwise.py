@@ -96,6 +96,9 @@ def test_objective_and_its_gradient_by_hand() -> None:
     assert stats.policy_loss == pytest.approx(-6.125 / 3.0)
     assert stats.grad_norms["heads.actor_out.bias"] == pytest.approx(5.5 / 3.0)
     assert stats.grad_norms["heads.actor_out.weight"] == pytest.approx(2.5 / 3.0)
+    # Both slopes of the loss are negative, so both numbers rise.
+    assert run.policy.heads.actor_out.bias.item() > 1.0
+    assert run.policy.heads.actor_out.weight.item() > 0.0
 
 
 def test_critic_learns_the_returns_and_nothing_of_the_actor() -> None:
@@ -108,6 +111,7 @@ def test_critic_learns_the_returns_and_nothing_of_the_actor() -> None:
 
     assert stats.value_loss == pytest.approx(0.5 * (0.09375**2 + 2.375**2 + 3.5**2) / 3.0)
     assert stats.grad_norms["heads.critic_out.bias"] == pytest.approx((0.09375 + 2.375 + 3.5) / 3.0)
+    assert run.policy.heads.critic_out.bias.item() > 5.0
 
 
 def test_life_that_ended_earns_nothing_more_and_begins_anew() -> None:
