@@ -5,12 +5,15 @@ of consecutive bars, and all lanes advance together. Where a lane starts depends
 three passes, each of T / C steps over C lanes:
 
 1. the product of each lane's transition-and-likelihood matrices, from which the filtered probabilities at the
-   start of every lane, and the backward ones at its end, follow one after the other (C small products);
+   start of every lane, and the backward ones at its end, follow (`ml.hmm.lanes`);
 2. the forward recursion of all lanes from those starts;
 3. the backward recursion, which gathers the sums that the estimates need and stores nothing.
 
-Two compiled loops over the bars would take three fifths of the time. But a daemon fits, too, when it is asked
-to, and its sandbox forbids code that is made while it runs (`ops.runs.confinement`).
+Likelihoods are relative to those under one state, the *reference*: that saves its exponential, and the sum
+over bars of what they were divided by is a single product.
+
+A daemon fits, too, when it is asked to, and its sandbox forbids code that is made while it runs
+(`ops.runs.confinement`): loops compiled on the way are no choice.
 
 Source:
     Rabiner (1989), eqs. 18-27, 90-92, normalised per step; the lanes are the parallel prefix of
@@ -22,15 +25,18 @@ from math import ceil, sqrt
 
 import numpy as np
 
+from ml.hmm.lanes import stitch
 from strategies.market import Floats
 
-_MOST_LANES = 1024
+_MOST_LANES = 2048
 """More would leave the processor's cache."""
-_RESCALE_EVERY = 4
-"""Steps after which the lanes' products are brought back to 1; they cannot underflow so soon."""
+_RESCALE_EVERY = 8
+"""Steps after which the lanes' products are brought back to 1, and evidence to its logarithm."""
+_MOST_LOG_RATIO = 80.0
+"""Likelihoods above e to this times the reference's are scaled down: so many steps never overflow."""
 
 LEAST_PROB = 1e-10
-"""Smallest transition probability that the step may be given."""
+"""Smallest transition probability that the step may be given: so many steps never underflow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,13 +68,14 @@ class ExpectationStep:
         self._lanes = lanes = ceil(count / steps)
         self._short_from = count - (lanes - 1) * steps
         # What is missing from the last lane is nil, also the constant: every state then has likelihood 1.
-        padded = np.zeros((lanes * steps, width))
-        padded[:count] = statistics
-        self._statistics = np.ascontiguousarray(padded.reshape(lanes, steps, width).transpose(1, 2, 0))
+        self._statistics = np.zeros((steps, width, lanes))
+        by_lane = self._statistics.transpose(2, 0, 1)
+        by_lane[:-1] = statistics[: (lanes - 1) * steps].reshape(lanes - 1, steps, width)
+        by_lane[-1, : self._short_from] = statistics[(lanes - 1) * steps :]
+        self._total = statistics.sum(axis=0)
         self._likelihood = np.empty((steps, num_states, lanes))
         self._filtered = np.empty((steps + 1, num_states, lanes))
         self._evidence = np.empty((steps, lanes))
-        self._log_scale = np.empty((steps, lanes))
 
     def run(self, coefficients: Floats, initial_probs: Floats, transition_matrix: Floats) -> Expectations:
         """Expectations under one set of parameters.
@@ -78,59 +85,72 @@ class ExpectationStep:
             initial_probs: Shape (K,).
             transition_matrix: Shape (K, K), no entry below `LEAST_PROB`.
         """
-        products = self._multiply(coefficients, transition_matrix)
-        backward = self._stitch(products, initial_probs)
-        self._filter(initial_probs, transition_matrix)
-        log_likelihood = float(np.log(self._evidence).sum() + self._log_scale.sum())
-        return self._gather(log_likelihood, backward, transition_matrix)
+        # The reference comes first: the widest density, than which others seldom are much likelier.
+        order = np.argsort(coefficients[:, 0], kind="stable")
+        found = self._run(coefficients[order], initial_probs[order], transition_matrix[np.ix_(order, order)])
+        back = np.argsort(order)
+        return Expectations(
+            found.log_likelihood,
+            found.sums[back],
+            found.transitions[np.ix_(back, back)],
+            found.initial_probs[back],
+        )
 
-    def _multiply(self, coefficients: Floats, transition_matrix: Floats) -> Floats:
+    def _run(self, coefficients: Floats, initial_probs: Floats, transition_matrix: Floats) -> Expectations:
+        log_scale = self._score(coefficients)
+        starts, backward = stitch(self._multiply(transition_matrix), initial_probs)
+        self._filtered[0] = starts
+        self._filter(initial_probs, transition_matrix)
+        return self._gather(log_scale + self._log_evidence(), backward, transition_matrix)
+
+    def _score(self, coefficients: Floats) -> float:
+        """Set the likelihoods of all bars, as far as they differ; return the logarithm of what they share."""
+        relative = coefficients[1:] - coefficients[0]
+        excess = 0.0
+        for step in range(self._steps):
+            reference, others = self._likelihood[step, :1], self._likelihood[step, 1:]
+            np.vecmat(relative, self._statistics[step], out=others)
+            if others.max(initial=0.0) > _MOST_LOG_RATIO:
+                above = np.maximum(others.max(axis=0), 0.0)
+                excess += float(above.sum())
+                others -= above
+                np.exp(-above, out=reference[0])
+            else:
+                reference[:] = 1.0
+            np.exp(others, out=others)
+        return float(coefficients[0] @ self._total) + excess
+
+    def _multiply(self, transition_matrix: Floats) -> Floats:
         """Product of each lane's matrices, shape (C, K, K): from the state before it (column) to its last."""
         num_states = len(transition_matrix)
         came_from = np.ascontiguousarray(transition_matrix.T)
-        products = np.zeros((num_states, num_states, self._lanes))
-        products[np.arange(num_states), np.arange(num_states)] = 1.0
-        predicted = np.empty_like(products)
-        flat, flat_predicted = products.reshape(num_states, -1), predicted.reshape(num_states, -1)
+        products, before = np.empty((2, num_states, num_states, self._lanes))
+        products[:] = np.eye(num_states)[:, :, None]
         for step in range(self._steps):
-            likelihood = self._likelihood[step]
-            np.matmul(coefficients, self._statistics[step], out=likelihood)
-            likelihood.max(axis=0, out=self._log_scale[step])
-            likelihood -= self._log_scale[step]
-            np.exp(likelihood, out=likelihood)
-            np.matmul(came_from, flat, out=flat_predicted)
+            products, before = before, products
+            np.matmul(came_from, before.reshape(num_states, -1), out=products.reshape(num_states, -1))
             if step == 0:  # nothing is before the first bar
-                predicted[:, :, 0] = np.eye(num_states)
-            np.multiply(predicted, likelihood[:, None, :], out=products)
+                products[:, :, 0] = np.eye(num_states)
+            products *= self._likelihood[step][:, None, :]
             if step % _RESCALE_EVERY == _RESCALE_EVERY - 1:
                 products /= products.max(axis=(0, 1))
         return np.ascontiguousarray(products.transpose(2, 0, 1))
-
-    def _stitch(self, products: Floats, initial_probs: Floats) -> Floats:
-        """Set the filtered probabilities before each lane; return the backward ones at its end, (K, C)."""
-        forward = initial_probs
-        backward = np.ones(len(initial_probs))
-        backwards = np.empty((len(initial_probs), self._lanes))
-        for lane in range(self._lanes):
-            self._filtered[0, :, lane] = forward
-            forward = products[lane] @ forward
-            forward = forward / forward.sum()
-        for lane in reversed(range(self._lanes)):
-            backwards[:, lane] = backward
-            backward = backward @ products[lane]
-            backward = backward / backward.sum()
-        return backwards
 
     def _filter(self, initial_probs: Floats, transition_matrix: Floats) -> None:
         came_from = np.ascontiguousarray(transition_matrix.T)
         for step in range(self._steps):
             filtered = self._filtered[step + 1]
-            np.matmul(came_from, self._filtered[step], out=filtered)
+            np.vecmat(came_from, self._filtered[step], out=filtered)
             if step == 0:
                 filtered[:, 0] = initial_probs
             filtered *= self._likelihood[step]
             filtered.sum(axis=0, out=self._evidence[step])
             filtered /= self._evidence[step]
+
+    def _log_evidence(self) -> float:
+        whole = self._steps // _RESCALE_EVERY * _RESCALE_EVERY
+        grouped = self._evidence[:whole].reshape(-1, _RESCALE_EVERY, self._lanes)
+        return float(np.log(grouped.prod(axis=1)).sum() + np.log(self._evidence[whole:]).sum())
 
     def _gather(self, log_likelihood: float, backward: Floats, transition_matrix: Floats) -> Expectations:
         num_states = len(transition_matrix)
@@ -140,12 +160,12 @@ class ExpectationStep:
         transitions = np.zeros((num_states, num_states))
         for step in reversed(range(self._steps)):
             np.multiply(self._filtered[step + 1], backward, out=smoothed_probs)
-            sums += smoothed_probs @ self._statistics[step].T
+            sums += np.vecdot(smoothed_probs[:, None, :], self._statistics[step])
             np.divide(self._likelihood[step], self._evidence[step], out=arriving)
             arriving *= backward
             real = self._lanes if step < self._short_from else self._lanes - 1
-            transitions += self._filtered[step, :, :real] @ arriving[:, :real].T
-            np.matmul(transition_matrix, arriving, out=backward)
+            transitions += np.vecdot(self._filtered[step, :, None, :real], arriving[:, :real])
+            np.vecmat(transition_matrix, arriving, out=backward)
         # No move leads to the first bar.
         transitions -= np.outer(self._filtered[0, :, 0], arriving[:, 0])
         transitions *= transition_matrix

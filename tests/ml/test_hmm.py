@@ -12,6 +12,7 @@ from ml.hmm import ConvergenceError, Covariance, HmmSettings, agreement, fit_hie
 from ml.hmm.expectation import ExpectationStep
 from ml.hmm.gaussians import coefficients, estimates, statistics
 from ml.hmm.labels import match_states, permuted, volatility_order
+from ml.hmm.lanes import stitch
 from ml.hmm.search import Climb, kept
 from ml.hmm.starts import Start, random_states, volatility_states
 from ml.hmm.transitions import HierarchicalTransitions, StickyTransitions, stationary_probs
@@ -165,6 +166,46 @@ def test_one_iteration_equals_one_of_hmmlearn(covariance: Covariance, length: in
     assert means == pytest.approx(model.means_, rel=1e-8)
     expected = model._covars_ if covariance is Covariance.DIAGONAL else model.covars_
     assert covariances == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_one_iteration_on_bars_far_out_of_every_state_equals_one_of_hmmlearn(covariance: Covariance) -> None:
+    params = _params(covariance)
+    rows, _ = _draw(params, 2_500, seed=2)
+    rows[::40] *= 60.0  # where one state is e^1,000 times as likely as another, whichever that is
+    rows[7], rows[1_203] = [200.0, 0.0, 0.0], [0.0, 0.0, -300.0]
+    model = _hmmlearn(params)
+    log_likelihood = model.score(rows)
+    model.fit(rows)
+
+    found = _step(rows, params, covariance).run(
+        coefficients(params.means, params.covariances), params.initial_probs, params.transition_matrix
+    )
+    means, _ = estimates(found.sums, 3, covariance, 1e-12)
+
+    assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-11)
+    assert StickyTransitions(3).estimate(found.transitions) == pytest.approx(model.transmat_, rel=1e-8)
+    assert means == pytest.approx(model.means_, rel=1e-8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 64])
+def test_lanes_are_stitched_as_one_after_the_other(count: int) -> None:
+    rng = np.random.default_rng(count)
+    products = rng.uniform(1e-3, 1.0, size=(count, 3, 3))
+    products *= 10.0 ** rng.integers(-300, 300, size=(count, 1, 1))
+    initial_probs = np.array([0.2, 0.5, 0.3])
+
+    starts, ends = stitch(products, initial_probs)
+
+    forward, backward = initial_probs, np.full(3, 1.0 / 3.0)
+    for lane in range(count):
+        assert starts[:, lane] == pytest.approx(forward, rel=1e-12)
+        forward = products[lane] @ forward
+        forward /= forward.sum()
+    for lane in reversed(range(count)):
+        assert ends[:, lane] == pytest.approx(backward, rel=1e-12)
+        backward = backward @ products[lane]
+        backward /= backward.sum()
 
 
 @pytest.mark.parametrize("covariance", COVARIANCES)
