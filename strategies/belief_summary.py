@@ -35,15 +35,11 @@ class BeliefSummary:
     __slots__ = ("_bear", "_bull", "_columns", "_long_run", "_means", "_up", "_variances")
 
     def __init__(self, params: RegimeParams, place: int) -> None:
-        means = params.means[:, place]
-        covariances = params.covariances
-        variances = covariances[:, place] if covariances.ndim == 2 else covariances[:, place, place]
+        means, variances = params.means[:, place], params.variances[:, place]
         self._columns: list[list[float]] = params.transition_matrix.T.tolist()
         self._means: list[float] = means.tolist()
         self._variances: list[float] = variances.tolist()
-        self._up = [
-            0.5 * erfc(-mean / sqrt(2.0 * variance)) for mean, variance in zip(means, variances, strict=True)
-        ]
+        self._up: list[float] = probs_above_zero(means, variances).tolist()
         self._bull, self._bear = int(means.argmax()), int(means.argmin())
         stationary: list[float] = _stationary(params.transition_matrix).tolist()
         self._long_run = self._moments(stationary)[1]
@@ -72,6 +68,11 @@ class BeliefSummary:
         # Around the mean, not around 0: nothing cancels where the states lie far off and close together.
         around = [v + (m - mean) ** 2 for m, v in zip(self._means, self._variances, strict=True)]
         return mean, sqrt(sumprod(around, probs))
+
+
+def probs_above_zero(means: Floats, variances: Floats) -> Floats:
+    """Φ(m / s) of normals, accurate in both tails; of the shape of what is given."""
+    return np.asarray(0.5 * np.vectorize(erfc, otypes=[np.float64])(-means / np.sqrt(2.0 * variances)))
 
 
 def summary_for(config: StrategyConfig, params: RegimeParams) -> BeliefSummary | None:

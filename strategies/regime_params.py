@@ -57,6 +57,13 @@ class RegimeParams:
         return int(self.means.shape[1])
 
     @property
+    def variances(self) -> Floats:
+        """Of each feature in each state, shape (K, D)."""
+        if self.covariances.ndim == 2:
+            return self.covariances
+        return np.diagonal(self.covariances, axis1=1, axis2=2)
+
+    @property
     def sha256(self) -> str:
         """Hash over names, shapes and values; it does not depend on a file's layout."""
         digest = hashlib.sha256()

@@ -6,7 +6,6 @@ Flow: catalog → research → ml.beliefs → **fit**, or **infer** → JSON.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from math import erf, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from bot.learning.research import dataset_of
 from bot.market_data import bar_type
 from ml.beliefs import first_warm, regime_rows
 from ml.datasets import Dataset
+from strategies.belief_summary import probs_above_zero
 from strategies.bundle import STRATEGY, Bundle
 from strategies.config import RegimeConfig
 from strategies.errors import ConfigError, DataError
@@ -165,9 +165,8 @@ def _read(loaded: LoadedStrategy, catalog: Catalog, start_ns: int | None, end_ns
 
 def _moments(params: RegimeParams, predicted: Floats) -> tuple[Floats, Floats, Floats]:
     """Mean and variance of the mixture, and how probable it is to lie above 0; each of shape (T, D)."""
-    is_diagonal = params.covariances.ndim == 2
-    variances = params.covariances if is_diagonal else np.diagonal(params.covariances, axis1=1, axis2=2)
     expected = predicted @ params.means
-    variance = predicted @ (variances + params.means**2) - expected**2
-    above = np.vectorize(lambda mean, spread: 0.5 * (1.0 + erf(mean / sqrt(2.0 * spread))))
-    return expected, variance, predicted @ above(params.means, variances)
+    # Around the mean, not around 0: nothing cancels where the states lie far off and close together.
+    around = params.variances + (params.means - expected[:, None]) ** 2
+    variance = np.einsum("tk,tkd->td", predicted, around)
+    return expected, variance, predicted @ probs_above_zero(params.means, params.variances)

@@ -82,6 +82,19 @@ def test_probability_of_a_rise_is_that_of_the_normal_distribution() -> None:
     assert p_up[0, 0] == pytest.approx(rises)
 
 
+def test_variance_of_states_far_from_zero_and_close_together_loses_no_digits() -> None:
+    params = RegimeParams(
+        TWO_STATES.initial_probs,
+        TWO_STATES.transition_matrix,
+        means=np.array([[1e8, 0.0], [1e8, 1.0]]),
+        covariances=np.array([[[1e-4, 0.0], [0.0, 1.0]], [[4e-4, 0.0], [0.0, 1.0]]]),
+    )
+
+    _, variance, _ = regimes._moments(params, np.array([[0.25, 0.75]]))
+
+    assert variance[0] == pytest.approx([0.25 * 1e-4 + 0.75 * 4e-4, 1.0 + 0.25 * 0.75])
+
+
 def test_belief_at_a_bar_does_not_change_when_the_future_comes(market: Path, bundle: Bundle) -> None:
     early, late = infer(bundle, market, minutes=300), infer(bundle, market, minutes=900)
 
