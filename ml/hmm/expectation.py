@@ -85,8 +85,8 @@ class ExpectationStep:
             initial_probs: Shape (K,).
             transition_matrix: Shape (K, K), no entry below `LEAST_PROB`.
         """
-        # The reference comes first: the widest density, than which others seldom are much likelier.
-        order = np.argsort(coefficients[:, 0], kind="stable")
+        # The reference comes first: the state that makes all bars together likeliest, so that little cancels.
+        order = np.argsort(-(coefficients @ self._total), kind="stable")
         found = self._run(coefficients[order], initial_probs[order], transition_matrix[np.ix_(order, order)])
         back = np.argsort(order)
         return Expectations(
@@ -108,13 +108,13 @@ class ExpectationStep:
         relative = coefficients[1:] - coefficients[0]
         excess = 0.0
         for step in range(self._steps):
-            reference, others = self._likelihood[step, :1], self._likelihood[step, 1:]
+            reference, others = self._likelihood[step, 0], self._likelihood[step, 1:]
             np.vecmat(relative, self._statistics[step], out=others)
             if others.max(initial=0.0) > _MOST_LOG_RATIO:
                 above = np.maximum(others.max(axis=0), 0.0)
                 excess += float(above.sum())
                 others -= above
-                np.exp(-above, out=reference[0])
+                np.exp(-above, out=reference)
             else:
                 reference[:] = 1.0
             np.exp(others, out=others)
@@ -148,9 +148,11 @@ class ExpectationStep:
             filtered /= self._evidence[step]
 
     def _log_evidence(self) -> float:
-        whole = self._steps // _RESCALE_EVERY * _RESCALE_EVERY
-        grouped = self._evidence[:whole].reshape(-1, _RESCALE_EVERY, self._lanes)
-        return float(np.log(grouped.prod(axis=1)).sum() + np.log(self._evidence[whole:]).sum())
+        # The first bar stands by itself: what it is expected to be has no smallest probability.
+        whole = 1 + (self._steps - 1) // _RESCALE_EVERY * _RESCALE_EVERY
+        grouped = self._evidence[1:whole].reshape(-1, _RESCALE_EVERY, self._lanes).prod(axis=1)
+        first, last = self._evidence[0], self._evidence[whole:]
+        return float(np.log(first).sum() + np.log(grouped).sum() + np.log(last).sum())
 
     def _gather(self, log_likelihood: float, backward: Floats, transition_matrix: Floats) -> Expectations:
         num_states = len(transition_matrix)
@@ -163,10 +165,9 @@ class ExpectationStep:
             sums += np.vecdot(smoothed_probs[:, None, :], self._statistics[step])
             np.divide(self._likelihood[step], self._evidence[step], out=arriving)
             arriving *= backward
-            real = self._lanes if step < self._short_from else self._lanes - 1
-            transitions += np.vecdot(self._filtered[step, :, None, :real], arriving[:, :real])
+            # No move leads to the first bar, nor to those that are missing.
+            moved = slice(step == 0, self._lanes if step < self._short_from else self._lanes - 1)
+            transitions += np.vecdot(self._filtered[step, :, None, moved], arriving[:, moved])
             np.vecmat(transition_matrix, arriving, out=backward)
-        # No move leads to the first bar.
-        transitions -= np.outer(self._filtered[0, :, 0], arriving[:, 0])
         transitions *= transition_matrix
         return Expectations(log_likelihood, sums, transitions, smoothed_probs[:, 0].copy())

@@ -103,7 +103,7 @@ def test_expectation_step_of_few_bars_equals_enumeration_of_all_paths(
 ) -> None:
     params = _params(covariance, num_features=2)
     rows = np.random.default_rng(length).normal(size=(length, 2))
-    log_density = statistics(rows, covariance) @ coefficients(params.means, params.covariances).T
+    log_density = _scores(params, covariance, rows)
     weights = {}
     for path in itertools.product(range(3), repeat=length):
         moves = [np.log(params.transition_matrix[a, b]) for a, b in itertools.pairwise(path)]
@@ -145,47 +145,73 @@ def test_coefficients_score_a_bar_as_the_density_of_scipy(covariance: Covariance
     assert pytest.approx(np.array(expected), rel=1e-11) == scores.T
 
 
+def _scores(params: RegimeParams, covariance: Covariance, rows: Floats) -> Floats:
+    """Log density of each bar in each state, shape (T, K)."""
+    return statistics(rows, covariance) @ coefficients(params.means, params.covariances).T
+
+
+def _assert_one_iteration_is_hmmlearns(params: RegimeParams, covariance: Covariance, rows: Floats) -> None:
+    model = _hmmlearn(params)
+    log_likelihood = model.score(rows)
+    model.fit(rows)
+
+    found = _step(rows, params, covariance).run(
+        coefficients(params.means, params.covariances), params.initial_probs, params.transition_matrix
+    )
+    means, covariances = estimates(found.sums, params.num_features, covariance, 1e-12)
+
+    assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-11)
+    assert found.initial_probs == pytest.approx(model.startprob_, abs=1e-10)
+    transition_matrix = StickyTransitions(params.num_states).estimate(found.transitions)
+    assert transition_matrix == pytest.approx(model.transmat_, rel=1e-8)
+    assert means == pytest.approx(model.means_, rel=1e-8)
+    expected = model._covars_ if covariance is Covariance.DIAGONAL else model.covars_
+    assert covariances == pytest.approx(expected, rel=1e-7)
+
+
 # 4,097 bars are 128 lanes whose last one is short; 2,500 are 100 lanes of equal length.
 @pytest.mark.parametrize("length", [2_500, 4_097])
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_one_iteration_equals_one_of_hmmlearn(covariance: Covariance, length: int) -> None:
     params = _params(covariance)
     rows, _ = _draw(params, length, seed=2)
-    model = _hmmlearn(params)
-    log_likelihood = model.score(rows)
-    model.fit(rows)
 
-    found = _step(rows, params, covariance).run(
-        coefficients(params.means, params.covariances), params.initial_probs, params.transition_matrix
-    )
-    means, covariances = estimates(found.sums, 3, covariance, 1e-12)
-
-    assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-11)
-    assert found.initial_probs == pytest.approx(model.startprob_, abs=1e-10)
-    assert StickyTransitions(3).estimate(found.transitions) == pytest.approx(model.transmat_, rel=1e-8)
-    assert means == pytest.approx(model.means_, rel=1e-8)
-    expected = model._covars_ if covariance is Covariance.DIAGONAL else model.covars_
-    assert covariances == pytest.approx(expected, rel=1e-7)
+    _assert_one_iteration_is_hmmlearns(params, covariance, rows)
 
 
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_one_iteration_on_bars_far_out_of_every_state_equals_one_of_hmmlearn(covariance: Covariance) -> None:
     params = _params(covariance)
     rows, _ = _draw(params, 2_500, seed=2)
-    rows[::40] *= 60.0  # where one state is e^1,000 times as likely as another, whichever that is
+    rows[::40] *= 60.0
     rows[7], rows[1_203] = [200.0, 0.0, 0.0], [0.0, 0.0, -300.0]
-    model = _hmmlearn(params)
-    log_likelihood = model.score(rows)
-    model.fit(rows)
+    scores = _scores(params, covariance, rows)
+    # Whichever state is the reference, another is e^1,000 times as likely somewhere.
+    assert (scores.max(axis=1, keepdims=True) - scores).max(axis=0).min() > 1_000.0
 
-    found = _step(rows, params, covariance).run(
-        coefficients(params.means, params.covariances), params.initial_probs, params.transition_matrix
+    _assert_one_iteration_is_hmmlearns(params, covariance, rows)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("state", [0, 1])
+def test_one_iteration_from_a_first_bar_hardly_possible_equals_one_of_hmmlearn(
+    covariance: Covariance, state: int
+) -> None:
+    params = RegimeParams(
+        initial_probs=np.eye(2)[state],
+        transition_matrix=np.array([[0.99, 0.01], [0.01, 0.99]]),
+        means=np.array([[-10.0], [10.0]]),
+        covariances=np.ones((2, 1) if covariance is Covariance.DIAGONAL else (2, 1, 1)),
     )
-    means, _ = estimates(found.sums, 3, covariance, 1e-12)
+    rng = np.random.default_rng(6)
+    sides = rng.choice([-1.0, 1.0], size=2_500)
+    sides[:10] = (-1.0) ** (np.arange(10) + state)  # the other state from bar to bar: each is improbable, too
+    rows = (10.0 * sides + rng.normal(size=2_500))[:, None]
+    rows[0] = (
+        35.3 * sides[0]
+    )  # e^706 times likelier in the state that it cannot have: all that a double holds
 
-    assert found.log_likelihood == pytest.approx(log_likelihood, rel=1e-11)
-    assert StickyTransitions(3).estimate(found.transitions) == pytest.approx(model.transmat_, rel=1e-8)
-    assert means == pytest.approx(model.means_, rel=1e-8)
+    _assert_one_iteration_is_hmmlearns(params, covariance, rows)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64])

@@ -37,6 +37,5 @@ def test_pages_of_freed_tensors_are_not_faulted_in_again() -> None:
         )
         faults[prepared] = int(done.stdout)
 
-    # 40 steps of 48 MB are half a million pages of 4 KiB. How many of them are given back is the C library's
-    # own business; that much less are, is ours.
-    assert faults[True] < 0.5 * faults[False]
+    # 40 steps of 48 MB are half a million pages of 4 KiB.
+    assert faults[True] < 0.1 * faults[False]
