@@ -14,7 +14,7 @@ import torch
 from onnx import helper
 from torch import Tensor, nn
 
-from ml.heads import ACTOR, Column
+from ml.heads import Column
 from ml.networks import (
     MAX_SCORE,
     CausalConvolution,
@@ -58,7 +58,7 @@ def policy_onnx(policy: Policy, *, action_map: ActionMap, schema_sha256: str) ->
     graph = _PolicyGraph()
     code = graph.encoder(policy, graph.scaled(policy, "window"))
     beside = ["portfolio"] + (["beliefs"] if num_beliefs else [])
-    mean = graph.column(policy.heads.column(ACTOR), graph.add("Concat", [code, *beside], axis=1))
+    mean = graph.column(policy.actor, graph.add("Concat", [code, *beside], axis=1))
     graph.answer(policy, mean, action_map)
     inputs = {
         "window": [shapes.lookback, shapes.num_instruments, shapes.num_features],
@@ -171,7 +171,7 @@ class _PolicyGraph(Graph):
 
     def column(self, column: Column, x: str) -> str:
         """The actor."""
-        *hidden, last = column
+        *hidden, last = column.layers
         for layer in hidden:
             x = self.add("Tanh", [self.dense(*layer, x)])
         return self.dense(*last, x)

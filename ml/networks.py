@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent
 from torch.nn import functional
 
-from ml.heads import TwinHead, linear, quick_tanh
+from ml.heads import Column, linear, quick_tanh
 from strategies.config import Bars, Positive, Section
 from strategies.errors import ConfigError
 from strategies.market import Floats
@@ -133,7 +133,9 @@ class Policy(nn.Module):
         self.encoder: nn.Module | None = make_encoder(config, shapes) if shapes.lookback else None
         self.code_width = config.code if self.encoder is not None else 0
         self.dropout = nn.Dropout(config.dropout)
-        self.heads = TwinHead(self.code_width, shapes.vector, config.hidden, shapes.actions)
+        inputs = (self.code_width, shapes.vector, config.hidden)
+        self.actor = Column(*inputs, shapes.actions, gain=0.01)
+        self.critic = Column(*inputs, 1, gain=1.0)
         self.scaling = scaling
         start = math.log(config.initial_std)
         self.log_std = nn.Parameter(torch.full((0 if shapes.discrete_dims else shapes.actions,), start))
@@ -154,7 +156,7 @@ class Policy(nn.Module):
         Returns:
             Shapes (U · G, A) and (U · G,).
         """
-        return cast("tuple[Tensor, Tensor]", self.heads(code, vector))
+        return self.actor(code, vector), self.critic(code, vector).squeeze(-1)
 
 
 class Gaussian:

@@ -35,7 +35,7 @@ class FlatAdam:
         self._vector = torch.cat([one.detach().flatten() for one in self._weights])
         self._gradient = torch.zeros_like(self._vector)
         self._first, self._second = torch.zeros_like(self._vector), torch.zeros_like(self._vector)
-        self._norm = torch.zeros((), device=self._vector.device)
+        self._norm = 0.0
         self._steps = torch.zeros((), device=self._vector.device)
         for one, part in zip(self._weights, self._parts(self._vector), strict=True):
             one.data = part.view_as(one)
@@ -48,11 +48,13 @@ class FlatAdam:
         """
         parts = torch.autograd.grad(loss, self._weights, materialize_grads=True)
         torch.cat([part.flatten() for part in parts], out=self._gradient)
-        self._norm = torch.linalg.vector_norm(self._gradient)
-        return float(self._norm)
+        self._norm = float(torch.linalg.vector_norm(self._gradient))
+        return self._norm
 
     def step(self, max_norm: float) -> None:
         """Shorten the gradient to a norm, and move the weights."""
+        if self._norm > max_norm:
+            self._gradient.mul_(max_norm / (self._norm + 1e-6))
         adam(
             [self._vector],
             [self._gradient],
@@ -61,7 +63,6 @@ class FlatAdam:
             [],
             [self._steps],
             fused=True,
-            grad_scale=((self._norm + 1e-6) / max_norm).clamp_min(1.0),
             amsgrad=False,
             beta1=_BETAS[0],
             beta2=_BETAS[1],

@@ -26,7 +26,6 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
 
-from ml.heads import ACTOR, CRITIC
 from ml.networks import NetworkConfig, Policy, Scaling, Shapes
 from ml.optimizer import FlatAdam
 from ml.ppo import gae
@@ -205,10 +204,10 @@ class Pathwise:
         Args:
             codes: Of the windows, shape (H + 1, E, code).
         """
-        state, alive, actor = self._state, self._alive, self.policy.heads.column(ACTOR)
+        state, alive, actor = self._state, self._alive, self.policy.actor
         vectors, rewards, lives = [self.world.vector(state)], [], [alive]
         for code in codes[:-1]:
-            action = actor(torch.cat((code, vectors[-1]), dim=1))
+            action = actor(code, vectors[-1])
             state, reward, terminated = self.world.step(state, action, self._generator)
             rewards.append(torch.where(alive, reward, 0.0))
             alive = alive & ~terminated
@@ -283,15 +282,15 @@ class Pathwise:
         discounts = config.gamma ** torch.arange(config.segment + 1, device=self.device)
         earned = (discounts[:-1, None] * segment.rewards).sum(dim=0) / deviation
         # The actor is judged by the critic, and must not bribe it: its weights stand still here.
-        critic = self.policy.heads.column(CRITIC).detached()
-        rest = critic(torch.cat((codes[-1], segment.vectors[-1]), dim=1)).squeeze(-1)
+        rest = self.policy.critic.detached()(codes[-1], segment.vectors[-1]).squeeze(-1)
         worth = earned + discounts[-1] * torch.where(segment.alive[-1], rest, 0.0)
         return -worth.mean() / config.segment, deviation
 
     def _opinions(self, codes: Tensor, vectors: Tensor) -> Tensor:
         """The critic's values of what was seen, shape (H + 1, E); the encoder serves the actor alone."""
-        critic = self.policy.heads.column(CRITIC)
-        return critic(torch.cat((codes, vectors), dim=2).detach()).squeeze(-1)
+        seen = (part.detach().flatten(0, 1) for part in (codes, vectors))
+        values: Tensor = self.policy.critic(*seen)
+        return values.view(codes.shape[:2])
 
     def _targets(self, segment: Segment, values: Tensor, deviation: float) -> Tensor:
         """Returns that the critic learns, shape (H, E)."""

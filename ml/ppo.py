@@ -151,17 +151,15 @@ class PPO:
         self.policy.eval()
         steps, count = self.config.num_steps // self.environment.num_envs, self.environment.num_envs
         kept: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]] = []
-        rewards, next_values = np.zeros((steps, count)), np.zeros((steps, count))
+        rewards, final_values = np.zeros((steps, count)), np.zeros((steps, count))
         terminated, ended = np.zeros((steps, count), bool), np.zeros((steps, count), bool)
         finished: list[float] = []
         codes = CodesAhead(self.policy, self.view, len(self._seen.rows))
         for t in range(steps):
-            seen = self._seen
-            mean, value = self.policy(codes.at(seen.rows), seen.vector)
+            seen, code = self._seen, codes.at(self._seen.rows)
+            mean = self.policy.actor(code, seen.vector)
             action = distribution(mean, self.policy).sample()
-            kept.append((seen.rows, seen.vector, action, mean, value))
-            if t:
-                next_values[t - 1] = np.where(ended[t - 1], next_values[t - 1], value.numpy(force=True))
+            kept.append((seen.rows, seen.vector, action, mean, code))
             answer = self.environment.step(as_asked(action, self.environment))
             observation, rewards[t], terminated[t], truncated, infos = answer
             ended[t] = terminated[t] | truncated
@@ -169,20 +167,22 @@ class PPO:
             if ended[t].any():
                 finished += self._returns[ended[t]].tolist()
                 self._returns[ended[t]] = 0.0
-                next_values[t, ended[t]] = self._final_values(infos, ended[t])
+                final_values[t, ended[t]] = self._final_values(infos, ended[t])
             if self.config.scale_reward:
                 rewards[t] = self._scale(rewards[t], ended[t])
             self._seen = self.view.read(observation)
-        _, last = self.policy(codes.at(self._seen.rows), self._seen.vector)
-        next_values[-1] = np.where(ended[-1], next_values[-1], last.numpy(force=True))
-        rows, vectors, actions, means, values = (torch.stack(parts) for parts in zip(*kept, strict=True))
+        rows, vectors, actions, means, passed = (torch.stack(parts) for parts in zip(*kept, strict=True))
         chosen = distribution(means.flatten(0, 1), self.policy)
-        logprobs = chosen.log_prob(actions.flatten(0, 1)).view_as(values)
+        logprobs = chosen.log_prob(actions.flatten(0, 1)).view(steps, count)
+        # The critic is not asked on the way: all at once it takes less time.
+        values = self.policy.critic(passed.flatten(0, 1), vectors.flatten(0, 1)).view(steps, count)
+        last = self.policy.critic(codes.at(self._seen.rows), self._seen.vector).view(1, count)
+        following = torch.cat((values[1:], last)).numpy(force=True)
         advantages = torch.as_tensor(
             gae(
                 rewards,
                 values.numpy(force=True),
-                next_values,
+                np.where(ended, final_values, following),
                 terminated,
                 ended,
                 gamma=self.config.gamma,
@@ -212,7 +212,8 @@ class PPO:
         totals, passes = np.zeros(5), 0
         for _ in range(config.update_epochs):
             order = torch.as_tensor(self._draws.permutation(units), device=self.device)
-            for rows, *rest in zip(*(torch.split(part[order], at_once) for part in whole), strict=True):
+            drawn = (torch.split(part.index_select(0, order), at_once) for part in whole)
+            for rows, *rest in zip(*drawn, strict=True):
                 loss, terms = self.loss(Rollout(rows, *(part.flatten(0, 1) for part in rest)))
                 norm = self.optimizer.differentiate(loss)
                 if not (math.isfinite(loss.item()) and math.isfinite(norm)):
@@ -258,12 +259,12 @@ class PPO:
         choice = distribution(mean.float(), self.policy)
         log_ratio = choice.log_prob(batch.actions) - batch.logprobs
         ratio = log_ratio.exp()
-        costs = -batch.advantages
-        if config.normalize_advantage and len(costs) > 1:
-            deviation, mean_cost = torch.std_mean(costs)
-            costs = (costs - mean_cost) / (deviation + 1e-8)
+        advantages = batch.advantages
+        if config.normalize_advantage and len(advantages) > 1:
+            deviation, average = torch.std_mean(advantages)
+            advantages = (advantages - average) / (deviation + 1e-8)
         clipped = ratio.clamp(1.0 - config.clip_coef, 1.0 + config.clip_coef)
-        policy_loss = torch.max(ratio * costs, clipped * costs).mean()
+        policy_loss = -torch.min(ratio * advantages, clipped * advantages).mean()
         errors = functional.mse_loss(value.float(), batch.returns, reduction="none")
         if config.clip_value is not None:
             near = batch.values + (value - batch.values).clamp(-config.clip_value, config.clip_value)

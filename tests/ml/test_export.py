@@ -10,7 +10,6 @@ import torch
 from ml import export
 from ml.environment import EpisodeConfig, MarketEnvironment
 from ml.export import parity_error, policy_onnx
-from ml.heads import CRITIC
 from ml.networks import NO_FEATURES, NetworkConfig, Policy, PolicyKind, Scaling, Shapes
 from ml.views import MarketView
 from strategies.config import ActionMap, AllocationConfig, CostConfig
@@ -104,7 +103,7 @@ def test_same_weights_make_the_same_bytes_and_other_weights_make_others() -> Non
     content = policy_onnx(policy, action_map=ActionMap.SIMPLEX_CASH, schema_sha256=SCHEMA)
 
     assert policy_onnx(policy, action_map=ActionMap.SIMPLEX_CASH, schema_sha256=SCHEMA) == content
-    policy.heads.actor_out.weight.data[0, 0] += 1e-3
+    policy.actor.layers[-1].weight.data[0, 0] += 1e-3
     assert policy_onnx(policy, action_map=ActionMap.SIMPLEX_CASH, schema_sha256=SCHEMA) != content
 
 
@@ -118,7 +117,7 @@ def test_file_holds_no_path_no_trace_and_no_critic(kind: PolicyKind) -> None:
     assert not re.search(rb"/[a-z]+/|\.py|torch|Traceback", content)
     assert not any(node.doc_string or node.name or node.metadata_props for node in model.graph.node)
     held = sum(np.prod(one.dims, dtype=int) for one in model.graph.initializer)
-    critic = sum(part.numel() for layer in policy.heads.column(CRITIC) for part in layer)
+    critic = sum(part.numel() for layer in policy.critic.layers for part in layer)
     assert held < sum(weight.numel() for weight in policy.parameters()) - critic + 50
 
 
@@ -142,7 +141,7 @@ def test_network_without_a_window_is_refused() -> None:
 
 def test_weight_that_is_not_finite_is_refused() -> None:
     policy = network(PolicyKind.MLP, ActionMap.WEIGHTS)
-    policy.heads.actor_out.weight.data[0, 0] = float("nan")
+    policy.actor.layers[-1].weight.data[0, 0] = float("nan")
 
-    with pytest.raises(DataError, match=r"finite weights.*heads\.actor_out\.weight"):
+    with pytest.raises(DataError, match=r"finite weights.*actor\.2\.weight"):
         policy_onnx(policy, action_map=ActionMap.WEIGHTS, schema_sha256=SCHEMA)

@@ -1,58 +1,90 @@
-"""Actor and critic side by side, their tangent, and codes that are made ahead."""
+"""Columns of layers and their gradients, the tangent, and codes that are made ahead."""
+
+from collections.abc import Sequence
 
 import pytest
 import torch
+from torch import Tensor
 
 from ml.environment import EpisodeConfig, MarketEnvironment
-from ml.heads import ACTOR, CRITIC, TwinHead, quick_tanh
+from ml.heads import Column, Layer, quick_tanh
 from ml.networks import NetworkConfig, Policy, PolicyKind
 from ml.views import CodesAhead, MarketView
 from strategies.config import AllocationConfig, CostConfig
 from tests.support.market_data import random_dataset, rules_for
 
 
+def column(code: int, vector: int, hidden: tuple[int, ...], outputs: int) -> Column:
+    torch.manual_seed(0)
+    made = Column(code, vector, hidden, outputs, gain=1.0)
+    for weight in made.parameters():
+        weight.data.add_(0.3 * torch.randn_like(weight))
+    return made
+
+
+def written_out(layers: Sequence[Layer], code: Tensor, vector: Tensor) -> Tensor:
+    """The answer in double precision, every code beside every vector that shares it."""
+    seen = torch.cat((code.repeat_interleave(len(vector) // len(code), dim=0), vector), dim=1).double()
+    *hidden, last = layers
+    for weight, bias in hidden:
+        seen = torch.tanh(seen @ weight.double().T + bias.double())
+    return seen @ last.weight.double().T + last.bias.double()
+
+
 @pytest.mark.parametrize("hidden", [(), (8,), (8, 5)])
 @pytest.mark.parametrize(("clocks", "group", "code"), [(6, 1, 4), (2, 3, 4), (6, 1, 0)])
-def test_heads_side_by_side_answer_as_each_alone(
+def test_a_column_is_layers_one_after_the_other(
     hidden: tuple[int, ...], clocks: int, group: int, code: int
 ) -> None:
-    torch.manual_seed(0)
-    heads = TwinHead(code, 3, hidden, 2)
-    for weight in heads.parameters():
-        weight.data.add_(0.3 * torch.randn_like(weight))
+    made = column(code, 3, hidden, 2)
     codes, vectors = torch.randn(clocks, code), torch.randn(clocks * group, 3)
 
-    mean, value = heads(codes, vectors)
+    answer = made(codes, vectors)
 
-    rows = torch.cat((codes.repeat_interleave(group, dim=0), vectors), dim=1)
-    torch.testing.assert_close(mean, heads.column(ACTOR)(rows))
-    torch.testing.assert_close(value, heads.column(CRITIC)(rows).squeeze(-1))
-    assert mean.shape == (6, 2)
-    assert not torch.allclose(mean[:, 0], value, atol=1e-3)
-
-
-def test_a_column_is_layers_of_its_own() -> None:
-    heads = TwinHead(0, 3, (8,), 2)
-    first, last = heads.column(ACTOR)
-    seen = torch.randn(5, 3)
-
-    answer = heads.column(ACTOR)(seen)
-
-    torch.testing.assert_close(
-        answer, torch.tanh(seen @ first.weight.T + first.bias) @ last.weight.T + last.bias
-    )
-    assert not heads.column(CRITIC).detached()(seen).requires_grad
+    torch.testing.assert_close(answer.double(), written_out(made.layers, codes, vectors), atol=1e-6, rtol=0.0)
+    torch.testing.assert_close(made.detached()(codes, vectors), answer)
+    assert answer.requires_grad
+    assert not made.detached()(codes, vectors).requires_grad
 
 
-def test_heads_begin_with_orthogonal_weights() -> None:
-    heads = TwinHead(4, 4, (8,), 8)
+@pytest.mark.parametrize("hidden", [(40,), (40, 24), (40, 24, 8)])
+@pytest.mark.parametrize(("group", "code"), [(1, 6), (16, 6), (16, 0)])
+def test_gradients_of_many_rows_are_those_of_the_formula(
+    hidden: tuple[int, ...], group: int, code: int
+) -> None:
+    made, clocks = column(code, 3, hidden, 2), 1_600 // group
+    codes = torch.randn(clocks, code, requires_grad=True)
+    vectors = torch.randn(clocks * group, 3, requires_grad=True)
+    # Every answer counts, each with a weight of its own.
+    counts = torch.randn(len(vectors), 2)
+    sources = [codes, vectors, *made.parameters()] if code else [vectors, *made.parameters()]
 
-    for which, gain in ((ACTOR, 0.01), (CRITIC, 1.0)):
-        first, last = heads.column(which)
+    answer, exact = made(codes, vectors), written_out(made.layers, codes, vectors)
+    found = torch.autograd.grad((answer * counts).sum(), sources)
+    expected = torch.autograd.grad((exact * counts.double()).sum(), sources)
+
+    assert "ByHand" in type(answer.grad_fn).__name__
+    torch.testing.assert_close(answer.double(), exact, atol=3e-6, rtol=0.0)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6 * float(other.abs().max()), rtol=1e-4)
+
+
+def test_weights_that_stand_still_let_the_gradient_through_to_what_was_seen() -> None:
+    made = column(2, 3, (40,), 1)
+    codes, vectors = torch.randn(1_600, 2), torch.randn(1_600, 3, requires_grad=True)
+
+    (found,) = torch.autograd.grad(made.detached()(codes, vectors).sum(), vectors)
+
+    (expected,) = torch.autograd.grad(written_out(made.layers, codes, vectors).sum(), vectors)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_columns_begin_with_orthogonal_weights() -> None:
+    for gain in (0.01, 1.0):
+        first, last = Column(4, 4, (8,), 8, gain).layers
+
         torch.testing.assert_close(first.weight.T @ first.weight, 2.0 * torch.eye(8), atol=1e-5, rtol=0.0)
-        torch.testing.assert_close(
-            last.weight @ last.weight.T, gain**2 * torch.eye(len(last.weight)), atol=1e-5, rtol=0.0
-        )
+        torch.testing.assert_close(last.weight @ last.weight.T, gain**2 * torch.eye(8), atol=1e-5, rtol=0.0)
         assert not first.bias.any()
         assert not last.bias.any()
 

@@ -78,7 +78,7 @@ def on_slope(limit: float = math.inf, **changes: Any) -> Pathwise:
     config = PathwiseConfig(num_envs=2, segment=3, gamma=0.5, gae_lambda=0.5, scale_reward=False)
     run = Pathwise(Slope(limit), NetworkConfig(hidden=(), dropout=0.0), replace(config, **changes))
     with torch.no_grad():
-        for last, answer in ((run.policy.heads.actor_out, 1.0), (run.policy.heads.critic_out, 5.0)):
+        for last, answer in ((run.policy.actor.layers[-1], 1.0), (run.policy.critic.layers[-1], 5.0)):
             last.weight.zero_()
             last.bias.fill_(answer)
     return run
@@ -94,11 +94,11 @@ def test_objective_and_its_gradient_by_hand() -> None:
     stats = run.update()
 
     assert stats.policy_loss == pytest.approx(-6.125 / 3.0)
-    assert stats.grad_norms["heads.actor_out.bias"] == pytest.approx(5.5 / 3.0)
-    assert stats.grad_norms["heads.actor_out.weight"] == pytest.approx(2.5 / 3.0)
+    assert stats.grad_norms["actor.0.bias"] == pytest.approx(5.5 / 3.0)
+    assert stats.grad_norms["actor.0.weight"] == pytest.approx(2.5 / 3.0)
     # Both slopes of the loss are negative, so both numbers rise.
-    assert run.policy.heads.actor_out.bias.item() > 1.0
-    assert run.policy.heads.actor_out.weight.item() > 0.0
+    assert run.policy.actor.layers[-1].bias.item() > 1.0
+    assert run.policy.actor.layers[-1].weight.item() > 0.0
 
 
 def test_critic_learns_the_returns_and_nothing_of_the_actor() -> None:
@@ -110,8 +110,8 @@ def test_critic_learns_the_returns_and_nothing_of_the_actor() -> None:
     stats = run.update()
 
     assert stats.value_loss == pytest.approx(0.5 * (0.09375**2 + 2.375**2 + 3.5**2) / 3.0)
-    assert stats.grad_norms["heads.critic_out.bias"] == pytest.approx((0.09375 + 2.375 + 3.5) / 3.0)
-    assert run.policy.heads.critic_out.bias.item() > 5.0
+    assert stats.grad_norms["critic.0.bias"] == pytest.approx((0.09375 + 2.375 + 3.5) / 3.0)
+    assert run.policy.critic.layers[-1].bias.item() > 5.0
 
 
 def test_life_that_ended_earns_nothing_more_and_begins_anew() -> None:
@@ -189,7 +189,7 @@ def test_policy_is_a_start_for_ppo() -> None:
 def test_loss_that_is_not_finite_stops_the_run() -> None:
     run = trainer()
     with torch.no_grad():
-        run.policy.heads.critic_out.bias.fill_(math.nan)
+        run.policy.critic.layers[-1].bias.fill_(math.nan)
 
     with pytest.raises(DataError, match="not finite"):
         run.update()

@@ -115,10 +115,9 @@ def reference_update(run: PPO, rollout: Rollout) -> dict[str, torch.Tensor]:
     advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
     for number in range(1, config.update_epochs + 1):
         outputs = []
-        for column, head in enumerate(("actor", "critic")):
-            weight, bias = params["heads.weights.0"][column], params["heads.biases.0"][column]
-            out = [params[f"heads.{head}_out.{part}"] for part in ("weight", "bias")]
-            outputs.append(functional.linear(torch.tanh(seen @ weight + bias), *out))
+        for column in ("actor", "critic"):
+            inner, last = ((params[f"{column}.{at}.weight"], params[f"{column}.{at}.bias"]) for at in (0, 1))
+            outputs.append(functional.linear(torch.tanh(functional.linear(seen, *inner)), *last))
         mean, value = outputs[0], outputs[1][:, 0]
         log_std = params["log_std"]
         density = -0.5 * ((actions - mean) / log_std.exp()) ** 2 - log_std - 0.5 * math.log(2 * math.pi)
