@@ -1,13 +1,11 @@
-"""Recursive averages and sliding extremes: the state that several kernels share.
-
-Sliding sums are not here on purpose: a running sum drifts, so windowed kernels add up their window anew
-with `math.fsum`, which is exactly rounded and as fast as a loop in C.
-"""
+"""Recursive averages, sliding sums and extremes: the state that several kernels share."""
 
 import math
 from collections import deque
 
 from strategies.features.kernel import settled_after
+
+_PARTS, _PART = 2.0**200, 2.0**-200
 
 
 class RecursiveAverage:
@@ -48,6 +46,29 @@ class RecursiveAverage:
         value += self._alpha * (x - value)
         self.value = value
         return value
+
+
+class SlidingSum:
+    """Sum of the last ``length`` values in O(1), rounded once: what `math.fsum` of them gives.
+
+    A running sum of floats drifts. This one counts in whole multiples of 2⁻²⁰⁰, of which Python's integers
+    hold any number: what has come in goes out again to the bit. Digits below that (6e-61) are cut off.
+    Values that are missing as yet count as 0.
+    """
+
+    __slots__ = ("_parts", "_total")
+
+    def __init__(self, length: int) -> None:
+        self._parts = deque([0] * length, maxlen=length)
+        self._total = 0
+
+    def push(self, x: float) -> float:
+        """Take in a value and return the sum."""
+        parts = self._parts
+        part = int(x * _PARTS)
+        total = self._total = self._total + part - parts[0]
+        parts.append(part)
+        return total * _PART
 
 
 class SlidingMaximum:

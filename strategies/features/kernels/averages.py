@@ -1,10 +1,9 @@
 """Moving averages of the close, as a price or as the close's distance from it."""
 
-from collections import deque
-from math import fsum, log
+from math import log
 
 from strategies.features.kernel import Kernel, check_bars
-from strategies.features.smoothing import RecursiveAverage
+from strategies.features.smoothing import RecursiveAverage, SlidingSum
 from strategies.market import BarRow
 
 
@@ -12,36 +11,38 @@ class Sma(Kernel):
     """Simple average of the last ``period`` closes, the current one included. TA-Lib: SMA."""
 
     KIND = "sma"
-    __slots__ = ("_closes", "_period")
+    __slots__ = ("_closes", "_missing", "_period")
 
     def __init__(self, *, period: int = 20) -> None:
-        self._period = check_bars("period", period)
-        self._closes: deque[float] = deque(maxlen=period)
+        self._period = self._missing = check_bars("period", period)
+        self._closes = SlidingSum(period)
         super().__init__((f"sma_{period}",), period)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        closes = self._closes
-        closes.append(bar.close)
-        if len(closes) == self._period:
-            row[at] = fsum(closes) / self._period
+        total = self._closes.push(bar.close)
+        if self._missing > 1:
+            self._missing -= 1
+            return
+        row[at] = total / self._period
 
 
 class SmaDistance(Kernel):
     """``ln(close / SMA)``: the simple average as a stationary feature."""
 
     KIND = "sma_distance"
-    __slots__ = ("_closes", "_period")
+    __slots__ = ("_closes", "_missing", "_period")
 
     def __init__(self, *, period: int = 20) -> None:
-        self._period = check_bars("period", period)
-        self._closes: deque[float] = deque(maxlen=period)
+        self._period = self._missing = check_bars("period", period)
+        self._closes = SlidingSum(period)
         super().__init__((f"sma_distance_{period}",), period)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        closes = self._closes
-        closes.append(bar.close)
-        if len(closes) == self._period:
-            row[at] = log(bar.close * self._period / fsum(closes))
+        total = self._closes.push(bar.close)
+        if self._missing > 1:
+            self._missing -= 1
+            return
+        row[at] = log(bar.close * self._period / total)
 
 
 class Ema(Kernel):

@@ -1,17 +1,17 @@
 """Shape of the distribution of log returns over a window."""
 
 from collections import deque
-from math import fsum, isnan, log, sqrt, sumprod
+from math import isnan, log, sqrt
 
 from strategies.features.kernel import NAN, Kernel, check_bars
 from strategies.market import BarRow
 
-_STILL = 1e-6
-"""Variance over mean square below which returns count as all equal.
+_PARTS = 2.0**110
+_PART, _PART2, _PART3, _PART4 = (2.0 ** (-110 * power) for power in (1, 2, 3, 4))
+"""A log return of two prices is 0 or at least 1e-16 and so a whole number of such parts."""
 
-Central sums are taken from sums of powers, which is three times as fast as from deviations and loses digits
-only where the mean return dwarfs its deviation; this is where too few would be left.
-"""
+_STILL = 1e-6
+"""Variance over mean square below which returns count as all equal: what then varies is rounding."""
 
 
 class Skew(Kernel):
@@ -22,15 +22,17 @@ class Skew(Kernel):
     """
 
     KIND = "skew"
-    __slots__ = ("_close", "_returns", "_scale", "_squares", "_window")
+    __slots__ = ("_close", "_cubes", "_missing", "_parts", "_scale", "_squares", "_total", "_window")
 
     def __init__(self, *, window: int = 60) -> None:
         self._window = n = check_bars("window", window, 3)
         # Central sums instead of means: the powers of n that differ are gathered here.
         self._scale = n * sqrt(n - 1.0) / (n - 2.0)
         self._close = NAN
-        self._returns: deque[float] = deque(maxlen=window)
-        self._squares: deque[float] = deque(maxlen=window)
+        # Sums of powers of whole numbers: what has come in goes out again, and nothing cancels.
+        self._parts = deque([0] * window, maxlen=window)
+        self._total = self._squares = self._cubes = 0
+        self._missing = window
         super().__init__((f"skew_{window}",), window + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
@@ -38,19 +40,22 @@ class Skew(Kernel):
         self._close = bar.close
         if isnan(previous):
             return
-        returns, squares = self._returns, self._squares
-        x = log(bar.close / previous)
-        returns.append(x)
-        squares.append(x * x)
-        if len(returns) < self._window:
+        new, old = int(log(bar.close / previous) * _PARTS), self._parts[0]
+        self._parts.append(new)
+        new_square, old_square = new * new, old * old
+        total = self._total = self._total + new - old
+        squares = self._squares = self._squares + new_square - old_square
+        cubes = self._cubes = self._cubes + new_square * new - old_square * old
+        if self._missing > 1:
+            self._missing -= 1
             return
-        total, second_power = fsum(returns), fsum(squares)
-        mean = total / self._window
-        second = second_power - mean * total
+        first_power, second_power = total * _PART, squares * _PART2
+        mean = first_power / self._window
+        second = second_power - mean * first_power
         if second <= _STILL * second_power:
             row[at] = 0.0
             return
-        third = sumprod(squares, returns) - 3.0 * mean * second_power + 2.0 * mean * mean * total
+        third = cubes * _PART3 - 3.0 * mean * second_power + 2.0 * mean * mean * first_power
         row[at] = self._scale * third / (second * sqrt(second))
 
 
@@ -62,15 +67,28 @@ class Kurtosis(Kernel):
     """
 
     KIND = "kurtosis"
-    __slots__ = ("_close", "_returns", "_scale", "_shift", "_squares", "_window")
+    __slots__ = (
+        "_close",
+        "_cubes",
+        "_fourths",
+        "_missing",
+        "_parts",
+        "_scale",
+        "_shift",
+        "_squares",
+        "_total",
+        "_window",
+    )
 
     def __init__(self, *, window: int = 60) -> None:
         self._window = n = check_bars("window", window, 4)
         self._scale = n * (n + 1.0) * (n - 1.0) / ((n - 2.0) * (n - 3.0))
         self._shift = 3.0 * (n - 1.0) ** 2 / ((n - 2.0) * (n - 3.0))
         self._close = NAN
-        self._returns: deque[float] = deque(maxlen=window)
-        self._squares: deque[float] = deque(maxlen=window)
+        # As in `Skew`.
+        self._parts = deque([0] * window, maxlen=window)
+        self._total = self._squares = self._cubes = self._fourths = 0
+        self._missing = window
         super().__init__((f"kurtosis_{window}",), window + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
@@ -78,19 +96,21 @@ class Kurtosis(Kernel):
         self._close = bar.close
         if isnan(previous):
             return
-        returns, squares = self._returns, self._squares
-        x = log(bar.close / previous)
-        returns.append(x)
-        squares.append(x * x)
-        if len(returns) < self._window:
+        new, old = int(log(bar.close / previous) * _PARTS), self._parts[0]
+        self._parts.append(new)
+        new_square, old_square = new * new, old * old
+        total = self._total = self._total + new - old
+        squares = self._squares = self._squares + new_square - old_square
+        cubes = self._cubes = self._cubes + new_square * new - old_square * old
+        fourths = self._fourths = self._fourths + new_square * new_square - old_square * old_square
+        if self._missing > 1:
+            self._missing -= 1
             return
-        total, second_power = fsum(returns), fsum(squares)
-        mean = total / self._window
-        second = second_power - mean * total
+        first_power, second_power = total * _PART, squares * _PART2
+        mean = first_power / self._window
+        second = second_power - mean * first_power
         if second <= _STILL * second_power:
             row[at] = 0.0
             return
-        third_power = sumprod(squares, returns)
-        rest = 6.0 * mean * second_power - 3.0 * mean * mean * total - 4.0 * third_power
-        fourth = sumprod(squares, squares) + mean * rest
-        row[at] = self._scale * fourth / (second * second) - self._shift
+        rest = 6.0 * mean * second_power - 3.0 * mean * mean * first_power - 4.0 * cubes * _PART3
+        row[at] = self._scale * (fourths * _PART4 + mean * rest) / (second * second) - self._shift

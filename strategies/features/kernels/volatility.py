@@ -1,9 +1,10 @@
 """Volatility of one bar's log return, per bar, as a fraction; nothing here is annualised."""
 
 from collections import deque
-from math import fsum, hypot, isnan, log, sqrt
+from math import hypot, isnan, log, sqrt
 
 from strategies.features.kernel import NAN, Kernel, check_bars, settled_after
+from strategies.features.smoothing import SlidingSum
 from strategies.market import BarRow
 
 
@@ -96,19 +97,20 @@ class GarmanKlassVolatility(Kernel):
     """
 
     KIND = "garman_klass_volatility"
-    __slots__ = ("_terms", "_window")
+    __slots__ = ("_missing", "_terms", "_window")
 
     def __init__(self, *, window: int = 60) -> None:
-        self._window = check_bars("window", window)
-        self._terms: deque[float] = deque(maxlen=window)
+        self._window = self._missing = check_bars("window", window)
+        self._terms = SlidingSum(window)
         super().__init__((f"garman_klass_volatility_{window}",), window)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        terms = self._terms
         spread, body = log(bar.high / bar.low), log(bar.close / bar.open)
-        terms.append(0.5 * spread * spread - _BODY_WEIGHT * body * body)
-        if len(terms) == self._window:
-            row[at] = sqrt(fsum(terms) / self._window)
+        total = self._terms.push(0.5 * spread * spread - _BODY_WEIGHT * body * body)
+        if self._missing > 1:
+            self._missing -= 1
+            return
+        row[at] = sqrt(total / self._window)
 
 
 _BODY_WEIGHT = 2.0 * log(2.0) - 1.0

@@ -1,9 +1,9 @@
 """Volume-weighted average of the typical price ``(high + low + close) / 3``."""
 
-from collections import deque
-from math import fsum, log
+from math import log
 
 from strategies.features.kernel import Kernel, check_bars
+from strategies.features.smoothing import SlidingSum
 from strategies.market import BarRow
 
 _HOUR_NS = 3_600 * 10**9
@@ -17,24 +17,22 @@ class RollingVwap(Kernel):
     """
 
     KIND = "rolling_vwap"
-    __slots__ = ("_typical", "_values", "_volumes", "_window")
+    __slots__ = ("_missing", "_typical", "_values", "_volumes", "_window")
 
     def __init__(self, *, window: int = 60) -> None:
-        self._window = check_bars("window", window)
-        self._typical: deque[float] = deque(maxlen=window)
-        self._values: deque[float] = deque(maxlen=window)
-        self._volumes: deque[float] = deque(maxlen=window)
+        self._window = self._missing = check_bars("window", window)
+        self._typical, self._values, self._volumes = (SlidingSum(window) for _ in range(3))
         super().__init__((f"rolling_vwap_{window}", f"rolling_vwap_distance_{window}"), window)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
         typical = (bar.high + bar.low + bar.close) / 3.0
-        self._typical.append(typical)
-        self._values.append(typical * bar.volume)
-        self._volumes.append(bar.volume)
-        if len(self._volumes) < self._window:
+        plain = self._typical.push(typical)
+        value = self._values.push(typical * bar.volume)
+        volume = self._volumes.push(bar.volume)
+        if self._missing > 1:
+            self._missing -= 1
             return
-        volume = fsum(self._volumes)
-        vwap = fsum(self._values) / volume if volume > 0.0 else fsum(self._typical) / self._window
+        vwap = value / volume if volume > 0.0 else plain / self._window
         row[at] = vwap
         row[at + 1] = log(bar.close / vwap)
 

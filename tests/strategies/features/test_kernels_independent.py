@@ -76,6 +76,16 @@ def test_kernel_of_a_market_equals_pandas(
     np.testing.assert_allclose(ours, expected, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", ["skew", "kurtosis"])
+def test_moments_of_a_long_window_do_not_drift(kind: str) -> None:
+    window = 1_440
+    ours = values_of(one(kind, window=window), BARS)[-1, 0]
+
+    # The last window alone; pandas' running sums would have the bars before it, too.
+    last = RETURNS.iloc[-window:]
+    assert ours == pytest.approx(last.skew() if kind == "skew" else last.kurt(), rel=1e-10)
+
+
 @pytest.mark.parametrize("drift", [0.0, 1e-3, -3e-2])
 def test_moments_of_a_steady_trend_keep_their_digits(drift: float) -> None:
     rng = np.random.default_rng(8)

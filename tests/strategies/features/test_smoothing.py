@@ -1,0 +1,42 @@
+"""Sums that slide without drift."""
+
+from collections import deque
+from math import fsum
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies.features.smoothing import SlidingSum
+
+values = st.one_of(
+    st.floats(-1e35, 1e35, allow_subnormal=False).filter(lambda x: x == 0.0 or abs(x) > 1e-40),
+    st.sampled_from([0.0, 1e-12, 0.1, 1e15, 1e35]),
+)
+
+
+@given(st.lists(values, min_size=1, max_size=60), st.integers(1, 9))
+def test_sum_of_a_window_is_the_exact_one_rounded_once(stream: list[float], length: int) -> None:
+    sliding, window = SlidingSum(length), deque[float](maxlen=length)
+
+    for x in stream:
+        window.append(x)
+        assert sliding.push(x) == fsum(window)
+
+
+def test_what_was_huge_leaves_nothing_behind() -> None:
+    sliding = SlidingSum(2)
+    stream = (1e35, -3.0, 0.1, 0.2)
+
+    sums = [sliding.push(x) for x in stream]
+
+    # 1e35 - 3 is 1e35 in floating point; a running sum of floats would end at 3.3.
+    assert sums == [1e35, 1e35, -2.9, 0.1 + 0.2]
+
+
+def test_million_bars_later_the_sum_is_still_exact() -> None:
+    sliding = SlidingSum(3)
+
+    for step in range(1_000_000):
+        total = sliding.push(0.1 * (step % 7))
+
+    assert total == fsum(0.1 * (step % 7) for step in range(999_997, 1_000_000))
