@@ -2,10 +2,13 @@
 
 import math
 from collections import deque
+from math import sqrt
 
 from strategies.features.kernel import settled_after
 
 _PARTS, _PART = 2.0**200, 2.0**-200
+_COARSE_PARTS, _COARSE_PART = 2.0**100, 2.0**-100
+"""Shorter numbers are quicker to square; a price of at least 1e-12 is a whole number of these parts, too."""
 
 
 class RecursiveAverage:
@@ -69,6 +72,32 @@ class SlidingSum:
         total = self._total = self._total + part - parts[0]
         parts.append(part)
         return total * _PART
+
+
+class SlidingMoments:
+    """Mean and population standard deviation of the last ``length`` values in O(1), without drift.
+
+    Counts in whole multiples of 2⁻¹⁰⁰, as `SlidingSum` does, so that nothing cancels: the deviation of equal
+    values is 0. Values that are missing as yet count as 0.
+    """
+
+    __slots__ = ("_length", "_parts", "_squares", "_total")
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._parts = deque([0] * length, maxlen=length)
+        self._total = self._squares = 0
+
+    def push(self, x: float) -> tuple[float, float]:
+        """Take in a value and return mean and deviation."""
+        parts, length = self._parts, self._length
+        new, old = int(x * _COARSE_PARTS), parts[0]
+        parts.append(new)
+        change = new - old
+        total = self._total = self._total + change
+        squares = self._squares = self._squares + change * (new + old)
+        spread = length * squares - total * total
+        return total * _COARSE_PART / length, sqrt(spread) * _COARSE_PART / length
 
 
 class SlidingMaximum:

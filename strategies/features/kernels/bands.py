@@ -1,10 +1,7 @@
 """Bands and channels around the price."""
 
-from collections import deque
-from math import dist, fsum, sqrt
-
 from strategies.features.kernel import Kernel, check_bars, label
-from strategies.features.smoothing import SlidingMaximum
+from strategies.features.smoothing import SlidingMaximum, SlidingMoments
 from strategies.market import BarRow
 
 _STILL = 1e-12
@@ -19,26 +16,24 @@ class Bollinger(Kernel):
     """
 
     KIND = "bollinger"
-    __slots__ = ("_closes", "_period", "_scale")
+    __slots__ = ("_closes", "_missing", "_width")
 
     def __init__(self, *, period: int = 20, width: float = 2.0) -> None:
-        self._period = check_bars("period", period, 2)
+        self._missing = check_bars("period", period, 2)
         if not 0.0 < width <= 100.0:
             raise ValueError(f"width = {width}: expected a number above 0, at most 100")
-        self._scale = width / sqrt(period)
-        self._closes: deque[float] = deque(maxlen=period)
+        self._width = width
+        self._closes = SlidingMoments(period)
         name = f"{period}_{label(width)}"
         fields = ("upper", "lower", "percent_b", "bandwidth")
         super().__init__(tuple(f"bollinger_{field}_{name}" for field in fields), period)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        closes, period = self._closes, self._period
-        closes.append(bar.close)
-        if len(closes) < period:
+        mean, deviation = self._closes.push(bar.close)
+        if self._missing > 1:
+            self._missing -= 1
             return
-        mean = fsum(closes) / period
-        # The distance from a point whose coordinates are all the mean is sqrt(n) standard deviations.
-        half = dist(closes, (mean,) * period) * self._scale
+        half = self._width * deviation
         row[at] = mean + half
         row[at + 1] = mean - half
         row[at + 2] = 0.5 + 0.5 * (bar.close - mean) / half if half > _STILL * mean else 0.5

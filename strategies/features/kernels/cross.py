@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from math import dist, fsum, log, sqrt
 
 from strategies.features.kernel import CrossKernel, check_bars
+from strategies.features.smoothing import SlidingSum
 from strategies.market import BarRow
 
 
@@ -47,21 +48,21 @@ class Breadth(CrossKernel):
     """
 
     KIND = "breadth"
-    __slots__ = ("_closes", "_window")
+    __slots__ = ("_closes", "_missing", "_window")
 
     def __init__(self, num_instruments: int, *, window: int = 20) -> None:
-        self._window = check_bars("window", window, 2)
-        self._closes: tuple[deque[float], ...] = tuple(deque(maxlen=window) for _ in range(num_instruments))
+        self._window = self._missing = check_bars("window", window, 2)
+        self._closes = tuple(SlidingSum(window) for _ in range(num_instruments))
         super().__init__((f"breadth_{window}",), window)
 
     def update_panel(self, bars: Sequence[BarRow], rows: Sequence[list[float]], at: int) -> None:
         window, above = self._window, 0.0
         for bar, closes in zip(bars, self._closes, strict=True):
-            closes.append(bar.close)
             # Sums are compared, not averages: both are exactly rounded, so equal prices compare equal.
-            total, level = fsum(closes), bar.close * window
+            total, level = closes.push(bar.close), bar.close * window
             above += 1.0 if level > total else 0.5 if level == total else 0.0
-        if len(self._closes[0]) < window:
+        if self._missing > 1:
+            self._missing -= 1
             return
         for row in rows:
             row[at] = above / len(bars)

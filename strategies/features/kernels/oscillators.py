@@ -4,7 +4,7 @@ from collections import deque
 from math import fsum, isnan
 
 from strategies.features.kernel import NAN, Kernel, check_bars
-from strategies.features.smoothing import RecursiveAverage, SlidingMaximum
+from strategies.features.smoothing import RecursiveAverage, SlidingMaximum, SlidingSum
 from strategies.market import BarRow
 
 NEUTRAL = 50.0
@@ -104,13 +104,12 @@ class MoneyFlow(Kernel):
     """
 
     KIND = "mfi"
-    __slots__ = ("_falling", "_period", "_rising", "_typical")
+    __slots__ = ("_falling", "_missing", "_rising", "_typical")
 
     def __init__(self, *, period: int = 14) -> None:
-        self._period = check_bars("period", period, 2)
+        self._missing = check_bars("period", period, 2)
         self._typical = NAN
-        self._rising: deque[float] = deque(maxlen=period)
-        self._falling: deque[float] = deque(maxlen=period)
+        self._rising, self._falling = SlidingSum(period), SlidingSum(period)
         super().__init__((f"mfi_{period}",), period + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
@@ -121,10 +120,9 @@ class MoneyFlow(Kernel):
             return
         flow, change = typical * bar.volume, typical - previous
         tie = _STILL * typical
-        self._rising.append(flow if change > tie else 0.0)
-        self._falling.append(flow if change < -tie else 0.0)
-        if len(self._rising) < self._period:
+        rising = self._rising.push(flow if change > tie else 0.0)
+        total = rising + self._falling.push(flow if change < -tie else 0.0)
+        if self._missing > 1:
+            self._missing -= 1
             return
-        rising = fsum(self._rising)
-        total = rising + fsum(self._falling)
         row[at] = 100.0 * (rising / total) if total > 0.0 else NEUTRAL

@@ -1,10 +1,10 @@
 """Direction and strength of a trend."""
 
 from collections import deque
-from math import fsum, isnan
+from math import isnan
 
 from strategies.features.kernel import NAN, Kernel, check_bars
-from strategies.features.smoothing import RecursiveAverage, TrueRange
+from strategies.features.smoothing import RecursiveAverage, SlidingSum, TrueRange
 from strategies.market import BarRow
 
 
@@ -119,14 +119,12 @@ class EfficiencyRatio(Kernel):
     def __init__(self, *, period: int = 10) -> None:
         self._period = check_bars("period", period)
         self._closes: deque[float] = deque(maxlen=period + 1)
-        self._steps: deque[float] = deque(maxlen=period)
+        self._steps = SlidingSum(period)
         super().__init__((f"efficiency_ratio_{period}",), period + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
         closes, close = self._closes, bar.close
-        if closes:
-            self._steps.append(abs(close - closes[-1]))
+        path = self._steps.push(abs(close - closes[-1])) if closes else 0.0
         closes.append(close)
         if len(closes) > self._period:
-            path = fsum(self._steps)
             row[at] = abs(close - closes[0]) / path if path > 0.0 else 0.0

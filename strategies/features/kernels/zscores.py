@@ -1,13 +1,11 @@
 """How unusual the current bar is among the last ones."""
 
-from collections import deque
-from math import dist, fsum, sqrt
-
 from strategies.features.kernel import Kernel, check_bars
+from strategies.features.smoothing import SlidingMoments
 from strategies.market import BarRow
 
 _STILL = 1e-12
-"""A constant window deviates from its mean by rounding only: by less than this, relative to the mean."""
+"""Deviation, relative to the mean, that is rounding."""
 
 
 class CloseZscore(Kernel):
@@ -17,23 +15,20 @@ class CloseZscore(Kernel):
     """
 
     KIND = "close_zscore"
-    __slots__ = ("_closes", "_root", "_window")
+    __slots__ = ("_closes", "_missing")
 
     def __init__(self, *, window: int = 20) -> None:
-        self._window = check_bars("window", window, 2)
-        self._root = sqrt(window)
-        self._closes: deque[float] = deque(maxlen=window)
+        self._missing = check_bars("window", window, 2)
+        self._closes = SlidingMoments(window)
         super().__init__((f"close_zscore_{window}",), window)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        closes, close = self._closes, bar.close
-        closes.append(close)
-        window = self._window
-        if len(closes) < window:
+        close = bar.close
+        mean, deviation = self._closes.push(close)
+        if self._missing > 1:
+            self._missing -= 1
             return
-        mean = fsum(closes) / window
-        length = dist(closes, (mean,) * window)
-        row[at] = (close - mean) * self._root / length if length > _STILL * mean else 0.0
+        row[at] = (close - mean) / deviation if deviation > _STILL * mean else 0.0
 
 
 class VolumeZscore(Kernel):
@@ -43,20 +38,17 @@ class VolumeZscore(Kernel):
     """
 
     KIND = "volume_zscore"
-    __slots__ = ("_root", "_volumes", "_window")
+    __slots__ = ("_missing", "_volumes")
 
     def __init__(self, *, window: int = 20) -> None:
-        self._window = check_bars("window", window, 2)
-        self._root = sqrt(window)
-        self._volumes: deque[float] = deque(maxlen=window)
+        self._missing = check_bars("window", window, 2)
+        self._volumes = SlidingMoments(window)
         super().__init__((f"volume_zscore_{window}",), window)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        volumes, volume = self._volumes, bar.volume
-        volumes.append(volume)
-        window = self._window
-        if len(volumes) < window:
+        volume = bar.volume
+        mean, deviation = self._volumes.push(volume)
+        if self._missing > 1:
+            self._missing -= 1
             return
-        mean = fsum(volumes) / window
-        length = dist(volumes, (mean,) * window)
-        row[at] = (volume - mean) * self._root / length if length > _STILL * mean else 0.0
+        row[at] = (volume - mean) / deviation if deviation > _STILL * mean else 0.0
