@@ -183,13 +183,10 @@ class Sizer:
         """
         is_scaled, self._is_scaled = self._is_scaled, False
         if all(map(math.isnan, weights)):
-            return (
-                self._hold._replace(
-                    scale=self._scale, reasons=tuple(self._reasons), refusals=tuple(self._refusals)
-                )
-                if is_scaled and self._reasons
-                else self._hold
-            )
+            if not (is_scaled and self._reasons):
+                return self._hold
+            told = self._scale, tuple(self._reasons), tuple(self._refusals)
+            return Target(self._hold.quantities, None, None, *told)
         if not is_scaled and (self._portfolio_rules or self._name_rules):
             raise SafetyError(
                 "sizing rules are enabled but the weights have not been through them; "
