@@ -107,18 +107,14 @@ class SlidingMaximum:
     it cannot drift.
     """
 
-    __slots__ = ("_births", "_count", "_length", "_values")
+    __slots__ = ("_births", "_count", "_end", "_length", "_values", "value")
 
     def __init__(self, length: int) -> None:
         self._length = length
-        self._count = 0
+        self._count = self._end = 0
         self._values: deque[float] = deque()
         self._births: deque[int] = deque()
-
-    @property
-    def value(self) -> float:
-        """The maximum."""
-        return self._values[0]
+        self.value = -math.inf
 
     @property
     def age(self) -> int:
@@ -129,15 +125,23 @@ class SlidingMaximum:
         """Take in a value and return the maximum."""
         values, births = self._values, self._births
         count = self._count = self._count + 1
-        while values and values[-1] <= x:
-            values.pop()
-            births.pop()
+        if x >= self.value:
+            values.clear()
+            births.clear()
+            self._end = count + self._length
+            self.value = x
+        else:
+            while values[-1] <= x:
+                values.pop()
+                births.pop()
         values.append(x)
         births.append(count)
-        if births[0] <= count - self._length:
+        if count == self._end:
             values.popleft()
             births.popleft()
-        return values[0]
+            self._end = births[0] + self._length
+            self.value = values[0]
+        return self.value
 
 
 class TrueRange:

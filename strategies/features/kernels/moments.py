@@ -6,9 +6,9 @@ from math import isnan, log, sqrt
 from strategies.features.kernel import NAN, Kernel, check_bars
 from strategies.market import BarRow
 
-_PARTS = 2.0**110
-_PART, _PART2, _PART3, _PART4 = (2.0 ** (-110 * power) for power in (1, 2, 3, 4))
-"""A log return of two prices is 0 or at least 1e-16 and so a whole number of such parts."""
+_PARTS = 2.0**80
+_PART, _PART2, _PART3, _PART4 = (2.0 ** (-80 * power) for power in (1, 2, 3, 4))
+"""Returns count in whole multiples of 8e-25: finer than a float tells one above 1e-8 from the next."""
 
 _STILL = 1e-6
 """Variance over mean square below which returns count as all equal: what then varies is rounding."""

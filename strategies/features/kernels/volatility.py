@@ -1,7 +1,6 @@
 """Volatility of one bar's log return, per bar, as a fraction; nothing here is annualised."""
 
-from collections import deque
-from math import hypot, isnan, log, sqrt
+from math import isnan, log, sqrt
 
 from strategies.features.kernel import NAN, Kernel, check_bars, settled_after
 from strategies.features.smoothing import SlidingSum
@@ -15,13 +14,12 @@ class RealisedVolatility(Kernel):
     """
 
     KIND = "realised_volatility"
-    __slots__ = ("_close", "_returns", "_scale", "_window")
+    __slots__ = ("_close", "_missing", "_squares", "_window")
 
     def __init__(self, *, window: int = 60) -> None:
-        self._window = check_bars("window", window)
-        self._scale = 1.0 / sqrt(window)
+        self._window = self._missing = check_bars("window", window)
         self._close = NAN
-        self._returns: deque[float] = deque(maxlen=window)
+        self._squares = SlidingSum(window)
         super().__init__((f"realised_volatility_{window}",), window + 1)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
@@ -29,10 +27,12 @@ class RealisedVolatility(Kernel):
         self._close = close
         if isnan(previous):
             return
-        returns = self._returns
-        returns.append(log(close / previous))
-        if len(returns) == self._window:
-            row[at] = hypot(*returns) * self._scale
+        x = log(close / previous)
+        total = self._squares.push(x * x)
+        if self._missing > 1:
+            self._missing -= 1
+            return
+        row[at] = sqrt(total / self._window)
 
 
 class EwmaVolatility(Kernel):
@@ -74,19 +74,21 @@ class ParkinsonVolatility(Kernel):
     """
 
     KIND = "parkinson_volatility"
-    __slots__ = ("_ranges", "_scale", "_window")
+    __slots__ = ("_missing", "_scale", "_squares")
 
     def __init__(self, *, window: int = 60) -> None:
-        self._window = check_bars("window", window)
-        self._scale = 1.0 / sqrt(4.0 * log(2.0) * window)
-        self._ranges: deque[float] = deque(maxlen=window)
+        self._missing = check_bars("window", window)
+        self._scale = 1.0 / (4.0 * log(2.0) * window)
+        self._squares = SlidingSum(window)
         super().__init__((f"parkinson_volatility_{window}",), window)
 
     def update(self, bar: BarRow, row: list[float], at: int) -> None:
-        ranges = self._ranges
-        ranges.append(log(bar.high / bar.low))
-        if len(ranges) == self._window:
-            row[at] = hypot(*ranges) * self._scale
+        x = log(bar.high / bar.low)
+        total = self._squares.push(x * x)
+        if self._missing > 1:
+            self._missing -= 1
+            return
+        row[at] = sqrt(total * self._scale)
 
 
 class GarmanKlassVolatility(Kernel):
