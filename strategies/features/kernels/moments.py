@@ -11,7 +11,11 @@ _PART, _PART2, _PART3, _PART4 = (2.0 ** (-80 * power) for power in (1, 2, 3, 4))
 """Returns count in whole multiples of 8e-25: finer than a float tells one above 1e-8 from the next."""
 
 _STILL = 1e-6
-"""Variance over mean square below which returns count as all equal: what then varies is rounding."""
+"""Variance over mean square below which returns count as all equal.
+
+Central sums are taken from sums of powers, and lose digits where the mean return dwarfs its deviation; this
+is where too few would be left.
+"""
 
 
 class Skew(Kernel):
@@ -29,7 +33,7 @@ class Skew(Kernel):
         # Central sums instead of means: the powers of n that differ are gathered here.
         self._scale = n * sqrt(n - 1.0) / (n - 2.0)
         self._close = NAN
-        # Sums of powers of whole numbers: what has come in goes out again, and nothing cancels.
+        # Sums of powers of whole numbers: what has come in goes out again to the bit.
         self._parts = deque([0] * window, maxlen=window)
         self._total = self._squares = self._cubes = 0
         self._missing = window
