@@ -1,8 +1,7 @@
 """Recursive averages, sliding sums and extremes: the state that several kernels share."""
 
-import math
 from collections import deque
-from math import sqrt
+from math import inf, isnan, nan, sqrt
 
 from strategies.features.kernel import settled_after
 
@@ -24,7 +23,7 @@ class RecursiveAverage:
         self._alpha = alpha
         self._missing = period
         self._seed = 0.0
-        self.value = math.nan
+        self.value = nan
         self.settle_values = period + settled_after(1.0 - alpha)
 
     @classmethod
@@ -114,7 +113,7 @@ class SlidingMaximum:
         self._count = self._end = 0
         self._values: deque[float] = deque()
         self._births: deque[int] = deque()
-        self.value = -math.inf
+        self.value = -inf
 
     @property
     def age(self) -> int:
@@ -153,13 +152,13 @@ class TrueRange:
     __slots__ = ("_previous",)
 
     def __init__(self) -> None:
-        self._previous = math.nan
+        self._previous = nan
 
     def push(self, high: float, low: float, close: float) -> float:
         """Take in a bar and return its true range."""
         previous = self._previous
         self._previous = close
-        if math.isnan(previous):
+        if isnan(previous):
             return previous
         top = high if high > previous else previous  # noqa: FURB136 - three times as fast as max()
         bottom = low if low < previous else previous  # noqa: FURB136

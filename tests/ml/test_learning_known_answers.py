@@ -39,4 +39,4 @@ def test_ppo_trades_a_reverting_price_near_the_optimum() -> None:
     quick = replace(PLAIN, total_timesteps=245_760, gae_lambda=0.9, ent_coef=0.02)
     lesson = replace(REVERSION, ppo=quick, environments=ENVIRONMENTS)
 
-    assert learned_by_ppo(lesson, seed=0) > 0.85
+    assert learned_by_ppo(lesson, seed=0) > 0.88

@@ -99,6 +99,29 @@ def test_episode_that_is_cut_for_time_counts_what_would_have_followed_and_nothin
     assert advantages[:, 0] == pytest.approx([4.0, 7.0])
 
 
+def test_what_follows_a_step_is_worth_what_the_critic_says_of_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # With lambda 0 an advantage is r + gamma · v(next) - v, so that v(next) can be told from it.
+    config = replace(SMALL, gae_lambda=0.0, scale_reward=False)
+    run = PPO(pendulums(), NetworkConfig(hidden=(8,), dropout=0.0), config)
+    rewards, step = [], run.environment.step
+
+    def recorded(actions: Any) -> Any:
+        answer = step(actions)
+        rewards.append(torch.as_tensor(answer[1], dtype=torch.float32))
+        return answer
+
+    monkeypatch.setattr(run.environment, "step", recorded)
+
+    rollout, _ = run.collect()
+
+    following = (rollout.advantages - torch.stack(rewards) + rollout.values) / config.gamma
+    with torch.no_grad():
+        last = run.policy(torch.zeros(4, 0), run._seen.vector)[1]
+    torch.testing.assert_close(following, torch.cat((rollout.values[1:], last[None])), atol=1e-4, rtol=1e-4)
+
+
 def reference_update(run: PPO, rollout: Rollout) -> dict[str, torch.Tensor]:
     """Parameters after learning from a rollout, from Adam and the formulas written out anew.
 

@@ -249,6 +249,19 @@ def test_regime_exposure_weighs_the_multipliers_with_the_belief() -> None:
     assert sizer.scale([1.0], _context(probs=(0.2, 0.5, 0.3))) == pytest.approx([0.45])
 
 
+def test_decision_to_leave_all_as_it_is_tells_what_the_rules_said() -> None:
+    sizer = _sizer(regime_exposure={"enabled": True, "multipliers": (1.0, 0.5)})
+    context = _context(probs=(0.0, 1.0))
+    sizer.scale([0.5], context)
+
+    # What the allocation makes of a change too small to trade for.
+    target = sizer.size([math.nan], context)
+
+    assert math.isnan(target.quantities[0])
+    assert (target.stops, target.targets, target.refusals) == (None, None, ())
+    assert (target.scale, target.reasons) == (0.5, (SizingReason.REGIME_EXPOSURE,))
+
+
 def test_regime_exposure_without_a_belief_only_shrinks() -> None:
     sizer = _sizer(regime_exposure={"enabled": True, "multipliers": (1.0,)})
     context = _context(positions=(20.0,))
